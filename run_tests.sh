@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs the hmmirror suite on a kernel in QEMU; see --help and README.md.
+set -u
+
+# shellcheck source-path=SCRIPTDIR
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
+
+. "$ROOT/scripts/common.sh"
+. "$ROOT/scripts/options.sh"
+. "$ROOT/scripts/packages.sh"
+. "$ROOT/scripts/sources.sh"
+. "$ROOT/scripts/kernel.sh"
+. "$ROOT/scripts/build.sh"
+. "$ROOT/scripts/upstream.sh"
+. "$ROOT/scripts/image.sh"
+. "$ROOT/scripts/vm.sh"
+. "$ROOT/scripts/report.sh"
+. "$ROOT/scripts/run.sh"
+
+parse_options "$@"
+init_common
+run_all

@@ -1,0 +1,221 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the kernel, the driver and the test programs, all in the cache.
+#
+# An entry is used only if its stamp says that it was completed from what is
+# there now. The stamp goes before anything is changed. After Ctrl-C make has
+# tidied up and goes on the next time; a build that died otherwise leaves
+# "building" and is started over.
+
+CC_ID=			# of the compiler, for the keys
+
+compiler_id() {
+	[ -n "$CC_ID" ] || CC_ID=$(gcc --version 2>/dev/null | head -n 1)
+}
+
+# entry_current DIR STATE
+entry_current() {
+	[ -s "$1/stamp" ] && [ "$(< "$1/stamp")" = "$2" ]
+}
+
+entry_begin() {
+	[ ! -e "$1/building" ] || rm -rf -- "$1"
+	mkdir -p "$1" 2>/dev/null && rm -f "$1/stamp" && : > "$1/building" ||
+		die "cannot write to $CACHE; is the disk full?"
+	ENTRY=$1
+}
+
+entry_end() {
+	{ echo "$2" > "$1/stamp"; } 2>/dev/null ||
+		die "cannot write to $CACHE; is the disk full?"
+	rm -f "$1/building"
+	ENTRY=
+}
+
+# On the way out, after make has ended. A full disk leaves files cut short, and
+# the room is wanted back.
+entry_abandon() {
+	[ -n "${ENTRY:-}" ] || return 0
+	rm -f "$ENTRY/building"
+	[ "${1:-}" != wipe ] || rm -rf -- "$ENTRY"
+	ENTRY=
+}
+
+# build_failed WHAT LOG
+build_failed() {
+	if disk_full "$2"; then
+		keep_log "$2" failed
+		entry_abandon wipe
+		die "$1: the disk of $CACHE is full; free some space or set XDG_CACHE_HOME"
+	fi
+	failed "$1" "$2"
+}
+
+# overlay SRC FILE: HMM_MIRROR has no prompt in most kernels, so a Kconfig on top
+# of the tree's own selects it.
+overlay() {
+	sed 's/^mainmenu .*/mainmenu "hmmirror"/' "$1/Kconfig" > "$2"
+	printf '\nconfig HMMIRROR_OVERLAY\n\tdef_bool y\n\tselect HMM_MIRROR\n\tselect MMU_NOTIFIER\n' >> "$2"
+}
+
+# build_kernel FRAGMENT...
+build_kernel() {
+	local dir build state cc=() log
+	need "$NEEDS_KERNEL"
+	compiler_id
+	K_ID=$( (echo "$K_SRC $CC_ID"; overlay "$K_SRC" /dev/stdout; cat "$@") | hash_text)
+	dir=$CACHE/kernel/$K_ID
+	build=$dir/build
+	K_BUILD=$build
+	K_IMAGE=$dir/image
+	K_STATE=$(tree_state "$K_SRC")
+	entry_current "$dir" "$K_STATE" && return
+	lock "kernel-$K_ID" "building linux $K_NAME"
+	if ! entry_current "$dir" "$K_STATE"; then
+		new_tmp kernel
+		log=$TMP/log
+		entry_begin "$dir"
+		mkdir -p "$build"
+		command -v ccache > /dev/null && cc=(CC='ccache gcc')
+		configure_kernel "$log" "$@"
+		long "building linux $K_NAME" "$log" "$(expected_files)" \
+			make -C "$K_SRC" O="$build" KBUILD_KCONFIG="$build/Kconfig.hmmirror" \
+			-j"$JOBS" "${cc[@]}" "$(kernel_target "$build")" modules ||
+			build_failed "building linux $K_NAME" "$log"
+		grep -c '^  [A-Z]' "$log" > "$CACHE/kernel/files"
+		boot_image "$build" "$K_IMAGE" 2> "$log" ||
+			build_failed "the boot image of linux $K_NAME" "$log"
+		entry_end "$dir" "$K_STATE"
+	fi
+	unlock
+}
+
+expected_files() {
+	cat "$CACHE/kernel/files" 2>/dev/null || echo 1250
+}
+
+# QEMU starts a vmlinux with a PVH entry as it is; nothing needs to be packed and
+# unpacked.
+kernel_target() {
+	if grep -qx CONFIG_PVH=y "$1/.config"; then echo vmlinux; else echo bzImage; fi
+}
+
+boot_image() {
+	if [ "$(kernel_target "$1")" = vmlinux ]; then
+		objcopy --strip-all "$1/vmlinux" "$2"
+	else
+		cp "$1/arch/x86/boot/bzImage" "$2"
+	fi
+}
+
+# configure_kernel LOG FRAGMENT...
+configure_kernel() {
+	local log=$1 kconfig=$K_BUILD/Kconfig.hmmirror
+	shift
+	overlay "$K_SRC" "$kconfig"
+	long "configuring linux $K_NAME" "$log" 0 \
+		make -C "$K_SRC" O="$K_BUILD" KBUILD_KCONFIG="$kconfig" tinyconfig ||
+		build_failed "configuring linux $K_NAME" "$log"
+	cat "$@" >> "$K_BUILD/.config"
+	long "configuring linux $K_NAME" "$log" 0 \
+		make -C "$K_SRC" O="$K_BUILD" KBUILD_KCONFIG="$kconfig" olddefconfig ||
+		build_failed "configuring linux $K_NAME" "$log"
+	check_options "$K_BUILD/.config" "linux $K_NAME with ${*##*/}"
+}
+
+# build_driver: hmmirror.ko for K_BUILD, from a copy. Sets MODULE.
+build_driver() {
+	local from=${HMMIRROR_TEST_DRIVER:-$ROOT/driver} dir state log
+	dir=$CACHE/driver/$( (echo "$K_ID $from") | hash_text)
+	state=$(hash_tree "$from").$K_STATE
+	MODULE=$dir/hmmirror.ko
+	entry_current "$dir" "$state" && return
+	need "$NEEDS_KERNEL"
+	lock "driver-${dir##*/}" 'building hmmirror.ko'
+	if ! entry_current "$dir" "$state"; then
+		new_tmp driver
+		log=$TMP/log
+		entry_begin "$dir"
+		copy_changed "$from" "$dir/src"
+		long "building hmmirror.ko for $K_NAME" "$log" 0 \
+			make -C "$dir/src" KDIR="$K_BUILD" -j"$JOBS" ||
+			build_failed "building hmmirror.ko for $K_NAME" "$log"
+		if grep -q 'warning:' "$log"; then
+			grep 'warning:' "$log" | head -n 3 >&2
+		fi
+		cp "$dir/src/hmmirror.ko" "$MODULE" || build_failed 'hmmirror.ko' "$log"
+		entry_end "$dir" "$state"
+	fi
+	unlock
+}
+
+# copy_changed FROM TO: what is the same keeps its date, so that make has little
+# to do; what is gone in FROM means a fresh start.
+copy_changed() {
+	local from=$1 to=$2 file
+	mkdir -p "$to"
+	(cd "$from" && find . -type f | LC_ALL=C sort) > "$to/.list.new"
+	if [ -e "$to/.list" ] && ! cmp -s "$to/.list" "$to/.list.new"; then
+		rm -rf -- "$to"
+		mkdir -p "$to"
+		(cd "$from" && find . -type f | LC_ALL=C sort) > "$to/.list.new"
+	fi
+	mv "$to/.list.new" "$to/.list"
+	while read -r file; do
+		cmp -s "$from/$file" "$to/$file" && continue
+		mkdir -p "$(dirname "$to/$file")"
+		cp "$from/$file" "$to/$file" || return
+	done < "$to/.list"
+}
+
+# build_suite: the test programs, built once for every kernel. Sets SUITE, a
+# folder with programs, "tests" (program TAB name) beside them.
+build_suite() {
+	local from=${HMMIRROR_TEST_SUITE:-$ROOT/selftests} dir state log program
+	newest_tree
+	compiler_id
+	dir=$CACHE/suite/$(echo "$KSRC $CC_ID $from" | hash_text)
+	state=$(hash_tree "$from" "$ROOT/lib" "$ROOT/driver/uapi")
+	SUITE=$dir/bin
+	entry_current "$dir" "$state" && return
+	need "$NEEDS_SUITE"
+	lock "suite-${dir##*/}" 'building the suite'
+	if ! entry_current "$dir" "$state"; then
+		new_tmp suite
+		log=$TMP/log
+		entry_begin "$dir"
+		mkdir -p "$SUITE"
+		long 'building the suite' "$log" 0 \
+			make -C "$from" KSRC="$KSRC" OUTPUT="$SUITE" -j"$JOBS" ||
+			build_failed 'building the suite' "$log"
+		make -s -C "$from" KSRC="$KSRC" OUTPUT="$SUITE" print-programs 2> "$log" |
+			tr ' ' '\n' | sed '/^$/d; s|.*/||' > "$dir/programs"
+		[ -s "$dir/programs" ] || failed 'listing the suite' "$log"
+		while read -r program; do
+			"$SUITE/$program" --list < /dev/null 2> "$log" | sed "s/^/$program\t/"
+		done < "$dir/programs" > "$dir/tests"
+		[ -s "$dir/tests" ] || failed 'listing the tests' "$log"
+		entry_end "$dir" "$state"
+	fi
+	unlock
+}
+
+# build_agent: runs the plan in the guest. Sets AGENT.
+build_agent() {
+	local from=$ROOT/scripts/guest/agent.c dir state
+	compiler_id
+	dir=$CACHE/agent
+	state=$( (echo "$CC_ID"; cat "$from") | hash_text)
+	AGENT=$dir/agent
+	entry_current "$dir" "$state" && return
+	need "$NEEDS_SUITE"
+	lock agent 'building the guest agent'
+	if ! entry_current "$dir" "$state"; then
+		new_tmp agent
+		entry_begin "$dir"
+		gcc -O2 -Wall -Wextra -static -o "$AGENT" "$from" 2> "$TMP/log" ||
+			build_failed 'building the guest agent' "$TMP/log"
+		entry_end "$dir" "$state"
+	fi
+	unlock
+}

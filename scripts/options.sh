@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The command line.
+
+MODE=suite		# suite, upstream, shell, exec or list
+KERNELS=()
+CONFIGS=()
+GLOBS=()
+EXEC=()
+TIMEOUT=
+KEEP=0
+
+usage() {
+	cat <<'END'
+Usage: ./run_tests.sh [OPTION]... [TEST-GLOB]...
+
+Boots a kernel in QEMU, loads hmmirror.ko and runs the tests whose names match a
+glob (all without one; "walk_anon" means "walk_anon.*" too). What is missing is
+installed, fetched and built first.
+
+  -k, --kernel KERNEL  the kernel, one of
+                         6.1          that release's linux-source package
+                         DIR          a source tree, or a built one
+                         FILE[:DIR]   a bzImage, and its build folder
+                         native       this machine's kernel, as root
+                       may be repeated; without it: the newest linux-source of
+                       the distribution
+  -c, --config CONFIG  configs/CONFIG.config or a file, added to the kernel's
+                       config; a+b adds both; may be repeated for one run each
+      --upstream       run the kernel tree's own hmm-tests instead
+      --shell          a shell in the guest, driver loaded
+      --exec PROG ...  run a static program there; ends with its exit status
+      --list           the names of the tests, nothing is run
+      --timeout SEC    for each test (60)
+      --keep           leave what it takes to start the guest again by hand with
+                       the logs, and never remove these logs
+  -v, --verbose        show the output of every test
+  -h, --help           this text
+
+Exit status: 0 no test failed, 1 a test failed, 2 it could not be run.
+END
+}
+
+# value OPTION COUNT: an option's argument must be there
+value() {
+	[ "$2" -ge 2 ] || die "$1 needs a value; see --help"
+}
+
+set_mode() {
+	[ "$MODE" = suite ] || die "--$MODE and --$1 exclude each other; give one"
+	MODE=$1
+}
+
+parse_options() {
+	local option
+	while [ $# -gt 0 ]; do
+		option=$1
+		case $option in
+		--*=*)
+			option=${option%%=*}
+			set -- "$option" "${1#*=}" "${@:2}"
+			;;
+		esac
+		case $option in
+		-k | --kernel) value "$option" $#; KERNELS+=("$2"); shift ;;
+		-c | --config) value "$option" $#; CONFIGS+=("$2"); shift ;;
+		--timeout) value "$option" $#; TIMEOUT=$2; shift ;;
+		--upstream | --shell | --list) set_mode "${option#--}" ;;
+		--exec)
+			value "$option" $#
+			set_mode exec
+			shift
+			EXEC=("$@")
+			break
+			;;
+		--keep) KEEP=1 ;;
+		-v | --verbose) VERBOSE=1 ;;
+		-h | --help) usage; exit 0 ;;
+		--) shift; GLOBS+=("$@"); break ;;
+		-*) die "unknown option: $option; see --help" ;;
+		*) GLOBS+=("$option") ;;
+		esac
+		shift
+	done
+	check_options_together
+}
+
+check_options_together() {
+	[ -z "$TIMEOUT" ] || [[ $TIMEOUT =~ ^[1-9][0-9]{0,4}$ ]] ||
+		die "--timeout $TIMEOUT: seconds are wanted, 1 to 99999"
+	# a program of the user's own may take as long as it likes
+	if [ -z "$TIMEOUT" ]; then
+		TIMEOUT=60
+		[ "$MODE" != exec ] || TIMEOUT=0
+	fi
+	case $MODE in
+	shell | exec)
+		[ "${#GLOBS[@]}" = 0 ] || die "--$MODE takes no test names; got ${GLOBS[0]}"
+		[ "${#KERNELS[@]}" -le 1 ] && [ "${#CONFIGS[@]}" -le 1 ] ||
+			die "--$MODE works on one kernel; give one -k and one -c"
+		;;
+	esac
+	case $MODE in
+	exec)
+		[ -f "${EXEC[0]}" ] && [ -x "${EXEC[0]}" ] ||
+			die "--exec ${EXEC[0]}: no such program; give the path of a static one"
+		is_static "${EXEC[0]}" ||
+			die "--exec ${EXEC[0]}: it is linked dynamically; link it with -static"
+		;;
+	esac
+	[ "${#KERNELS[@]}" -gt 0 ] || KERNELS=('')
+	[ "${#CONFIGS[@]}" -gt 0 ] || CONFIGS=('')
+}

@@ -1,0 +1,264 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Follows a guest: what its tests say, and what its kernel says under them.
+
+PASSED=0
+FAILED=0
+SKIPPED=0
+declare -A VERDICT=()	# of each test that ended: ok, FAIL or SKIP
+declare -A SPLAT=()	# first line of what the kernel said under a test
+
+SPLAT_RE='BUG: |WARNING: |kernel BUG at|Oops: |general protection fault'
+SPLAT_RE+='|KASAN: |KCSAN: |UBSAN: |possible circular locking|possible recursive locking'
+SPLAT_RE+='|inconsistent lock state|suspicious RCU usage|INFO: task .* blocked for'
+SPLAT_RE+='|rcu.*(detected stalls|self-detected stall)|soft lockup|hard LOCKUP'
+SPLAT_RE+='|kmemleak: .*suspected|unreferenced object 0x|Bad page state|Bad rss-counter'
+SPLAT_RE+='|Bad page map|refcount_t: |corruption|Kernel panic|unable to handle'
+
+# verdict ok|FAIL|SKIP NAME MS [REASON]: counts it and shows it
+verdict() {
+	local what=$1 name=$2 ms=$3 why=${4:-}
+	VERDICT[$name]=$what
+	case $what in
+	ok) PASSED=$((PASSED + 1)) ;;
+	FAIL) FAILED=$((FAILED + 1)) ;;
+	SKIP) SKIPPED=$((SKIPPED + 1)) ;;
+	esac
+	step_clear
+	printf '%-4s  %-50s %6s ms%s\n' "$what" "$name" "$ms" "${why:+  $why}" |
+		tee -a "$LOGS/summary"
+}
+
+# indent < text
+indent() {
+	sed 's/^/      /' | tee -a "$LOGS/summary"
+}
+
+# scan_console: reads what the console has got since the last time. A line that
+# is not complete yet waits.
+CONSOLE_FD=
+CONSOLE_TEST=
+CONSOLE_PART=
+scan_console() {
+	local line
+	while IFS= read -r -u "$CONSOLE_FD" line || { CONSOLE_PART+=$line; false; }; do
+		line=$CONSOLE_PART$line
+		CONSOLE_PART=
+		if [[ $line == *'hmmirror-test: begin '* ]]; then
+			CONSOLE_TEST=${line##*hmmirror-test: begin }
+			CONSOLE_TEST=${CONSOLE_TEST%$'\r'}
+		elif [ -n "$CONSOLE_TEST" ] && [[ $line =~ $SPLAT_RE ]] &&
+			[ -z "${SPLAT[$CONSOLE_TEST]:-}" ]; then
+			line=${line%$'\r'}
+			SPLAT[$CONSOLE_TEST]=${line#*] }
+		fi
+	done
+}
+
+# splat_lines NAME: from the first line of the report on
+splat_lines() {
+	awk -v name="$1" -v first="${SPLAT[$1]}" '
+		index($0, "hmmirror-test: begin ") { on = $0 ~ ("begin " name "\r?$"); shown = 0 }
+		on && (shown || index($0, first)) && shown++ < 25' "$CONSOLE" | tr -d '\r'
+}
+
+# test_ended NAME MS VERDICT REASON
+test_ended() {
+	local name=$1 ms=$2 what=$3 why=$4
+	scan_console
+	if [ -n "${SPLAT[$name]:-}" ]; then
+		[ "$what" = FAIL ] || why="the kernel: ${SPLAT[$name]}"
+		what=FAIL
+	fi
+	verdict "$what" "$name" "$ms" "$why"
+	[ "$what" = FAIL ] || return 0
+	printf '%s\n' "${OUTPUT[@]}" | grep -vE '^$|^TAP version|^1\.\.|^# (Starting|Totals|FAILED|PASSED)|^#  RUN' |
+		head -n 20 | indent
+	[ -z "${SPLAT[$name]:-}" ] || splat_lines "$name" | indent
+}
+
+# judge NAME HOW N MS: a program that ran one test has ended. TAP's own words
+# decide; the exit status must agree.
+judge() {
+	local name=$1 how=$2 number=$3 ms=$4 line skip='' said=0
+	for line in "${OUTPUT[@]}"; do
+		case $line in
+		'ok '* | 'not ok '*)
+			said=1
+			[[ $line =~ '# SKIP '?(.*) ]] && skip=${BASH_REMATCH[1]:-no reason given}
+			;;
+		'1..0 # SKIP'*) said=1 skip=${line#*SKIP } ;;
+		esac
+	done
+	case $how,$number in
+	exit,0 | exit,4)
+		if [ "$said" = 0 ]; then
+			test_ended "$name" "$ms" FAIL 'it ran no test'
+		elif [ -n "$skip" ]; then
+			test_ended "$name" "$ms" SKIP "$skip"
+		else
+			test_ended "$name" "$ms" ok ''
+		fi
+		;;
+	exit,*) test_ended "$name" "$ms" FAIL "" ;;
+	signal,*) test_ended "$name" "$ms" FAIL "killed by signal $number" ;;
+	timeout,*) test_ended "$name" "$ms" FAIL "no end within $TIMEOUT s" ;;
+	output,*) test_ended "$name" "$ms" FAIL 'more than 256 KiB of output' ;;
+	esac
+}
+
+# sub_test LINE: a line of a program that runs many tests itself
+SUB=
+SUB_START=0
+SUB_PLAN=0
+SUB_SEEN=0
+sub_test() {
+	local line=$1 ms
+	case $line in
+	'#  RUN '*)
+		SUB=${line#'#  RUN '}
+		SUB=${SUB#"${SUB%%[! ]*}"}
+		SUB=${SUB%% *}
+		SUB_START=${EPOCHREALTIME/./}
+		OUTPUT=()
+		;;
+	1..[0-9]*)
+		SUB_PLAN=${line#1..}
+		SUB_PLAN=${SUB_PLAN%% *}
+		;;
+	'ok '* | 'not ok '*)
+		ms=$(((${EPOCHREALTIME/./} - SUB_START) / 1000))
+		SUB_SEEN=$((SUB_SEEN + 1))
+		if [[ $line == 'not ok '* ]]; then
+			test_ended "$SUB" "$ms" FAIL ''
+		elif [[ $line =~ '# SKIP '?(.*) ]]; then
+			test_ended "$SUB" "$ms" SKIP "${BASH_REMATCH[1]:-no reason given}"
+		else
+			test_ended "$SUB" "$ms" ok ''
+		fi
+		SUB=
+		;;
+	esac
+}
+
+# sub_end HOW N MS: it must have run all that it had planned
+sub_end() {
+	local how=$1 number=$2 left
+	if [ -n "$SUB" ]; then
+		SUB_SEEN=$((SUB_SEEN + 1))
+		judge "$SUB" "$how" "$number" "$3"
+		SUB=
+	fi
+	left=$((SUB_PLAN - SUB_SEEN))
+	if ((left > 0)); then
+		FAILED=$((FAILED + left - 1))
+		verdict FAIL "$CURRENT" "$3" "$left tests did not run"
+	elif [ "$SUB_PLAN" = 0 ]; then
+		verdict FAIL "$CURRENT" "$3" 'it ran no test'
+		printf '%s\n' "${OUTPUT[@]}" | head -n 20 | indent
+	fi
+}
+
+# follow CONSOLE: until the guest says "done" or cannot. Returns 0 when done, 1
+# when the guest is lost. READY_MS and PROGRESS tell how far it got.
+follow() {
+	local line rest limit status=1 begun=${EPOCHREALTIME/./}
+	CONSOLE=$1
+	CURRENT='' SUB='' PROGRESS=0 LOST='' OUTPUT=()
+	CONSOLE_TEST='' CONSOLE_PART='' READY_MS=
+	exec {CONSOLE_FD}< "$CONSOLE"
+	limit=$BOOT_TIMEOUT
+	while :; do
+		line=
+		if ! IFS= read -r -t "$limit" -u "$RESULT_FD" line; then
+			if kill -0 "$QEMU_PID" 2>/dev/null; then
+				LOST="the guest said nothing for $limit s"
+			else
+				LOST='the guest died'
+			fi
+			break
+		fi
+		line=${line%$'\r'}
+		[ "$MODE" = exec ] || printf '%s\n' "$line" >&"$STREAM_FD"
+		case $line in
+		'| '*)
+			line=${line:2}
+			((VERBOSE == 0)) || printf '      %s\n' "$line"
+			OUTPUT+=("$line")
+			case $MODE in
+			upstream) sub_test "$line" ;;
+			exec) printf '%s\n' "$line" ;;
+			esac
+			;;
+		'begin '*)
+			READY_MS=${READY_MS:-$(((${EPOCHREALTIME/./} - begun) / 1000))}
+			CURRENT=${line#begin }
+			OUTPUT=()
+			limit=$((TIMEOUT + 15))
+			[ "$MODE" != exec ] || ((TIMEOUT)) || limit=864000
+			;;
+		'end '*)
+			rest=${line#end "$CURRENT" }
+			PROGRESS=$((PROGRESS + 1))
+			read -ra rest <<< "${rest% ms}"
+			[ "${#rest[@]}" = 3 ] || rest=("${rest[0]}" - "${rest[1]}")
+			case $MODE in
+			upstream) sub_end "${rest[@]}" ;;
+			exec) EXEC_END=("${rest[@]}") ;;
+			*) judge "$CURRENT" "${rest[@]}" ;;
+			esac
+			FINISHED[$CURRENT]=1
+			CURRENT=
+			;;
+		'broken '*)
+			stop_guest
+			tail -n 10 "$CONSOLE" | tr -d '\r' >&2
+			die "the driver does not load: ${line#broken }; see $CONSOLE"
+			;;
+		'busy '*)
+			verdict FAIL module.unload 0 "${line#busy }"
+			;;
+		done)
+			status=0
+			break
+			;;
+		esac
+	done
+	stop_guest
+	scan_console
+	late_splats
+	exec {CONSOLE_FD}<&-
+	return "$status"
+}
+
+# What the kernel said under a test after it had been counted.
+late_splats() {
+	local name
+	for name in "${!SPLAT[@]}"; do
+		case ${VERDICT[$name]:-} in
+		FAIL) continue ;;
+		ok) PASSED=$((PASSED - 1)) ;;
+		SKIP) SKIPPED=$((SKIPPED - 1)) ;;
+		'')	# the guest died in it: lost_test tells; load and unload are no tests
+			case $name in
+			load | unload) ;;
+			*) continue ;;
+			esac
+			;;
+		esac
+		verdict FAIL "$name" 0 "the kernel, later: ${SPLAT[$name]}"
+		splat_lines "$name" | indent
+	done
+}
+
+# lost_test: the guest died or hung in CURRENT
+lost_test() {
+	local name=${SUB:-$CURRENT}
+	verdict FAIL "$name" 0 "$LOST${SPLAT[$name]:+: ${SPLAT[$name]}}"
+	printf '%s\n' "${OUTPUT[@]}" | head -n 20 | indent
+	if [ -n "${SPLAT[$name]:-}" ]; then
+		splat_lines "$name" | indent
+	else
+		tail -n 15 "$CONSOLE" | tr -d '\r' | indent
+	fi
+}

@@ -1,0 +1,214 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# From a prepared kernel to verdicts: which tests, in how many guests.
+
+BOOT_TIMEOUT=60
+KEEP_LOGS=30		# runs
+declare -A FINISHED=()	# tests that need not be run again in the next guest
+declare -A PROGRAM=()	# of each test
+NAMES=()
+
+# new_logs: a folder for this run; the oldest of the others go
+new_logs() {
+	local old
+	mkdir -p "$CACHE/logs"
+	LOGS=$CACHE/logs/$(date +%Y%m%d-%H%M%S)-$$
+	mkdir "$LOGS" || die "cannot write to $CACHE; is the disk full?"
+	: > "$LOGS/summary" || die "cannot write to $CACHE; is the disk full?"
+	while read -r old; do
+		[ -e "$old/keep" ] || rm -rf -- "$old"
+	done < <(find "$CACHE/logs" -mindepth 1 -maxdepth 1 -type d | sort | head -n "-$KEEP_LOGS")
+}
+
+# select_tests: those of the suite that match a glob. Sets NAMES and PROGRAM.
+select_tests() {
+	local program name glob
+	local -A hit=()
+	NAMES=()
+	while IFS=$'\t' read -r program name; do
+		PROGRAM[$name]=$program
+		[ "${#GLOBS[@]}" -gt 0 ] || NAMES+=("$name")
+		for glob in "${GLOBS[@]}"; do
+			# shellcheck disable=SC2053 # a pattern is meant
+			if [[ $name == $glob || $name == $glob.* ]]; then
+				hit[$glob]=1
+				NAMES+=("$name")
+				break
+			fi
+		done
+	done < "${SUITE%/bin}/tests"
+	for glob in "${GLOBS[@]}"; do
+		[ -n "${hit[$glob]:-}" ] && continue
+		# a second glob may have been shadowed by the first
+		# shellcheck disable=SC2053
+		for name in "${NAMES[@]}"; do
+			[[ $name == $glob || $name == $glob.* ]] && continue 2
+		done
+		die "no test matches '$glob'; --list shows the names"
+	done
+}
+
+# plan: the lines of the tests that have not been run yet
+plan() {
+	local name
+	for name in "${NAMES[@]}"; do
+		[ -n "${FINISHED[$name]:-}" ] ||
+			printf '%s\t%s\t%s\t%s\n' "$TIMEOUT" "$name" "${PROGRAM[$name]}" "$name"
+	done
+}
+
+# run_guests: until every planned test has a verdict
+run_guests() {
+	local n=0 idle=0 console
+	while [ -n "$(plan)" ]; do
+		n=$((n + 1))
+		console=$LOGS/console.$n
+		make_plan "$WORK/plan.cpio" run < <(plan)
+		step "booting linux $K_NAME ($ACCEL)"
+		start_guest "$console"
+		follow "$console" && break
+		if [ -z "$CURRENT" ] && [ "$PROGRESS" = 0 ]; then
+			no_guest
+		elif [ -z "$CURRENT" ] && [ -z "$(plan)" ]; then
+			CURRENT=module.unload
+		fi
+		if [ -n "$CURRENT" ]; then
+			lost_test
+			FINISHED[$CURRENT]=1
+		elif ((++idle > 3)); then
+			no_guest
+		fi
+	done
+	CONSOLES=$n
+}
+
+no_guest() {
+	step_clear
+	{ cat "$WORK/qemu.err"; tail -n 10 "$CONSOLE" | tr -d '\r'; } >&2
+	die "the guest does not come up with linux $K_NAME: $LOST; see $CONSOLE"
+}
+
+run_suite() {
+	local name programs=()
+	select_tests
+	while read -r name; do
+		programs+=("$SUITE/$name")
+	done < <(for name in "${NAMES[@]}"; do echo "${PROGRAM[$name]}"; done | sort -u)
+	for name in "${NAMES[@]}"; do
+		PROGRAM[$name]=/tests/${PROGRAM[$name]##*/}
+	done
+	start_work "${programs[@]}"
+	run_guests
+}
+
+run_upstream() {
+	build_upstream
+	NAMES=(hmm-tests)
+	PROGRAM=([hmm-tests]=/tests/hmm-tests)
+	start_work "$UPSTREAM"
+	run_guests
+}
+
+# start_work PROGRAM...: what all guests of this kernel have in common
+start_work() {
+	new_tmp work
+	WORK=$TMP
+	exec {STREAM_FD}>> "$LOGS/results"
+	make_image "$WORK/base.cpio" "$@"
+	choose_accel
+}
+
+run_exec() {
+	local program=${EXEC[0]} arg line
+	start_work "$program"
+	line=$TIMEOUT$'\t'exec$'\t'/tests/${program##*/}
+	for arg in "${EXEC[@]:1}"; do
+		line+=$'\t'$arg
+	done
+	make_plan "$WORK/plan.cpio" run <<< "$line"
+	step "booting linux $K_NAME ($ACCEL)"
+	start_guest "$LOGS/console.1"
+	EXEC_END=()
+	if ! follow "$LOGS/console.1" && [ "${#EXEC_END[@]}" = 0 ]; then
+		[ -n "$CURRENT" ] || no_guest
+		tail -n 15 "$CONSOLE" | tr -d '\r' >&2
+		die "$LOST while ${program##*/} ran; see $CONSOLE"
+	fi
+	if [ -n "${SPLAT[exec]:-}" ]; then
+		say "the kernel: ${SPLAT[exec]}"
+		splat_lines exec >&2
+		say "see $CONSOLE"
+	fi
+	case ${EXEC_END[0]} in
+	exit) exit "${EXEC_END[1]}" ;;
+	signal)
+		say "${program##*/} was killed by signal ${EXEC_END[1]}"
+		exit $((128 + EXEC_END[1]))
+		;;
+	*)
+		say "${program##*/} did not end within $TIMEOUT s"
+		exit 124
+		;;
+	esac
+}
+
+run_shell() {
+	[ -t 0 ] || say 'stdin is no terminal; commands are read from it'
+	start_work
+	guest_shell
+}
+
+list_tests() {
+	build_suite
+	select_tests
+	printf '%s\n' "${NAMES[@]}"
+}
+
+# run_kernel KERNEL CONFIGS
+run_kernel() {
+	resolve_kernel "$1"
+	prepare_kernel "$2"
+	build_driver
+	build_agent
+	need "$NEEDS_GUEST"
+	FINISHED=() VERDICT=() SPLAT=() PROGRAM=()
+	case $MODE in
+	suite)
+		build_suite
+		run_suite
+		;;
+	*)
+		"run_$MODE"
+		;;
+	esac
+}
+
+run_all() {
+	local kernel configs
+	if [ "$MODE" = list ]; then
+		list_tests
+		return
+	fi
+	new_logs
+	for kernel in "${KERNELS[@]}"; do
+		for configs in "${CONFIGS[@]}"; do
+			run_kernel "$kernel" "$configs"
+			keep_guest
+		done
+	done
+	[ "$MODE" != shell ] || return 0
+	step_clear
+	printf 'logs: %s\n' "$LOGS"
+	printf '%s passed, %s failed, %s skipped\n' "$PASSED" "$FAILED" "$SKIPPED" |
+		tee -a "$LOGS/summary"
+	[ "$FAILED" = 0 ]
+}
+
+# --keep: what QEMU was given, with paths that stay
+keep_guest() {
+	[ "$KEEP" = 1 ] && [ -e "$WORK/initramfs" ] || return 0
+	: > "$LOGS/keep"
+	cp "$WORK/initramfs" "$LOGS/initramfs"
+	[ ! -e "$WORK/qemu.cmd" ] ||
+		sed "s|$WORK/|$LOGS/|g" "$WORK/qemu.cmd" > "$LOGS/qemu.cmd"
+}

@@ -1,0 +1,118 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Kernel source trees of the distribution's linux-source packages.
+
+# default_release: X.Y of the package that "linux-source" stands for, which is
+# the newest kernel of the distribution itself. apt takes a while to say, so the
+# answer is kept until its lists change. Sets RELEASE.
+default_release() {
+	local memo=$CACHE/default-release lists=/var/lib/apt/lists
+	if [ -s "$memo" ] && [ "$memo" -nt "$lists" ] &&
+		[ "$memo" -nt /etc/apt/sources.list.d ] && [ -z "${APT_CONFIG:-}" ]; then
+		RELEASE=$(< "$memo")
+		return
+	fi
+	command -v apt-cache > /dev/null ||
+		die "no apt here to get a kernel source from; give a tree with -k DIR"
+	new_tmp release
+	apt_lists "$TMP/log"
+	RELEASE=$(apt-cache show --no-all-versions linux-source 2>/dev/null |
+		sed -n 's/^Depends:.*linux-source-\([0-9.]*\).*/\1/p' | head -n 1)
+	[ -n "$RELEASE" ] || RELEASE=$(offered_releases | tail -n 1)
+	[ -n "$RELEASE" ] ||
+		die "the machine's package sources have no linux-source; give a tree with -k DIR"
+	echo "$RELEASE" > "$memo"
+}
+
+offered_releases() {
+	apt-cache search --names-only '^linux-source-[0-9.]+$' 2>/dev/null |
+		sed 's/^linux-source-\([0-9.]*\) .*/\1/' | sort -V
+}
+
+# get_release X.Y: the source tree, from the cache or from apt. Sets SRC and
+# SRC_ID (which is the same for ever: a packaged tree does not change).
+get_release() {
+	local release=$1 version log
+	get_cached_release "$release" && return
+	need "$NEEDS_FETCH"
+	new_tmp source
+	log=$TMP/log
+	apt_lists "$log"
+	version=$(apt-cache show --no-all-versions "linux-source-$release" 2>/dev/null |
+		sed -n 's/^Version: //p' | head -n 1)
+	[ -n "$version" ] || die "$(no_release "$release")"
+	lock "source-$release" "fetching linux-source-$release"
+	if ! get_cached_release "$release"; then
+		fetch_release "$release" "$log"
+		get_cached_release "$release"
+	fi
+	unlock
+}
+
+# A newer version than the cached one is taken when apt's lists changed.
+get_cached_release() {
+	local release=$1 dir=$CACHE/source/linux-$1
+	[ -e "$dir/.hmmirror-version" ] || return 1
+	SRC=$dir
+	SRC_ID=$release-$(< "$dir/.hmmirror-version")
+}
+
+no_release() {
+	local all
+	all=$(offered_releases | tr '\n' ' ')
+	if [ -n "$all" ]; then
+		echo "there is no linux-source-$1 in the machine's package sources; they have: $all(or give a tree with -k DIR)"
+	else
+		echo "the machine's package sources have no linux-source-$1; give a tree with -k DIR"
+	fi
+}
+
+# fetch_release RELEASE LOG: nothing is installed, so no root is needed; apt has
+# checked the archive's signature and the package's hash.
+fetch_release() {
+	local release=$1 log=$2 dir=$TMP deb tar version
+	(cd "$dir" && exec 2>&1 && long "downloading linux-source-$release" "$log" 0 \
+		apt-get download -q "linux-source-$release" >&2) || {
+		if am_root; then
+			# lists that are older than what the archive keeps
+			apt_update "$log"
+			(cd "$dir" && long "downloading linux-source-$release" "$log" 0 \
+				apt-get download -q "linux-source-$release") ||
+				apt_failed "$log" "linux-source-$release"
+		else
+			apt_failed "$log" "linux-source-$release"
+		fi
+	}
+	deb=$(echo "$dir"/linux-source-"$release"_*.deb)
+	[ -e "$deb" ] || apt_failed "$log" "linux-source-$release"
+	version=$(dpkg-deb -f "$deb" Version)
+	mkdir "$dir/tree"
+	tar=./usr/src/linux-source-$release.tar.xz
+	long "unpacking linux-source-$release $version" "$log" 0 bash -c '
+		set -o pipefail
+		dpkg-deb --fsys-tarfile "$1" | tar -xO "$2" |
+			xz -dc -T0 | tar -x --strip-components=1 -C "$3"' \
+		- "$deb" "$tar" "$dir/tree" || failed "unpacking linux-source-$release" "$log"
+	rm -f "$deb"
+	echo "$version" > "$dir/tree/.hmmirror-version"
+	mkdir -p "$CACHE/source"
+	mv -T "$dir/tree" "$CACHE/source/linux-$release"
+}
+
+# newest_tree: a source tree for kselftest's harness. Sets KSRC.
+newest_tree() {
+	local dir
+	dir=$(for d in "$CACHE"/source/linux-*/; do
+		[ -e "$d/.hmmirror-version" ] && echo "${d%/}"
+	done | sort -V | tail -n 1)
+	if [ -z "$dir" ]; then
+		if [ -n "${K_SRC:-}" ] && [ -d "$K_SRC/tools/testing/selftests" ]; then
+			dir=$K_SRC
+		else
+			default_release
+			get_release "$RELEASE"
+			dir=$SRC
+		fi
+	fi
+	KSRC=$dir
+}

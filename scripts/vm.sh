@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# QEMU: how it is started, and with which acceleration.
+
+QEMU_PID=
+ACCEL=
+
+# A /dev/kvm that opens proves nothing: guests can hang in it for ever. So a guest
+# is started with a watchdog, once for each kernel of this machine.
+KVM_PATIENCE=8
+
+choose_accel() {
+	local memo answer
+	[ -z "$ACCEL" ] || return 0
+	ACCEL=${HMMIRROR_ACCEL:-}
+	[ -z "$ACCEL" ] || return 0
+	ACCEL=tcg
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] || return 0
+	memo=$CACHE/kvm-$(cat /etc/machine-id /proc/version /proc/sys/kernel/hostname \
+		2>/dev/null | hash_text)
+	if [ ! -s "$memo" ]; then
+		step 'trying KVM'
+		answer=tcg
+		ACCEL=kvm
+		make_plan "$WORK/plan.cpio" probe < /dev/null
+		start_guest "$WORK/kvm.log"
+		if read -r -t "$KVM_PATIENCE" -u "$RESULT_FD" _; then answer=kvm; fi
+		stop_guest
+		echo "$answer" > "$memo"
+		step_clear
+		[ "$answer" = kvm ] ||
+			say "KVM is there and no guest boots in it; software emulation is used"
+	fi
+	ACCEL=$(< "$memo")
+}
+
+# Two nodes with a CPU and half of the memory each.
+qemu_args() {
+	local append
+	append="console=ttyS0 loglevel=5 panic=-1 oops=panic"
+	append+=" tsc=reliable no_timer_check random.trust_cpu=on"
+	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
+	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
+		-M q35 -smp 2 -m 2G
+		-object memory-backend-ram,id=m0,size=1G
+		-object memory-backend-ram,id=m1,size=1G
+		-numa node,cpus=0,memdev=m0 -numa node,cpus=1,memdev=m1
+		-kernel "$K_IMAGE" -initrd "$WORK/initramfs")
+	if [ "$ACCEL" = kvm ]; then
+		QEMU+=(-accel kvm -cpu host)
+	else
+		# rep movsb and stosb are slow when emulated
+		QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm")
+	fi
+	QEMU+=(-append "$append ${GUEST_APPEND:-}")
+}
+
+# start_guest CONSOLE: the second serial line comes out of RESULT_FD. The image is
+# base.cpio and plan.cpio of WORK.
+start_guest() {
+	local console=$1
+	cat "$WORK/base.cpio" "$WORK/plan.cpio" > "$WORK/initramfs" ||
+		die "cannot write to $CACHE; is the disk full?"
+	: > "$console"
+	qemu_args
+	QEMU+=(-serial "file:$console" -chardev "stdio,id=results,signal=off"
+		-serial chardev:results)
+	printf '%q ' "${QEMU[@]}" > "$WORK/qemu.cmd"
+	# dies with us, even if we are killed
+	exec {RESULT_FD}< <(exec setpriv --pdeathsig KILL "${QEMU[@]}" \
+		< /dev/null 2> "$WORK/qemu.err")
+	QEMU_PID=$!
+}
+
+stop_guest() {
+	[ -n "$QEMU_PID" ] || return 0
+	kill -KILL "$QEMU_PID" 2>/dev/null
+	wait "$QEMU_PID" 2>/dev/null
+	QEMU_PID=
+	exec {RESULT_FD}<&-
+}
+
+# guest_shell: the user's terminal is the first serial line
+guest_shell() {
+	qemu_args
+	make_plan "$WORK/plan.cpio" shell < /dev/null
+	cat "$WORK/base.cpio" "$WORK/plan.cpio" > "$WORK/initramfs"
+	QEMU+=(-serial mon:stdio -serial null)
+	say "a shell in the guest; exit ends it, Ctrl-A X kills it"
+	setpriv --pdeathsig KILL "${QEMU[@]}"
+}
