@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Windows of address space, and what has to be put back after use. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_process.h"
+#include "hmm_state.h"
+#include "hmm_system.h"
+
+int hmm_area_begin(struct hmm_area *area, size_t length, size_t align)
+{
+	size_t pmd = hmm_pmd_size();
+	char *addr;
+
+	memset(area, 0, sizeof(*area));
+	if (align < pmd)
+		align = pmd;
+	/* The space before and behind is mapped as well, so none moves in. */
+	addr = hmm_map_none(length + 2 * align, align);
+	if (!addr)
+		return -errno;
+	area->guard = addr;
+	area->guard_length = length + 2 * align;
+	area->addr = addr + align;
+	area->length = length;
+	return 0;
+}
+
+void hmm_area_end(struct hmm_area *area)
+{
+	unsigned int i;
+
+	for (i = 0; i < HMM_DEVICES; i++)
+		if (area->device[i] > 0)
+			close(area->device[i]);
+	hmm_holder_end(area->child);
+	hmm_unmap(area->guard, area->guard_length);
+	while (area->undos) {
+		struct hmm_undo *undo = &area->undo[--area->undos];
+
+		undo->fn(area, undo);
+	}
+	memset(area, 0, sizeof(*area));
+}
+
+int hmm_area_device(struct hmm_area *area, unsigned int device)
+{
+	int fd;
+
+	if (device >= HMM_DEVICES)
+		return -EINVAL;
+	if (area->device[device] > 0)
+		return area->device[device];
+	fd = hmm_open(device);
+	if (fd >= 0)
+		area->device[device] = fd;
+	return fd;
+}
+
+/* Takes the mirrors and children of another process out of the books. */
+static void forget(struct hmm_area *area)
+{
+	unsigned int i;
+
+	for (i = 0; i < HMM_DEVICES; i++) {
+		if (area->device[i] > 0)
+			close(area->device[i]);
+		area->device[i] = 0;
+	}
+	area->child = 0;
+}
+
+int hmm_area_share(struct hmm_area *area, int child_side)
+{
+	int ret;
+
+	if (child_side) {
+		ret = hmm_fork_swap();
+		if (ret)
+			return hmm_fail(area, ret, "fork");
+		forget(area);
+		return 0;
+	}
+	hmm_holder_end(area->child);
+	area->child = hmm_fork_holder();
+	if (area->child >= 0)
+		return 0;
+	ret = area->child;
+	area->child = 0;
+	return hmm_fail(area, ret, "fork");
+}
+
+int hmm_skip(struct hmm_area *area, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(area->why, sizeof(area->why), format, list);
+	va_end(list);
+	return HMM_SKIP;
+}
+
+int hmm_fail(struct hmm_area *area, int error, const char *format, ...)
+{
+	va_list list;
+	int used;
+
+	va_start(list, format);
+	used = vsnprintf(area->why, sizeof(area->why), format, list);
+	va_end(list);
+	if (error && used >= 0 && (size_t)used < sizeof(area->why))
+		snprintf(area->why + used, sizeof(area->why) - used, ": %s",
+			 strerror(error < 0 ? -error : error));
+	if (!error)
+		return -EIO;
+	return error < 0 ? error : -error;
+}
+
+struct hmm_undo *
+hmm_area_undo(struct hmm_area *area,
+	      void (*fn)(struct hmm_area *area, const struct hmm_undo *undo))
+{
+	struct hmm_undo *undo;
+
+	if (area->undos == HMM_AREA_UNDOS)
+		return NULL;
+	undo = &area->undo[area->undos++];
+	memset(undo, 0, sizeof(*undo));
+	undo->fn = fn;
+	return undo;
+}
+
+/* The current choice of "always [madvise] never" is what is in brackets. */
+static void current_choice(char *text)
+{
+	char *open = strchr(text, '['), *shut;
+
+	if (!open)
+		return;
+	shut = strchr(open, ']');
+	if (!shut)
+		return;
+	*shut = 0;
+	memmove(text, open + 1, strlen(open + 1) + 1);
+}
+
+static void put_knob_back(struct hmm_area *area, const struct hmm_undo *undo)
+{
+	(void)area;
+	hmm_write_text(undo->path, undo->text);
+}
+
+int hmm_area_set_knob(struct hmm_area *area, const char *path,
+		      const char *text)
+{
+	char before[64];
+	struct hmm_undo *undo;
+	int ret;
+
+	ret = hmm_read_text(path, before, sizeof(before));
+	if (ret)
+		return ret;
+	current_choice(before);
+	if (!strcmp(before, text))
+		return 0;
+	undo = hmm_area_undo(area, put_knob_back);
+	if (!undo)
+		return -ENOSPC;
+	undo->path = path;
+	strcpy(undo->text, before);
+	return hmm_write_text(path, text);
+}
+
+static void close_file(struct hmm_area *area, const struct hmm_undo *undo)
+{
+	(void)area;
+	close(undo->number);
+}
+
+int hmm_area_close_later(struct hmm_area *area, int fd)
+{
+	struct hmm_undo *undo = hmm_area_undo(area, close_file);
+
+	if (!undo) {
+		close(fd);
+		return -ENOSPC;
+	}
+	undo->number = fd;
+	return 0;
+}
+
+int hmm_area_map(struct hmm_area *area, char *addr, size_t length, int prot,
+		 int flags, int fd)
+{
+	if (mmap(addr, length, prot, flags | MAP_FIXED, fd, 0) == MAP_FAILED)
+		return hmm_fail(area, errno, "mmap of %zu bytes", length);
+	return 0;
+}
+
+int hmm_area_map_small(struct hmm_area *area, char *addr, size_t length,
+		       int prot)
+{
+	int ret = hmm_area_map(area, addr, length, prot,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (ret)
+		return ret;
+	/* EINVAL is a kernel that has no huge pages: as good. */
+	if (madvise(addr, length, MADV_NOHUGEPAGE) && errno != EINVAL)
+		return hmm_fail(area, errno, "MADV_NOHUGEPAGE");
+	return 0;
+}

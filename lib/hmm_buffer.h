@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Mappings, files to map, and patterns in memory.
+ */
+#ifndef HMM_BUFFER_H
+#define HMM_BUFFER_H
+
+#include <linux/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* hmm_page_size - the system's base page size, bytes */
+size_t hmm_page_size(void);
+
+/* hmm_pmd_size - what one PMD entry maps, bytes: 2 MiB with 4K pages on x86 */
+size_t hmm_pmd_size(void);
+
+/* hmm_pud_size - what one PUD entry maps, bytes: 1 GiB with 4K pages on x86 */
+size_t hmm_pud_size(void);
+
+/**
+ * hmm_map_anon - private anonymous memory, readable and writable
+ * @length: bytes, page multiple
+ * @align: alignment of the address, a power of 2; 0 for a page
+ *
+ * Nothing is populated.
+ *
+ * Return: the address, or NULL with errno set.
+ */
+void *hmm_map_anon(size_t length, size_t align);
+
+/**
+ * hmm_map_none - address space that nothing may touch
+ * @length: bytes, page multiple
+ * @align: alignment of the address, a power of 2; 0 for a page
+ *
+ * Costs no memory, however long it is. To be mapped over with MAP_FIXED.
+ *
+ * Return: the address, or NULL with errno set.
+ */
+void *hmm_map_none(size_t length, size_t align);
+
+/* hmm_unmap - munmap(), and nothing for NULL */
+void hmm_unmap(void *addr, size_t length);
+
+/* hmm_touch_read - read one byte of every page of a range */
+void hmm_touch_read(const void *addr, size_t length);
+
+/* hmm_touch_write - write every page of a range, without changing a byte */
+void hmm_touch_write(void *addr, size_t length);
+
+/**
+ * hmm_file_memfd - a file of shmem pages without a name
+ * @length: size in bytes
+ * @flags: of memfd_create(), e.g. MFD_HUGETLB
+ *
+ * Return: file descriptor or -errno.
+ */
+int hmm_file_memfd(size_t length, unsigned int flags);
+
+/**
+ * hmm_file_fs - a file in a file system mounted for it alone
+ * @type: "ramfs", "tmpfs", "hugetlbfs", ...
+ * @options: mount options; may be NULL
+ * @length: size in bytes
+ *
+ * The file system has no name any more when this returns: it goes away with
+ * the last reference to the file. Needs root.
+ *
+ * Return: file descriptor or -errno; -ENODEV if the kernel has no such type.
+ */
+int hmm_file_fs(const char *type, const char *options, size_t length);
+
+/**
+ * hmm_pattern - the 8 bytes that a pattern has at an address
+ * @addr: multiple of 8
+ * @seed: tells patterns at the same place apart
+ *
+ * Never 0, and with one seed never the same at two addresses.
+ */
+__u64 hmm_pattern(const void *addr, __u64 seed);
+
+/**
+ * hmm_pattern_fill - fill memory so that each 8 bytes know their address
+ * @addr: first byte, multiple of 8
+ * @length: bytes, multiple of 8
+ * @seed: tells patterns at the same place apart
+ */
+void hmm_pattern_fill(void *addr, size_t length, __u64 seed);
+
+/**
+ * hmm_pattern_fill_as - the pattern of one place, put into another
+ * @data: where to put it
+ * @as: the place whose pattern it is, multiple of 8
+ * @length: bytes, multiple of 8
+ * @seed: tells patterns at the same place apart
+ */
+void hmm_pattern_fill_as(void *data, const void *as, size_t length,
+			 __u64 seed);
+
+/**
+ * hmm_pattern_check - is the pattern still there?
+ * @addr: first byte, multiple of 8
+ * @length: bytes, multiple of 8
+ * @seed: as it was filled
+ *
+ * Return: -1 if all is right, else the offset of the first wrong 8 bytes.
+ */
+long hmm_pattern_check(const void *addr, size_t length, __u64 seed);
+
+/**
+ * hmm_pattern_check_as - is a copy of a pattern right?
+ * @data: the copy
+ * @as: the place that it was copied from, multiple of 8
+ * @length: bytes, multiple of 8
+ * @seed: as it was filled
+ *
+ * Return: -1 if all is right, else the offset of the first wrong 8 bytes.
+ */
+long hmm_pattern_check_as(const void *data, const void *as, size_t length,
+			  __u64 seed);
+
+/**
+ * hmm_all_bytes - does memory hold one byte only?
+ * @addr: first byte
+ * @length: bytes
+ * @byte: the value
+ *
+ * Return: -1 if so, else the offset of the first other byte.
+ */
+long hmm_all_bytes(const void *addr, size_t length, unsigned char byte);
+
+#endif /* HMM_BUFFER_H */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the kernel says of pages elsewhere than through the driver: pagemap,
+ * kpageflags, kpagecount, mincore, smaps. The proofs of page states, and the
+ * second opinion on every answer of the walker.
+ */
+#ifndef HMM_PAGEMAP_H
+#define HMM_PAGEMAP_H
+
+#include <linux/kernel-page-flags.h>
+#include <linux/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bits of one entry of /proc/self/pagemap. */
+#define HMM_PM_PFN_MASK		((1ULL << 55) - 1)
+#define HMM_PM_SOFT_DIRTY	(1ULL << 55)
+#define HMM_PM_EXCLUSIVE	(1ULL << 56)	/* mapped by us alone */
+#define HMM_PM_UFFD_WP		(1ULL << 57)
+#define HMM_PM_FILE		(1ULL << 61)	/* of a file or shared anon */
+#define HMM_PM_SWAP		(1ULL << 62)
+#define HMM_PM_PRESENT		(1ULL << 63)
+
+/* hmm_kpf - a KPF_* number of linux/kernel-page-flags.h as a bit */
+#define hmm_kpf(number)		(1ULL << (number))
+
+/**
+ * hmm_pagemap - entries of /proc/self/pagemap
+ * @addr: first byte, page aligned
+ * @pages: number of pages
+ * @entries: gets one HMM_PM_* value a page
+ *
+ * The PFN is in the low bits only if HMM_PM_PRESENT is set, and is 0 without
+ * CAP_SYS_ADMIN. Causes no fault in the range.
+ *
+ * Return: 0; -ENOENT if the kernel has no pagemap (CONFIG_PROC_PAGE_MONITOR);
+ * or -errno.
+ */
+int hmm_pagemap(const void *addr, size_t pages, __u64 *entries);
+
+/* hmm_pagemap_one - hmm_pagemap() of the page that holds @addr */
+int hmm_pagemap_one(const void *addr, __u64 *entry);
+
+/**
+ * hmm_page_flags - /proc/kpageflags of one page frame
+ * @pfn: page frame number
+ * @flags: gets hmm_kpf(KPF_*) bits
+ *
+ * Return: 0; -ENOENT if the kernel has no kpageflags; or -errno.
+ */
+int hmm_page_flags(__u64 pfn, __u64 *flags);
+
+/**
+ * hmm_page_count - /proc/kpagecount: how often a page frame is mapped
+ * @pfn: page frame number
+ * @count: gets the number of mappings
+ *
+ * Return: 0; -ENOENT if the kernel has no kpagecount; or -errno.
+ */
+int hmm_page_count(__u64 pfn, __u64 *count);
+
+/**
+ * hmm_flags_at - page flags of the page present at an address
+ * @addr: any byte of the page
+ * @flags: gets hmm_kpf(KPF_*) bits
+ *
+ * Return: 0; -ENXIO if no page is present there; or as hmm_page_flags().
+ */
+int hmm_flags_at(const void *addr, __u64 *flags);
+
+/**
+ * hmm_smaps - a field of /proc/self/smaps
+ * @addr: an address in the mapping
+ * @field: its name, e.g. "AnonHugePages"
+ *
+ * Return: the value as it is printed there (KiB); -ENXIO if nothing is mapped
+ * at @addr; -ENOENT if there is no such field.
+ */
+long hmm_smaps(const void *addr, const char *field);
+
+/**
+ * hmm_smaps_flag - has a mapping a flag in the VmFlags line?
+ * @addr: an address in the mapping
+ * @flag: two letters, e.g. "lo"
+ *
+ * Return: 1 or 0; -ENXIO if nothing is mapped at @addr.
+ */
+int hmm_smaps_flag(const void *addr, const char *flag);
+
+/**
+ * hmm_in_core - is the page of an address in the page cache or the table?
+ * @addr: any byte of the page
+ *
+ * Return: 1 or 0 as mincore() says, -ENOMEM if nothing is mapped there.
+ */
+int hmm_in_core(const void *addr);
+
+#endif /* HMM_PAGEMAP_H */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Other processes that a state or a test needs.
+ */
+#ifndef HMM_PROCESS_H
+#define HMM_PROCESS_H
+
+#include <sys/types.h>
+
+/**
+ * hmm_fork_holder - a child that keeps its copy of the memory, and sleeps
+ *
+ * It ends with hmm_holder_end(), and by itself when the caller dies.
+ *
+ * Return: its process id, or -errno.
+ */
+pid_t hmm_fork_holder(void);
+
+/* hmm_holder_end - kill a child of hmm_fork_holder() and wait for it */
+void hmm_holder_end(pid_t child);
+
+/**
+ * hmm_fork_swap - fork, and go on as the child
+ *
+ * The parent keeps its copy of the memory, does nothing but wait, and ends as
+ * the child ends: with its exit status or by its signal. So what follows runs
+ * on the child's side of copy-on-write, and whoever waits for the parent
+ * learns the result.
+ *
+ * Return: 0 in the child, or -errno without a child.
+ */
+int hmm_fork_swap(void);
+
+/**
+ * hmm_child_result - wait for a child that reports by its exit status
+ * @child: its process id
+ *
+ * Return: exit status 0 to 255, or -signal number that ended it (which is
+ * what a crash looks like), or -ECHILD.
+ */
+int hmm_child_result(pid_t child);
+
+#endif /* HMM_PROCESS_H */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The machine: counters, knobs in /proc and /sys, swap, huge page pools.
+ */
+#ifndef HMM_SYSTEM_H
+#define HMM_SYSTEM_H
+
+#include <stddef.h>
+
+/**
+ * hmm_read_text - the start of a file as text
+ * @path: the file
+ * @text: gets it, ended with NUL, without the last newline
+ * @size: bytes of @text
+ *
+ * Return: 0 or -errno.
+ */
+int hmm_read_text(const char *path, char *text, size_t size);
+
+/**
+ * hmm_write_text - write a short text to a file that exists
+ * @path: the file, mostly a knob in /proc or /sys
+ * @text: what to write
+ *
+ * Return: 0 or -errno.
+ */
+int hmm_write_text(const char *path, const char *text);
+
+/* hmm_read_number - a number that stands alone in a file; or -errno */
+long hmm_read_number(const char *path);
+
+/* hmm_write_number - hmm_write_text() of a decimal number */
+int hmm_write_number(const char *path, long number);
+
+/**
+ * hmm_table_number - a number from a file of "name value" lines
+ * @path: e.g. /proc/meminfo
+ * @name: first word of the line, with its colon where there is one
+ *
+ * Return: the value; -ENOENT if there is no such line; or -errno.
+ */
+long hmm_table_number(const char *path, const char *name);
+
+/* hmm_meminfo - field of /proc/meminfo, e.g. "MemFree:", in KiB */
+long hmm_meminfo(const char *field);
+
+/* hmm_vmstat - counter of /proc/vmstat, e.g. "pgmigrate_success" */
+long hmm_vmstat(const char *counter);
+
+/* hmm_status - number in /proc/self/status, e.g. "VmPTE:", in KiB */
+long hmm_status(const char *field);
+
+/* hmm_faults - page faults of this process so far, minor and major */
+long hmm_faults(void);
+
+/* A swap area that hmm_swap_on() may have made. */
+struct hmm_swap {
+	char device[24];	/* empty if swap was there already */
+};
+
+/**
+ * hmm_swap_on - see to it that there is swap
+ * @swap: gets what hmm_swap_off() needs
+ * @why: gets what is missing if there can be none
+ * @size: bytes of @why
+ *
+ * Uses the machine's swap; without any, makes an unused zram device one.
+ *
+ * Return: 1 if there is swap; 0 if the machine has nothing for it; or -errno.
+ */
+int hmm_swap_on(struct hmm_swap *swap, char *why, size_t size);
+
+/* hmm_swap_off - undo hmm_swap_on() */
+int hmm_swap_off(const struct hmm_swap *swap);
+
+/**
+ * hmm_hugetlb_has - does the kernel have huge pages of a size?
+ * @size: bytes, e.g. hmm_pmd_size()
+ *
+ * Return: 1 or 0.
+ */
+int hmm_hugetlb_has(size_t size);
+
+/* hmm_hugetlb_default - the default huge page size in bytes, or -errno */
+long hmm_hugetlb_default(void);
+
+/* hmm_hugetlb_free - pages of a pool that are neither used nor reserved */
+long hmm_hugetlb_free(size_t size);
+
+/* hmm_hugetlb_pool - all pages of a pool, or -errno */
+long hmm_hugetlb_pool(size_t size);
+
+/**
+ * hmm_hugetlb_set_pool - set the number of pages of a pool
+ * @size: huge page size, bytes
+ * @pages: how many there shall be
+ *
+ * Return: how many there are then, or -errno.
+ */
+long hmm_hugetlb_set_pool(size_t size, long pages);
+
+/**
+ * hmm_hugetlb_file - a file of huge pages without a name
+ * @size: huge page size, bytes
+ * @length: size of the file, bytes, multiple of @size
+ *
+ * From a hugetlbfs that is mounted, as libhugetlbfs finds it; without one,
+ * from memfd_create().
+ *
+ * Return: file descriptor or -errno.
+ */
+int hmm_hugetlb_file(size_t size, size_t length);
+
+#endif /* HMM_SYSTEM_H */

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the library's own files share. */
+#ifndef HMM_INTERNAL_H
+#define HMM_INTERNAL_H
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+#endif /* HMM_INTERNAL_H */

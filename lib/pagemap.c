@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kernel's own view of pages. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+
+/* What stands between the words of a line. */
+#define WORD_ENDS	" \t\n"
+
+static int read_words(const char *path, __u64 first, size_t count,
+		      __u64 *words)
+{
+	size_t want = count * sizeof(*words);
+	size_t done = 0;
+	int fd, ret = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (done < want) {
+		ssize_t n = pread(fd, (char *)words + done, want - done,
+				  first * sizeof(*words) + done);
+
+		if (n <= 0) {
+			ret = n ? -errno : -ENXIO;
+			break;
+		}
+		done += n;
+	}
+	close(fd);
+	return ret;
+}
+
+int hmm_pagemap(const void *addr, size_t pages, __u64 *entries)
+{
+	return read_words("/proc/self/pagemap",
+			  (uintptr_t)addr / hmm_page_size(), pages, entries);
+}
+
+int hmm_pagemap_one(const void *addr, __u64 *entry)
+{
+	return hmm_pagemap(addr, 1, entry);
+}
+
+int hmm_page_flags(__u64 pfn, __u64 *flags)
+{
+	return read_words("/proc/kpageflags", pfn, 1, flags);
+}
+
+int hmm_page_count(__u64 pfn, __u64 *count)
+{
+	return read_words("/proc/kpagecount", pfn, 1, count);
+}
+
+int hmm_flags_at(const void *addr, __u64 *flags)
+{
+	__u64 entry;
+	int ret = hmm_pagemap_one(addr, &entry);
+
+	if (ret)
+		return ret;
+	if (!(entry & HMM_PM_PRESENT))
+		return -ENXIO;
+	return hmm_page_flags(entry & HMM_PM_PFN_MASK, flags);
+}
+
+/*
+ * Finds the line of smaps that starts with @field and a colon, in the mapping
+ * that holds @addr. Its text after the colon goes to @line.
+ */
+static int smaps_line(const void *addr, const char *field, char *line,
+		      size_t size)
+{
+	unsigned long start, end, at = (uintptr_t)addr;
+	size_t length = strlen(field);
+	int ret = -ENXIO;
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, size, f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			if (ret == -ENOENT)
+				break;
+			if (at >= start && at < end)
+				ret = -ENOENT;
+			continue;
+		}
+		if (ret == -ENOENT && !strncmp(line, field, length) &&
+		    line[length] == ':') {
+			memmove(line, line + length + 1,
+				strlen(line + length + 1) + 1);
+			ret = 0;
+			break;
+		}
+	}
+	fclose(f);
+	return ret;
+}
+
+long hmm_smaps(const void *addr, const char *field)
+{
+	char line[256];
+	int ret = smaps_line(addr, field, line, sizeof(line));
+
+	return ret ? ret : strtol(line, NULL, 10);
+}
+
+int hmm_smaps_flag(const void *addr, const char *flag)
+{
+	char line[256], *word, *rest = NULL;
+	int ret = smaps_line(addr, "VmFlags", line, sizeof(line));
+
+	if (ret)
+		return ret;
+	for (word = strtok_r(line, WORD_ENDS, &rest); word;
+	     word = strtok_r(NULL, WORD_ENDS, &rest))
+		if (!strcmp(word, flag))
+			return 1;
+	return 0;
+}
+
+int hmm_in_core(const void *addr)
+{
+	size_t page = hmm_page_size();
+	unsigned char in = 0;
+
+	if (mincore((void *)((uintptr_t)addr & ~(page - 1)), page, &in))
+		return -errno;
+	return in & 1;
+}

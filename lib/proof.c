@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Proofs that states share. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+#include "hmm_state.h"
+#include "hmm_system.h"
+
+#define BATCH	64
+
+static int prove_frame(struct hmm_area *area, size_t page, __u64 entry,
+		       const struct hmm_proof *proof)
+{
+	__u64 pfn = entry & HMM_PM_PFN_MASK, flags, count;
+	int ret;
+
+	if (proof->kpf_set || proof->kpf_clear) {
+		ret = hmm_page_flags(pfn, &flags);
+		if (ret)
+			return hmm_fail(area, ret, "/proc/kpageflags");
+		if ((flags & proof->kpf_set) != proof->kpf_set ||
+		    flags & proof->kpf_clear)
+			return hmm_fail(area, 0,
+					"page %zu: page flags %#llx, want %#llx and not %#llx",
+					page, flags,
+					proof->kpf_set,
+					proof->kpf_clear);
+	}
+	if (proof->mapped) {
+		ret = hmm_page_count(pfn, &count);
+		if (ret)
+			return hmm_fail(area, ret, "/proc/kpagecount");
+		if (count < proof->mapped)
+			return hmm_fail(area, 0,
+					"page %zu: mapped %llu times, want %llu or more",
+					page, count,
+					proof->mapped);
+	}
+	return 0;
+}
+
+int hmm_prove_pages(struct hmm_area *area, const char *addr, size_t length,
+		    const struct hmm_proof *proof)
+{
+	size_t page = hmm_page_size(), first, i, n;
+	__u64 entry[BATCH];
+	int ret;
+
+	for (first = 0; first < length / page; first += n) {
+		n = length / page - first;
+		if (n > BATCH)
+			n = BATCH;
+		ret = hmm_pagemap(addr + first * page, n, entry);
+		if (ret)
+			return hmm_fail(area, ret, "/proc/self/pagemap");
+		for (i = 0; i < n; i++) {
+			if ((entry[i] & proof->set) != proof->set ||
+			    entry[i] & proof->clear)
+				return hmm_fail(area, 0,
+						"page %zu: pagemap %#llx, want %#llx and not %#llx",
+						first + i,
+						entry[i],
+						proof->set,
+						proof->clear);
+			ret = prove_frame(area, first + i, entry[i], proof);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+int hmm_prove_writable(struct hmm_area *area, char *addr, size_t length)
+{
+	long before, after;
+
+	/* Once for nothing, so that no code page is missing the second time. */
+	hmm_touch_write(addr, 0);
+	hmm_faults();
+
+	before = hmm_faults();
+	hmm_touch_write(addr, length);
+	after = hmm_faults();
+	if (after != before)
+		return hmm_fail(area, 0, "%ld faults when written, want none",
+				after - before);
+	return 0;
+}
+
+static int mapping_prot(const char *perms)
+{
+	return (perms[0] == 'r' ? PROT_READ : 0) |
+	       (perms[1] == 'w' ? PROT_WRITE : 0) |
+	       (perms[2] == 'x' ? PROT_EXEC : 0);
+}
+
+int hmm_prove_mapping(struct hmm_area *area, const char *addr, size_t length,
+		      int prot)
+{
+	unsigned long start, end, at = (uintptr_t)addr, till = at + length;
+	unsigned long covered = at;
+	char line[256], perms[5];
+	int ret = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/maps", "re");
+	if (!f)
+		return hmm_fail(area, errno, "/proc/self/maps");
+	while (!ret && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 ||
+		    end <= at || start >= till)
+			continue;
+		if (prot < 0)
+			ret = hmm_fail(area, 0, "mapped: %.40s", line);
+		else if (mapping_prot(perms) != prot)
+			ret = hmm_fail(area, 0, "mapped %s, want %d", perms,
+				       prot);
+		if (start <= covered)
+			covered = end;
+	}
+	fclose(f);
+	if (!ret && prot >= 0 && covered < till)
+		ret = hmm_fail(area, 0, "a hole in the mapping at %#lx",
+			       covered);
+	return ret;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The register of all states. */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "hmm_buffer.h"
+#include "hmm_state.h"
+#include "internal.h"
+#include "state_tables.h"
+
+static const struct hmm_state *const tables[] = {
+	hmm_states_anon,
+	hmm_states_shared,
+	hmm_states_file,
+	hmm_states_thp,
+	hmm_states_hugetlb,
+	hmm_states_device,
+};
+
+const struct hmm_state *hmm_state_next(const struct hmm_state *state)
+{
+	const struct hmm_state *s;
+	int found = !state;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tables); i++) {
+		for (s = tables[i]; s->name; s++) {
+			if (found)
+				return s;
+			found = s == state;
+		}
+	}
+	return NULL;
+}
+
+const struct hmm_state *hmm_state_find(const char *name)
+{
+	const struct hmm_state *s = NULL;
+
+	while ((s = hmm_state_next(s)))
+		if (!strcmp(s->name, name))
+			break;
+	return s;
+}
+
+size_t hmm_state_unit(const struct hmm_state *state)
+{
+	switch (state->unit) {
+	case HMM_UNIT_PMD:
+		return hmm_pmd_size();
+	case HMM_UNIT_PUD:
+		return hmm_pud_size();
+	default:
+		return hmm_page_size();
+	}
+}
+
+static int check_range(struct hmm_area *area, const struct hmm_state *state,
+		       size_t offset, size_t length)
+{
+	size_t unit = hmm_state_unit(state);
+
+	if (offset > area->length || length > area->length - offset)
+		return hmm_fail(area, EINVAL, "%s: outside of the window",
+				state->name);
+	if (((uintptr_t)area->addr + offset) % unit || length % unit)
+		return hmm_fail(area, EINVAL, "%s: not a multiple of %zu",
+				state->name, unit);
+	return 0;
+}
+
+int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
+		   size_t offset, size_t length)
+{
+	int ret = check_range(area, state, offset, length);
+
+	if (!ret)
+		ret = state->make(area, state, area->addr + offset, length);
+	if (!ret)
+		ret = hmm_state_prove(area, state, offset, length);
+	return ret;
+}
+
+int hmm_state_prove(struct hmm_area *area, const struct hmm_state *state,
+		    size_t offset, size_t length)
+{
+	int ret = check_range(area, state, offset, length);
+
+	if (ret)
+		return ret;
+	return state->prove(area, state, area->addr + offset, length);
+}

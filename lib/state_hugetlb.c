@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pages of hugetlbfs. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+#include "hmm_system.h"
+#include "state_tables.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+/* Bits of .variant. */
+#define NONE		(1 << 0)	/* never touched */
+#define SHARED		(1 << 1)	/* of a file; else private */
+#define READ		(1 << 2)	/* populated by reading */
+#define COW_PARENT	(1 << 3)
+#define COW_CHILD	(1 << 4)
+#define COW		(COW_PARENT | COW_CHILD)
+
+static void pool_back(struct hmm_area *area, const struct hmm_undo *undo)
+{
+	(void)area;
+	hmm_hugetlb_set_pool(undo->size, undo->number);
+}
+
+/* As many free pages in the pool as a range needs, and as many to copy to. */
+static int need_pages(struct hmm_area *area, size_t size, long pages)
+{
+	long pool = hmm_hugetlb_pool(size), free = hmm_hugetlb_free(size);
+	struct hmm_undo *undo;
+
+	if (!hmm_hugetlb_has(size) || pool < 0)
+		return hmm_skip(area, "no hugetlb pages of %zu MiB",
+				size >> 20);
+	if (free >= pages)
+		return 0;
+	undo = hmm_area_undo(area, pool_back);
+	if (!undo)
+		return hmm_fail(area, ENOSPC, "undo list");
+	undo->size = size;
+	undo->number = pool;
+	hmm_hugetlb_set_pool(size, pool + pages - free);
+	free = hmm_hugetlb_free(size);
+	if (free < pages)
+		return hmm_skip(area,
+				"%ld free hugetlb pages of %zu MiB, want %ld",
+				free, size >> 20, pages);
+	return 0;
+}
+
+static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
+			char *addr, size_t length)
+{
+	int flags = state->variant & SHARED ? MAP_SHARED : MAP_PRIVATE;
+	size_t size = hmm_state_unit(state);
+	long pages = length / size;
+	int fd, ret;
+
+	/* Private memory needs a second page for each that is copied. */
+	ret = need_pages(area, size, state->variant & COW ? 2 * pages : pages);
+	if (ret)
+		return ret;
+	fd = hmm_hugetlb_file(size, length);
+	if (fd < 0)
+		return hmm_fail(area, fd, "hugetlb file");
+	/* Anything else would be reserved, and then lack to the others. */
+	ret = hmm_area_map(area, addr, length, RW, flags | MAP_NORESERVE, fd);
+	close(fd);
+	if (ret)
+		return ret;
+
+	if (state->variant & READ)
+		hmm_touch_read(addr, length);
+	else if (!(state->variant & NONE))
+		hmm_pattern_fill(addr, length, 0);
+	if (state->prot != RW && mprotect(addr, length, state->prot))
+		return hmm_fail(area, errno, "mprotect");
+	if (state->variant & COW)
+		return hmm_area_share(area, state->variant & COW_CHILD);
+	return 0;
+}
+
+static int prove_hugetlb(struct hmm_area *area, const struct hmm_state *state,
+			 char *addr, size_t length)
+{
+	static const struct hmm_proof none = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+	static const struct hmm_proof present = {
+		.set = HMM_PM_PRESENT,
+		.kpf_set = hmm_kpf(KPF_HUGE),
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+	long kernel_page = hmm_smaps(addr, "KernelPageSize");
+
+	if (ret)
+		return ret;
+	if (kernel_page != (long)(hmm_state_unit(state) / 1024))
+		return hmm_fail(area, 0, "KernelPageSize is %ld KiB",
+				kernel_page);
+	ret = hmm_prove_pages(area, addr, length,
+			      state->variant & NONE ? &none : &present);
+	if (!ret && !(state->variant & (NONE | READ | COW)) &&
+	    (state->prot & PROT_WRITE))
+		ret = hmm_prove_writable(area, addr, length);
+	return ret;
+}
+
+#define HUGETLB_STATE(_name, _unit, _prot, _flags, _variant, _what)	\
+	{								\
+		.name = (_name),					\
+		.what = (_what),					\
+		.unit = (_unit),					\
+		.flags = (_flags),					\
+		.prot = (_prot),					\
+		.variant = (_variant),					\
+		.make = make_hugetlb,					\
+		.prove = prove_hugetlb,					\
+	}
+
+const struct hmm_state hmm_states_hugetlb[] = {
+	HUGETLB_STATE("hugetlb_none", HMM_UNIT_PMD, RW, 0, NONE,
+		      "hugetlb page, never touched"),
+	HUGETLB_STATE("hugetlb_writable", HMM_UNIT_PMD, RW, 0, 0,
+		      "hugetlb page, private, written"),
+	HUGETLB_STATE("hugetlb_read", HMM_UNIT_PMD, RW, 0, READ,
+		      "hugetlb page, private, read"),
+	HUGETLB_STATE("hugetlb_readonly", HMM_UNIT_PMD, PROT_READ, 0, 0,
+		      "hugetlb page, protected against writing"),
+	HUGETLB_STATE("hugetlb_shared", HMM_UNIT_PMD, RW, 0, SHARED,
+		      "hugetlb page of a shared file, written"),
+	HUGETLB_STATE("hugetlb_shared_none", HMM_UNIT_PMD, RW, 0,
+		      SHARED | NONE,
+		      "hugetlb page of a shared file, never touched"),
+	HUGETLB_STATE("hugetlb_cow_parent", HMM_UNIT_PMD, RW, HMM_STATE_EARLY,
+		      COW_PARENT,
+		      "hugetlb page shared with a child"),
+	HUGETLB_STATE("hugetlb_cow_child", HMM_UNIT_PMD, RW,
+		      HMM_STATE_EARLY | HMM_STATE_SWAPS_PROCESS, COW_CHILD,
+		      "hugetlb page shared with the parent"),
+	HUGETLB_STATE("hugetlb_1g_none", HMM_UNIT_PUD, RW, 0, NONE,
+		      "hugetlb page of PUD size, never touched"),
+	HUGETLB_STATE("hugetlb_1g_writable", HMM_UNIT_PUD, RW, 0, 0,
+		      "hugetlb page of PUD size, written"),
+	{ 0 }
+};

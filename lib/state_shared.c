@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Anonymous pages that several page tables share: fork and KSM. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+#include "hmm_process.h"
+#include "state_tables.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+#define KSM	"/sys/kernel/mm/ksm/"
+
+/* How long ksmd may take, in steps of a millisecond. */
+#define KSM_STEPS	10000
+
+/* What all pages to be merged are full of: nothing else looks like it. */
+#define KSM_BYTE	0xc5
+
+enum cow_side {
+	COW_PARENT,
+	COW_CHILD,
+	COW_LEFT,
+};
+
+static int make_cow(struct hmm_area *area, const struct hmm_state *state,
+		    char *addr, size_t length)
+{
+	int ret = hmm_area_map_small(area, addr, length, RW);
+
+	if (ret)
+		return ret;
+	hmm_pattern_fill(addr, length, 0);
+
+	ret = hmm_area_share(area, state->variant == COW_CHILD);
+	if (ret)
+		return ret;
+	if (state->variant == COW_LEFT) {
+		hmm_holder_end(area->child);
+		area->child = 0;
+	}
+	return 0;
+}
+
+static int prove_cow(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	static const struct hmm_proof shared = {
+		.set = HMM_PM_PRESENT,
+		.clear = HMM_PM_FILE | HMM_PM_EXCLUSIVE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+		.kpf_clear = hmm_kpf(KPF_KSM) | hmm_kpf(KPF_THP),
+		.mapped = 2,
+	};
+	static const struct hmm_proof left = {
+		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+	};
+
+	return hmm_prove_pages(area, addr, length,
+			       state->variant == COW_LEFT ? &left : &shared);
+}
+
+static const struct hmm_proof merged_proof = {
+	.set = HMM_PM_PRESENT,
+	.kpf_set = hmm_kpf(KPF_KSM),
+	.mapped = 2,
+};
+
+static void unmap_twin(struct hmm_area *area, const struct hmm_undo *undo)
+{
+	(void)area;
+	munmap((void *)undo->number, undo->size);
+}
+
+/* A page elsewhere with the same content, so that even one page merges. */
+static int make_twin(struct hmm_area *area)
+{
+	size_t page = hmm_page_size();
+	char *twin = hmm_map_anon(page, 0);
+	struct hmm_undo *undo;
+
+	if (!twin)
+		return hmm_fail(area, errno, "mmap");
+	undo = hmm_area_undo(area, unmap_twin);
+	if (!undo) {
+		munmap(twin, page);
+		return hmm_fail(area, ENOSPC, "undo list");
+	}
+	undo->number = (long)twin;
+	undo->size = page;
+	memset(twin, KSM_BYTE, page);
+	if (madvise(twin, page, MADV_MERGEABLE))
+		return hmm_fail(area, errno, "MADV_MERGEABLE");
+	return 0;
+}
+
+static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
+		    char *addr, size_t length)
+{
+	int i, ret;
+
+	if (access(KSM "run", W_OK))
+		return hmm_skip(area, "no KSM (CONFIG_KSM)");
+	ret = hmm_area_map_small(area, addr, length, state->prot);
+	if (!ret)
+		ret = make_twin(area);
+	if (ret)
+		return ret;
+	memset(addr, KSM_BYTE, length);
+	if (madvise(addr, length, MADV_MERGEABLE))
+		return hmm_fail(area, errno, "MADV_MERGEABLE");
+
+	ret = hmm_area_set_knob(area, KSM "sleep_millisecs", "1");
+	if (!ret)
+		ret = hmm_area_set_knob(area, KSM "pages_to_scan", "1000");
+	if (!ret)
+		ret = hmm_area_set_knob(area, KSM "run", "1");
+	if (ret)
+		return hmm_fail(area, ret, KSM);
+	for (i = 0; i < KSM_STEPS; i++) {
+		if (!hmm_prove_pages(area, addr, length, &merged_proof))
+			break;
+		usleep(1000);
+	}
+	return 0;
+}
+
+static int prove_ksm(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	(void)state;
+	return hmm_prove_pages(area, addr, length, &merged_proof);
+}
+
+const struct hmm_state hmm_states_shared[] = {
+	{
+		.name = "anon_cow_parent",
+		.what = "shared with a child after fork, seen by the parent",
+		.flags = HMM_STATE_EARLY,
+		.prot = RW,
+		.variant = COW_PARENT,
+		.make = make_cow,
+		.prove = prove_cow,
+	}, {
+		.name = "anon_cow_child",
+		.what = "shared with the parent after fork, seen by the child",
+		.flags = HMM_STATE_EARLY | HMM_STATE_SWAPS_PROCESS,
+		.prot = RW,
+		.variant = COW_CHILD,
+		.make = make_cow,
+		.prove = prove_cow,
+	}, {
+		.name = "anon_cow_left",
+		.what = "was shared with a child that is gone",
+		.flags = HMM_STATE_EARLY,
+		.prot = RW,
+		.variant = COW_LEFT,
+		.make = make_cow,
+		.prove = prove_cow,
+	}, {
+		.name = "anon_ksm",
+		.what = "merged by KSM",
+		.prot = RW,
+		.make = make_ksm,
+		.prove = prove_ksm,
+	},
+	{ 0 }
+};

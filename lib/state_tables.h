@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The tables of states, one a subject; each ends with a row without a name.
+ * Only state.c and the tables' own files need this.
+ */
+#ifndef STATE_TABLES_H
+#define STATE_TABLES_H
+
+#include "hmm_state.h"
+
+extern const struct hmm_state hmm_states_anon[];
+extern const struct hmm_state hmm_states_shared[];
+extern const struct hmm_state hmm_states_file[];
+extern const struct hmm_state hmm_states_thp[];
+extern const struct hmm_state hmm_states_hugetlb[];
+extern const struct hmm_state hmm_states_device[];
+
+#endif /* STATE_TABLES_H */
