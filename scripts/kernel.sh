@@ -42,7 +42,7 @@ resolve_release() {
 	get_release "$1"
 	K_KIND=package
 	K_SRC=$SRC
-	K_NAME=$SRC_ID
+	K_NAME=${SRC_ID#*-}
 }
 
 resolve_path() {

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+# The one entry for make; each target is a front for what does the work.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+# built from a copy: kbuild writes beside the source
+BUILD ?= build
+
+help:
+	@echo 'make test            the suite on the default kernel, in QEMU'
+	@echo 'make check           all tests and all static checks'
+	@echo 'make bench           the benchmarks'
+	@echo 'make module          $(BUILD)/driver/hmmirror.ko for KDIR=$(KDIR)'
+	@echo 'make install         that module into the modules of KDIR'
+	@echo 'make tests KSRC=DIR  the test programs into $(BUILD)/selftests'
+	@echo 'make install-tests KSRC=DIR INSTALL_PATH=DIR'
+	@echo '                     the test programs with a runner of their own'
+	@echo 'make clean           removes $(BUILD); the cache stays'
+
+test:
+	@./run_tests.sh
+
+check:
+	@scripts/check.sh
+
+bench:
+	@scripts/bench.sh
+
+module:
+	mkdir -p $(BUILD)/driver
+	cp -Rp driver/. $(BUILD)/driver/
+	$(MAKE) -C $(BUILD)/driver KDIR=$(abspath $(KDIR))
+
+install: module
+	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD))/driver modules_install
+
+tests: needs-ksrc
+	mkdir -p $(BUILD)/selftests
+	$(MAKE) -C selftests KSRC=$(abspath $(KSRC)) OUTPUT=$(abspath $(BUILD))/selftests
+
+install-tests: needs-ksrc tests
+	@test -n "$(INSTALL_PATH)" || { echo 'make: INSTALL_PATH=DIR is wanted' >&2; exit 2; }
+	$(MAKE) -C selftests KSRC=$(abspath $(KSRC)) OUTPUT=$(abspath $(BUILD))/selftests \
+		INSTALL_PATH=$(abspath $(INSTALL_PATH)) install
+
+needs-ksrc:
+	@test -f "$(KSRC)/tools/testing/selftests/lib.mk" || \
+		{ echo 'make: KSRC=DIR is wanted, a kernel source tree' >&2; exit 2; }
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help test check bench module install tests install-tests needs-ksrc clean

@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make check: everything that can be said about this checkout, on the default
+# kernel. Closes with the totals of all of it.
+set -u
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2
+PROG='make check'
+RUN=$ROOT/run_tests.sh
+
+# shellcheck source-path=SCRIPTDIR
+. "$ROOT/scripts/common.sh"
+. "$ROOT/scripts/packages.sh"
+. "$ROOT/scripts/sources.sh"
+. "$ROOT/scripts/kernel.sh"
+. "$ROOT/scripts/build.sh"
+. "$ROOT/scripts/vm.sh"
+
+OK=0
+BAD=0
+SKIP=0
+SUMMARY=()
+
+part() {
+	printf '\n== %s ==\n' "$1"
+	PART=$1
+	PART_START=$SECONDS
+	PART_WAS=("$OK" "$BAD" "$SKIP")
+}
+
+part_end() {
+	SUMMARY+=("$(printf '%-12s %4d passed, %3d failed, %3d skipped  %5d s' "$PART" \
+		$((OK - PART_WAS[0])) $((BAD - PART_WAS[1])) $((SKIP - PART_WAS[2])) \
+		$((SECONDS - PART_START)))")
+}
+
+# try WHAT COMMAND...: one test; what it prints is shown if it fails
+try() {
+	local what=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		OK=$((OK + 1))
+		printf 'ok    %s\n' "$what"
+	else
+		BAD=$((BAD + 1))
+		printf 'FAIL  %s\n' "$what"
+		printf '%s\n' "$out" | head -n 40 | sed 's/^/      /'
+	fi
+}
+
+# add "N passed, N failed, N skipped"
+add() {
+	if [[ $1 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+		OK=$((OK + BASH_REMATCH[1]))
+		BAD=$((BAD + BASH_REMATCH[2]))
+		SKIP=$((SKIP + BASH_REMATCH[3]))
+	else
+		BAD=$((BAD + 1))
+		echo "FAIL  $PART: it did not come to an end"
+	fi
+}
+
+check_shell() {
+	part shellcheck
+	try run_tests.sh shellcheck -x "$ROOT/run_tests.sh"
+	try scripts/check.sh shellcheck -x "$ROOT/scripts/check.sh"
+	try scripts/guest/init shellcheck -s sh "$ROOT/scripts/guest/init"
+	try .ci/run shellcheck "$ROOT/.ci/run"
+	part_end
+}
+
+# What checkpatch knows of a tree is of no use outside it.
+check_style() {
+	local file
+	part checkpatch
+	while read -r file; do
+		try "${file#"$ROOT"/}" perl "$K_SRC/scripts/checkpatch.pl" --strict \
+			--no-tree --no-summary --terse --show-types \
+			-f "$file"
+	done < <(find "$ROOT/driver" "$ROOT/lib" "$ROOT/selftests" "$ROOT/scripts" \
+		-name '*.[ch]' | LC_ALL=C sort)
+	part_end
+}
+
+# clean_build ARG...: a fresh build of the driver that says nothing about it
+clean_build() {
+	local dir=$TMP/driver
+	rm -rf "$dir"
+	cp -r "$ROOT/driver" "$dir"
+	make -C "$dir" KDIR="$K_BUILD" -j"$JOBS" "$@" > "$TMP/out" 2>&1 || {
+		tail -n 20 "$TMP/out"
+		return 1
+	}
+	! grep -E 'warning:|error:' "$TMP/out"
+}
+
+check_build() {
+	part build
+	new_tmp check
+	try 'driver, W=1' clean_build W=1
+	try 'driver, sparse' clean_build C=2
+	part_end
+}
+
+# run_part NAME COMMAND...: a command that closes with totals
+run_part() {
+	local out
+	part "$1"
+	shift
+	out=$TMP/part
+	"$@" 2>&1 < /dev/null | tee "$out"
+	add "$(tail -n 1 "$out")"
+	part_end
+}
+
+check_runner() {
+	local out=$TMP/bats bad
+	part runner
+	bats --formatter tap "$ROOT/scripts/tests" 2>&1 < /dev/null | tee "$out"
+	bad=$(grep -c '^not ok' "$out")
+	OK=$((OK + $(grep -c '^ok .*' "$out") - $(grep -c '^ok .*# skip' "$out")))
+	SKIP=$((SKIP + $(grep -c '^ok .*# skip' "$out")))
+	BAD=$((BAD + bad))
+	# bats that did not run at all must not count as green
+	grep -q '^1\.\.[1-9]' "$out" || BAD=$((BAD + 1))
+	part_end
+}
+
+init_common
+need "$NEEDS_CHECK"
+resolve_kernel ''
+prepare_kernel ''
+check_shell
+check_style
+check_build
+run_part suite "$RUN"
+run_part upstream "$RUN" --upstream
+check_runner
+
+printf '\n'
+printf '%s\n' "${SUMMARY[@]}"
+printf '%s passed, %s failed, %s skipped\n' "$OK" "$BAD" "$SKIP"
+[ "$BAD" = 0 ]

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Common to the tests of the runner: the built default kernel, and a suite whose
+# tests end in every way.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+RUN=$ROOT/run_tests.sh
+export HMMIRROR_TEST_SUITE=$ROOT/scripts/tests/suite
+
+# default_kernel: sets KERNEL_BUILD and KERNEL_SOURCE, built before if need be
+default_kernel() {
+	local out
+	out=$(
+		PROG=bats
+		for part in common packages sources kernel build vm; do
+			. "$ROOT/scripts/$part.sh"
+		done
+		init_common
+		resolve_kernel ''
+		prepare_kernel ''
+		echo "$K_BUILD $K_SRC"
+	) || return
+	export KERNEL_BUILD=${out% *} KERNEL_SOURCE=${out#* }
+}
+
+# own_cache: an empty cache for this test
+own_cache() {
+	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
+	mkdir -p "$XDG_CACHE_HOME"
+}
+
+cache() {
+	echo "${XDG_CACHE_HOME:-$HOME/.cache}/hmmirror"
+}
+
+# bad_input TEXT COMMAND...: status 2, one line that begins as all do and has TEXT
+bad_input() {
+	local text=$1
+	shift
+	run "$@"
+	echo "$output"
+	[ "$status" = 2 ]
+	[[ ${lines[-1]} == 'run_tests.sh: '*"$text"* ]]
+	[ "$(grep -c '^run_tests.sh: ' <<< "$output")" = 1 ]
+}
+
+# nothing_left PID: no QEMU of that run, nothing temporary in the cache
+nothing_left() {
+	! pgrep -f "$(cache)/tmp/.*[.]$1/" > /dev/null
+	[ -z "$(find "$(cache)/tmp" -mindepth 1 -name "*.$1")" ]
+}
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		sleep 0.2
+	done
+}

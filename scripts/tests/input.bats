@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# What a user can get wrong: one clear line, status 2, nothing half-done.
+
+load helper
+
+setup_file() {
+	default_kernel
+}
+
+# fake_tree DIR: looks like the top of a kernel tree
+fake_tree() {
+	mkdir -p "$1/mm" "$1/kernel" "$1/include/config"
+	touch "$1/Kconfig" "$1/Kbuild" "$1/mm/hmm.c" "$1/kernel/fork.c"
+	printf 'VERSION = 6\nPATCHLEVEL = 1\n' > "$1/Makefile"
+}
+
+@test "unknown option" {
+	bad_input 'unknown option: --frobnicate' "$RUN" --frobnicate
+	bad_input 'unknown option: -z' "$RUN" -z
+}
+
+@test "an option without its value" {
+	bad_input '-k needs a value' "$RUN" -k
+}
+
+@test "--timeout that is no number" {
+	bad_input '--timeout soon' "$RUN" --timeout soon
+	bad_input '--timeout 0' "$RUN" --timeout=0
+}
+
+@test "two modes at once" {
+	bad_input 'exclude each other' "$RUN" --shell --upstream
+}
+
+@test "unknown kernel" {
+	bad_input 'unknown kernel: banana' "$RUN" -k banana
+	bad_input 'unknown kernel: 6.1.2.3' "$RUN" -k 6.1.2.3
+}
+
+@test "a release that the sources do not have" {
+	own_cache
+	bad_input 'there is no linux-source-4.4' "$RUN" -k 4.4
+}
+
+@test "unknown config" {
+	bad_input 'unknown config: banana' "$RUN" -k "$KERNEL_SOURCE" -c banana
+}
+
+@test "-c with a kernel that is built" {
+	touch "$BATS_TEST_TMPDIR/x.config"
+	bad_input 'built already' "$RUN" -k "$KERNEL_BUILD" -c "$BATS_TEST_TMPDIR/x.config"
+}
+
+@test "no match for a glob" {
+	bad_input "no test matches 'banana.*'" "$RUN" --list 'fake' 'banana.*'
+	bad_input "no test matches 'banana'" "$RUN" -k "$KERNEL_BUILD" banana
+}
+
+@test "a folder that is not a kernel tree" {
+	bad_input 'is not a kernel tree' "$RUN" -k "$BATS_TEST_TMPDIR"
+}
+
+@test "a file that is not a bzImage" {
+	bad_input 'is not a bzImage' "$RUN" -k "$RUN"
+}
+
+@test "a bzImage whose build folder is not there" {
+	printf '%514sHdrS%1000s' '' '' > "$BATS_TEST_TMPDIR/bzImage"
+	bad_input 'no build folder' "$RUN" -k "$BATS_TEST_TMPDIR/bzImage"
+	bad_input "not a kernel's build folder" "$RUN" -k "$BATS_TEST_TMPDIR/bzImage:/tmp"
+}
+
+@test "a tree without mm/hmm.c" {
+	fake_tree "$BATS_TEST_TMPDIR/tree"
+	rm -r "$BATS_TEST_TMPDIR/tree/mm/hmm.c" "$BATS_TEST_TMPDIR/tree/include"
+	bad_input 'has no mm/hmm.c' "$RUN" -k "$BATS_TEST_TMPDIR/tree"
+}
+
+@test "a tree that is configured and not built" {
+	fake_tree "$BATS_TEST_TMPDIR/tree"
+	touch "$BATS_TEST_TMPDIR/tree/.config"
+	bad_input 'configured and not built' "$RUN" -k "$BATS_TEST_TMPDIR/tree"
+}
+
+@test "a tree built in place without the needed options" {
+	local tree=$BATS_TEST_TMPDIR/tree
+	fake_tree "$tree"
+	grep -vE '^CONFIG_(HMM_MIRROR|TMPFS|PVH)=' "$KERNEL_BUILD/.config" > "$tree/.config"
+	echo 6.1.0 > "$tree/include/config/kernel.release"
+	mkdir -p "$tree/arch/x86/boot"
+	touch "$tree/vmlinux" "$tree/arch/x86/boot/bzImage"
+	bad_input 'needs CONFIG_TMPFS=y CONFIG_HMM_MIRROR=y' "$RUN" -k "$tree"
+}
+
+@test "--exec of what is not there, or is dynamic" {
+	bad_input 'no such program' "$RUN" --exec /nowhere
+	echo 'int main(void) { return 0; }' > "$BATS_TEST_TMPDIR/a.c"
+	gcc -o "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/a.c"
+	bad_input 'linked dynamically' "$RUN" --exec "$BATS_TEST_TMPDIR/a"
+}
+
+@test "packages are missing and the user is not root" {
+	HMMIRROR_TEST_MISSING='bc flex' HMMIRROR_TEST_UID=1000 bad_input \
+		'as root: apt-get install --no-install-recommends bc flex' \
+		"$RUN" -k "$KERNEL_SOURCE"
+}
+
+@test "no network" {
+	own_cache
+	cat > "$BATS_TEST_TMPDIR/apt.conf" <<-'END'
+		Acquire::http::Proxy "http://127.0.0.1:9";
+		Acquire::https::Proxy "http://127.0.0.1:9";
+		Acquire::Retries "0";
+	END
+	APT_CONFIG=$BATS_TEST_TMPDIR/apt.conf bad_input 'no network' "$RUN"
+	[ -z "$(find "$(cache)/source" -mindepth 1 2>/dev/null)" ]
+}
+
+@test "full disk" {
+	[ "$EUID" = 0 ] || skip 'needs root, to mount a small disk'
+	own_cache
+	mount -t tmpfs -o size=300k small "$XDG_CACHE_HOME" || skip 'cannot mount'
+	bad_input 'full' "$RUN" -k "$KERNEL_BUILD" fake.pass || { umount "$XDG_CACHE_HOME"; false; }
+	run find "$XDG_CACHE_HOME/hmmirror" -name stamp -o -path '*/tmp/*' -o -name hmmirror.ko
+	umount "$XDG_CACHE_HOME"
+	[ -z "$output" ]
+}
+
+@test "full disk while a source tree is fetched" {
+	[ "$EUID" = 0 ] || skip 'needs root, to mount a small disk'
+	own_cache
+	mount -t tmpfs -o size=2m small "$XDG_CACHE_HOME" || skip 'cannot mount'
+	bad_input 'full' "$RUN" fake.pass || { umount "$XDG_CACHE_HOME"; false; }
+	run find "$XDG_CACHE_HOME/hmmirror" -path '*/source/*' -o -path '*/tmp/*'
+	umount "$XDG_CACHE_HOME"
+	[ -z "$output" ]
+}

@@ -1,0 +1,152 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# What the runner makes of tests that end well and badly, and of being disturbed.
+
+load helper
+
+setup_file() {
+	default_kernel
+}
+
+@test "--help and --list" {
+	run "$RUN" --help
+	[ "$status" = 0 ]
+	[[ $output == Usage:* ]]
+	run "$RUN" --list last 'fake.s*'
+	[ "$status" = 0 ]
+	[[ $output == *fake.skip*last.pass ]]
+	[[ $output != *fake.crash* ]]
+}
+
+@test "green is green, and the logs are where it says" {
+	run "$RUN" '*.pass'
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "${lines[-1]}" = '2 passed, 0 failed, 0 skipped' ]
+	[ -s "${lines[-2]#logs: }/console.1" ]
+}
+
+@test "tests that fail, crash, hang, flood and splat are told apart" {
+	run "$RUN" --timeout 3
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '2 passed, 9 failed, 1 skipped' ]
+	grep -q '^ok    fake.pass ' <<< "$output"
+	grep -q '^FAIL  fake.fail ' <<< "$output"
+	grep -q 'Expected 1 (1) == 2 (2)' <<< "$output"
+	grep -q '^SKIP  fake.skip .* no such thing here$' <<< "$output"
+	grep -q '^FAIL  fake.splat .*WARNING: CPU: 0 PID: 1 at mm/fake.c' <<< "$output"
+	grep -q '^FAIL  fake.lockdep .*possible circular locking' <<< "$output"
+	grep -q '^FAIL  fake.crash .*the guest died' <<< "$output"
+	grep -q 'Kernel panic - not syncing: sysrq triggered crash' <<< "$output"
+	grep -q '^FAIL  fake.freeze .*the guest said nothing' <<< "$output"
+	grep -q '^FAIL  fake.hang .*no end within 3 s' <<< "$output"
+	grep -q '^FAIL  fake.flood .*256 KiB' <<< "$output"
+	grep -q '^FAIL  fake.die .*signal 6' <<< "$output"
+	grep -q '^FAIL  fake.silent .*ran no test' <<< "$output"
+	grep -q '^ok    last.pass ' <<< "$output"
+}
+
+@test "--exec shows the output and passes the status on" {
+	cat > "$BATS_TEST_TMPDIR/a.c" <<-'END'
+		#include <stdio.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			printf("%d %s %d\n", argc, argv[2], access("/dev/hmm_dmirror3", R_OK));
+			return 7;
+		}
+	END
+	gcc -static -o "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/a.c"
+	run --separate-stderr "$RUN" --exec "$BATS_TEST_TMPDIR/a" 1 'two words'
+	echo "$output $stderr"
+	[ "$status" = 7 ]
+	[ "$output" = '3 two words 0' ]
+}
+
+@test "--shell has the driver, and ends" {
+	run timeout 60 "$RUN" --shell <<< 'ls /dev/hmm_dmirror0 && echo it is th""ere; exit'
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *'it is there'* ]]
+}
+
+@test "--keep leaves what starts the guest again" {
+	run "$RUN" --keep last.pass
+	[ "$status" = 0 ]
+	local logs=${lines[-2]#logs: }
+	[ -s "$logs/initramfs" ] && [ -s "$logs/qemu.cmd" ]
+	run timeout 60 sh "$logs/qemu.cmd" < /dev/null
+	rm -r "$logs"
+	[[ $output == *'ok 1 last.pass'* ]]
+}
+
+@test "Ctrl-C while the guest runs" {
+	env --default-signal=INT "$RUN" fake.hang > "$BATS_TEST_TMPDIR/out" 2>&1 &
+	local pid=$!
+	wait_for 40 pgrep -f "$(cache)/tmp/work.*[.]$pid/" > /dev/null
+	sleep 2
+	kill -INT "$pid"
+	run wait "$pid"
+	cat "$BATS_TEST_TMPDIR/out"
+	[ "$status" = 130 ]
+	nothing_left "$pid"
+}
+
+@test "Ctrl-C while a kernel is built, and again" {
+	local pid
+	own_cache
+	env --default-signal=INT "$RUN" -k "$KERNEL_SOURCE" > "$BATS_TEST_TMPDIR/out" 2>&1 &
+	pid=$!
+	wait_for 60 grep -q 'building linux' "$BATS_TEST_TMPDIR/out"
+	sleep 2
+	kill -INT "$pid"
+	run wait "$pid"
+	cat "$BATS_TEST_TMPDIR/out"
+	[ "$status" = 130 ]
+	nothing_left "$pid"
+	# goes on from there, so nothing says that it has to be thrown away
+	[ -z "$(find "$(cache)/kernel" -maxdepth 2 -name stamp -o -maxdepth 2 -name building)" ]
+}
+
+@test "killed outright: no QEMU stays, the next run cleans up" {
+	local pid
+	"$RUN" fake.hang > "$BATS_TEST_TMPDIR/out" 2>&1 &
+	pid=$!
+	wait_for 40 pgrep -f "$(cache)/tmp/work.*[.]$pid/" > /dev/null
+	kill -KILL "$pid"
+	run wait "$pid"
+	"$RUN" --help > /dev/null
+	"$RUN" last.pass
+	nothing_left "$pid"
+}
+
+@test "two runs at once, on an empty cache" {
+	own_cache
+	"$RUN" -k "$KERNEL_BUILD" last.pass > "$BATS_TEST_TMPDIR/one" 2>&1 &
+	local one=$!
+	"$RUN" -k "$KERNEL_BUILD" last.pass > "$BATS_TEST_TMPDIR/two" 2>&1 &
+	local two=$!
+	wait "$one"
+	wait "$two"
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/one")" = '1 passed, 0 failed, 0 skipped' ]
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/two")" = '1 passed, 0 failed, 0 skipped' ]
+}
+
+@test "a half-written cache entry is not used" {
+	local ko
+	own_cache
+	run "$RUN" -k "$KERNEL_BUILD" last.pass
+	[ "$status" = 0 ]
+	ko=$(echo "$(cache)"/driver/*/hmmirror.ko)
+	# what a power cut leaves
+	truncate -s 1000 "$ko" "$(cache)/agent/agent" "$(cache)"/suite/*/bin/fake
+	for entry in "${ko%/*}" "$(cache)/agent" "$(cache)"/suite/*; do
+		rm "$entry/stamp"
+		touch "$entry/building"
+	done
+	run "$RUN" -k "$KERNEL_BUILD" last.pass
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "${lines[-1]}" = '1 passed, 0 failed, 0 skipped' ]
+}

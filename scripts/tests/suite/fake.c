@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests that end in every way that a test can end in, to see that the runner
+ * tells them apart. Speaks like a kselftest_harness program.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		perror(path);
+	close(fd);
+}
+
+static int pass(void)
+{
+	return 0;
+}
+
+static int fail(void)
+{
+	printf("# fake.c:1:fail:Expected 1 (1) == 2 (2)\n");
+	return 1;
+}
+
+static int splat(void)
+{
+	put("/dev/kmsg", "<4>WARNING: CPU: 0 PID: 1 at mm/fake.c:1 fake+0x1/0x2\n");
+	put("/dev/kmsg", "<4>Call Trace:\n");
+	return 0;
+}
+
+static int lockdep(void)
+{
+	put("/dev/kmsg", "<4>WARNING: possible circular locking dependency detected\n");
+	return 0;
+}
+
+static int crash(void)
+{
+	printf("# about to crash\n");
+	fflush(stdout);
+	usleep(100000);
+	put("/proc/sysrq-trigger", "c");
+	return 0;
+}
+
+/* Nothing but interrupts runs after this: every CPU spins above all else. */
+static int freeze(void)
+{
+	struct sched_param param = { .sched_priority = 99 };
+	int cpu, cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t set;
+
+	put("/proc/sys/kernel/sched_rt_runtime_us", "-1");
+	for (cpu = cpus - 1; cpu >= 0; cpu--) {
+		if (cpu && fork())
+			continue;
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		sched_setaffinity(0, sizeof(set), &set);
+		sched_setscheduler(0, SCHED_FIFO, &param);
+		for (;;)
+			;
+	}
+	return 0;
+}
+
+static int hang(void)
+{
+	if (!fork())
+		setpgid(0, 0);
+	for (;;)
+		pause();
+}
+
+static int flood(void)
+{
+	for (;;)
+		printf("# no end of it\n");
+}
+
+static int die(void)
+{
+	abort();
+}
+
+static int silent(void)
+{
+	exit(0);
+}
+
+static int skip(void)
+{
+	return 4;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} tests[] = {
+	{ "fake.pass", pass },
+	{ "fake.fail", fail },
+	{ "fake.skip", skip },
+	{ "fake.splat", splat },
+	{ "fake.lockdep", lockdep },
+	{ "fake.crash", crash },
+	{ "fake.freeze", freeze },
+	{ "fake.hang", hang },
+	{ "fake.flood", flood },
+	{ "fake.die", die },
+	{ "fake.silent", silent },
+	{ "last.pass", pass },
+};
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		if (argc < 2 || !strcmp(argv[1], "--list")) {
+			printf("%s\n", tests[i].name);
+			continue;
+		}
+		if (strcmp(argv[1], tests[i].name))
+			continue;
+		printf("TAP version 13\n1..1\n#  RUN           %s ...\n", tests[i].name);
+		fflush(stdout);
+		ret = tests[i].run();
+		if (ret == 4)
+			printf("ok 1 # SKIP no such thing here\n");
+		else
+			printf("%s 1 %s\n", ret ? "not ok" : "ok", tests[i].name);
+		return ret == 4 ? 0 : ret;
+	}
+	return 0;
+}
