@@ -140,9 +140,7 @@ build_driver() {
 		long "building hmmirror.ko for $K_NAME" "$log" 0 \
 			make -C "$dir/src" KDIR="$K_BUILD" -j"$JOBS" ||
 			build_failed "building hmmirror.ko for $K_NAME" "$log"
-		if grep -q 'warning:' "$log"; then
-			grep 'warning:' "$log" | head -n 3 >&2
-		fi
+		grep ': warning: ' "$log" | head -n 3 >&2
 		cp "$dir/src/hmmirror.ko" "$MODULE" || build_failed 'hmmirror.ko' "$log"
 		entry_end "$dir" "$state"
 	fi

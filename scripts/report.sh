@@ -162,20 +162,20 @@ sub_end() {
 # follow CONSOLE: until the guest says "done" or cannot. Returns 0 when done, 1
 # when the guest is lost. READY_MS and PROGRESS tell how far it got.
 follow() {
-	local line rest limit status=1 begun=${EPOCHREALTIME/./}
+	local line rest limit got status=1 begun=${EPOCHREALTIME/./}
 	CONSOLE=$1
 	CURRENT='' SUB='' PROGRESS=0 LOST='' OUTPUT=()
-	CONSOLE_TEST='' CONSOLE_PART='' READY_MS=
+	CONSOLE_TEST=boot CONSOLE_PART='' READY_MS='' BEGUN=0
 	exec {CONSOLE_FD}< "$CONSOLE"
 	limit=$BOOT_TIMEOUT
 	while :; do
-		line=
-		if ! IFS= read -r -t "$limit" -u "$RESULT_FD" line; then
-			if kill -0 "$QEMU_PID" 2>/dev/null; then
-				LOST="the guest said nothing for $limit s"
-			else
-				LOST='the guest died'
-			fi
+		got=0
+		IFS= read -r -t "$limit" -u "$RESULT_FD" line || got=$?
+		if ((got > 128)); then
+			LOST="the guest said nothing for $limit s"
+			break
+		elif ((got)); then
+			LOST='the guest died'
 			break
 		fi
 		line=${line%$'\r'}
@@ -193,6 +193,7 @@ follow() {
 		'begin '*)
 			READY_MS=${READY_MS:-$(((${EPOCHREALTIME/./} - begun) / 1000))}
 			CURRENT=${line#begin }
+			BEGUN=${EPOCHREALTIME/./}
 			OUTPUT=()
 			limit=$((TIMEOUT + 15))
 			[ "$MODE" != exec ] || ((TIMEOUT)) || limit=864000
@@ -234,16 +235,17 @@ follow() {
 # What the kernel said under a test after it had been counted.
 late_splats() {
 	local name
+	if [ -n "${SPLAT[boot]:-}" ]; then
+		say "note: while it booted the kernel said: ${SPLAT[boot]}"
+		unset 'SPLAT[boot]'
+	fi
 	for name in "${!SPLAT[@]}"; do
 		case ${VERDICT[$name]:-} in
 		FAIL) continue ;;
 		ok) PASSED=$((PASSED - 1)) ;;
 		SKIP) SKIPPED=$((SKIPPED - 1)) ;;
-		'')	# the guest died in it: lost_test tells; load and unload are no tests
-			case $name in
-			load | unload) ;;
-			*) continue ;;
-			esac
+		'')	# the guest died in it: lost_test tells; module.* are no tests
+			[[ $name == module.* ]] || continue
 			;;
 		esac
 		verdict FAIL "$name" 0 "the kernel, later: ${SPLAT[$name]}"
@@ -253,8 +255,9 @@ late_splats() {
 
 # lost_test: the guest died or hung in CURRENT
 lost_test() {
-	local name=${SUB:-$CURRENT}
-	verdict FAIL "$name" 0 "$LOST${SPLAT[$name]:+: ${SPLAT[$name]}}"
+	local name=${SUB:-$CURRENT} ms=0
+	((BEGUN == 0)) || ms=$(((${EPOCHREALTIME/./} - BEGUN) / 1000))
+	verdict FAIL "$name" "$ms" "$LOST${SPLAT[$name]:+: ${SPLAT[$name]}}"
 	printf '%s\n' "${OUTPUT[@]}" | head -n 20 | indent
 	if [ -n "${SPLAT[$name]:-}" ]; then
 		splat_lines "$name" | indent

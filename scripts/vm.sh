@@ -41,7 +41,7 @@ qemu_args() {
 	append+=" tsc=reliable no_timer_check random.trust_cpu=on"
 	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
 	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
-		-M q35 -smp 2 -m 2G
+		-M q35 -smp 2,sockets=2 -m 2G
 		-object memory-backend-ram,id=m0,size=1G
 		-object memory-backend-ram,id=m1,size=1G
 		-numa node,cpus=0,memdev=m0 -numa node,cpus=1,memdev=m1
