@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 /* Bits of one entry of /proc/self/pagemap. */
-#define HMM_PM_PFN_MASK		((1ULL << 55) - 1)
-#define HMM_PM_SOFT_DIRTY	(1ULL << 55)
-#define HMM_PM_EXCLUSIVE	(1ULL << 56)	/* mapped by us alone */
-#define HMM_PM_UFFD_WP		(1ULL << 57)
-#define HMM_PM_FILE		(1ULL << 61)	/* of a file or shared anon */
-#define HMM_PM_SWAP		(1ULL << 62)
-#define HMM_PM_PRESENT		(1ULL << 63)
+#define HMM_PM_PFN_MASK		(0x0080000000000000ULL - 1)
+#define HMM_PM_SOFT_DIRTY	0x0080000000000000ULL
+#define HMM_PM_EXCLUSIVE	0x0100000000000000ULL	/* mapped by us alone */
+#define HMM_PM_UFFD_WP		0x0200000000000000ULL
+#define HMM_PM_FILE		0x2000000000000000ULL	/* of a file or shared anon */
+#define HMM_PM_SWAP		0x4000000000000000ULL
+#define HMM_PM_PRESENT		0x8000000000000000ULL
 
 /* hmm_kpf - a KPF_* number of linux/kernel-page-flags.h as a bit */
 #define hmm_kpf(number)		(1ULL << (number))

@@ -71,11 +71,11 @@ enum hmm_unit {
 };
 
 /* The state acts on all of the process: make it before others. */
-#define HMM_STATE_EARLY		(1U << 0)
+#define HMM_STATE_EARLY		0x1
 /* There is no mapping: nothing may touch it, no write can prove anything. */
-#define HMM_STATE_NO_VMA	(1U << 1)
+#define HMM_STATE_NO_VMA	0x2
 /* The rest of the process is in the child after making it. */
-#define HMM_STATE_SWAPS_PROCESS	(1U << 2)
+#define HMM_STATE_SWAPS_PROCESS	0x4
 
 /**
  * struct hmm_state - how to make a state, and how to prove it
@@ -169,13 +169,15 @@ int hmm_state_prove(struct hmm_area *area, const struct hmm_state *state,
 
 /* For makers. */
 
+#define HMM_PRINTF(_text, _first)	__attribute__((format(printf, _text, _first)))
+
 /* hmm_skip - set area->why like printf() and return HMM_SKIP */
 int hmm_skip(struct hmm_area *area, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+	HMM_PRINTF(2, 3);
 
 /* hmm_fail - set area->why like printf() and return @error, or -EIO for 0 */
 int hmm_fail(struct hmm_area *area, int error, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+	HMM_PRINTF(3, 4);
 
 /**
  * hmm_area_undo - remember something to put back

@@ -12,8 +12,8 @@
 
 /* Bits of .variant above the number of the device. */
 #define DEVICE_MASK	0xf
-#define SHARED		(1 << 4)	/* with a child, by fork */
-#define POPULATED	(1 << 5)	/* not migrated: made on the device */
+#define SHARED		0x10	/* with a child, by fork */
+#define POPULATED	0x20	/* not migrated: made on the device */
 
 /* A device that is there and has the memory that its number stands for. */
 static int need_device(struct hmm_area *area, const struct hmm_state *state)

@@ -13,13 +13,13 @@
 #define RW	(PROT_READ | PROT_WRITE)
 
 /* Bits of .variant: the kind of file, how it is mapped, what was done. */
-#define IN_RAMFS	(1 << 0)
-#define IN_TMPFS	(1 << 1)	/* else in a memfd */
-#define SHARED		(1 << 2)	/* else private */
-#define CACHED		(1 << 3)	/* content, but not mapped yet */
-#define READ		(1 << 4)	/* mapped by reading */
-#define WRITTEN		(1 << 5)	/* mapped by writing */
-#define PAST_EOF	(1 << 6)	/* the file ends before the range */
+#define IN_RAMFS	0x01
+#define IN_TMPFS	0x02	/* else in a memfd */
+#define SHARED		0x04	/* else private */
+#define CACHED		0x08	/* content, but not mapped yet */
+#define READ		0x10	/* mapped by reading */
+#define WRITTEN		0x20	/* mapped by writing */
+#define PAST_EOF	0x40	/* the file ends before the range */
 
 static int open_file(struct hmm_area *area, const struct hmm_state *state,
 		     size_t length)
@@ -31,8 +31,6 @@ static int open_file(struct hmm_area *area, const struct hmm_state *state,
 		length = 0;
 	if (!(state->variant & (IN_RAMFS | IN_TMPFS))) {
 		fd = hmm_file_memfd(length, 0);
-		if (fd == -ENOSYS)
-			return hmm_skip(area, "no memfd_create()");
 		return fd < 0 ? hmm_fail(area, fd, "memfd") : fd;
 	}
 	fd = hmm_file_fs(type, NULL, length);

@@ -12,11 +12,11 @@
 #define RW	(PROT_READ | PROT_WRITE)
 
 /* Bits of .variant. */
-#define NONE		(1 << 0)	/* never touched */
-#define SHARED		(1 << 1)	/* of a file; else private */
-#define READ		(1 << 2)	/* populated by reading */
-#define COW_PARENT	(1 << 3)
-#define COW_CHILD	(1 << 4)
+#define NONE		0x01	/* never touched */
+#define SHARED		0x02	/* of a file; else private */
+#define READ		0x04	/* populated by reading */
+#define COW_PARENT	0x08
+#define COW_CHILD	0x10
 #define COW		(COW_PARENT | COW_CHILD)
 
 static void pool_back(struct hmm_area *area, const struct hmm_undo *undo)

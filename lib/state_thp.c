@@ -18,6 +18,7 @@
 #define TRIES	4
 
 enum thp_kind {
+	THP_NONE,
 	THP_WRITTEN,
 	THP_ZERO,
 	THP_COW_PARENT,
@@ -106,7 +107,8 @@ static int make_zero(struct hmm_area *area, const struct hmm_state *state,
 		ret = map_huge(area, addr, length, state->prot);
 	if (ret)
 		return ret;
-	hmm_touch_read(addr, length);
+	if (state->variant == THP_ZERO)
+		hmm_touch_read(addr, length);
 	return 0;
 }
 
@@ -185,6 +187,19 @@ static int prove_zero(struct hmm_area *area, const struct hmm_state *state,
 	return hmm_prove_pages(area, addr, length, &proof);
 }
 
+static int prove_none(struct hmm_area *area, const struct hmm_state *state,
+		      char *addr, size_t length)
+{
+	static const struct hmm_proof proof = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+
+	(void)state;
+	if (hmm_smaps_flag(addr, "hg") != 1)
+		return hmm_fail(area, 0, "MADV_HUGEPAGE left no mark");
+	return hmm_prove_pages(area, addr, length, &proof);
+}
+
 static int prove_shmem(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
 {
@@ -213,6 +228,8 @@ static int prove_shmem(struct hmm_area *area, const struct hmm_state *state,
 	}
 
 const struct hmm_state hmm_states_thp[] = {
+	THP_STATE("thp_none", RW, 0, THP_NONE, make_zero, prove_none,
+		  "mapped for huge pages, never touched"),
 	THP_STATE("thp_writable", RW, 0, THP_WRITTEN, make_thp, prove_thp,
 		  "anonymous huge page, writable"),
 	THP_STATE("thp_readonly", PROT_READ, 0, THP_WRITTEN, make_thp,

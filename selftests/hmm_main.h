@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The main() of every test program, to be included last. It lists the tests
+ * and picks some by name, which the harness of many kernels can't, and leaves
+ * the rest to the harness.
+ */
+#ifndef HMM_MAIN_H
+#define HMM_MAIN_H
+
+#include <fnmatch.h>
+
+#define HMM_NAME_MAX	256
+
+static void hmm_usage(const char *program)
+{
+	printf("Usage: %s [NAME|GLOB]...\n"
+	       "       %s --list\n\n"
+	       "Runs all tests of this program, or those that are named. A name is\n"
+	       "fixture.variant.test, as --list prints it.\n",
+	       program, program);
+}
+
+static void hmm_test_name(char *name, const struct __fixture_metadata *fixture,
+			  const struct __fixture_variant_metadata *variant,
+			  const struct __test_metadata *test)
+{
+	snprintf(name, HMM_NAME_MAX, "%s%s%s.%s", fixture->name,
+		 variant ? "." : "", variant ? variant->name : "", test->name);
+}
+
+static int hmm_wanted(const char *name, char **globs)
+{
+	if (!*globs)
+		return 1;
+	for (; *globs; globs++)
+		if (!fnmatch(*globs, name, 0))
+			return 1;
+	return 0;
+}
+
+/*
+ * The harness runs every test of a fixture with every variant of it. To run
+ * some pairs only, each becomes a fixture of its own, with one variant and
+ * one test: copies of what was there, linked together anew.
+ */
+struct hmm_pick {
+	struct __fixture_metadata fixture;
+	struct __fixture_variant_metadata variant;
+	struct hmm_pick *next;
+};
+
+static struct __test_metadata *
+hmm_copy_test(const struct __test_metadata *test)
+{
+	/* Shared, as some harnesses have their results in it. */
+	struct __test_metadata *copy = mmap(NULL, sizeof(*copy),
+					    PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (copy == MAP_FAILED)
+		return NULL;
+	*copy = *test;
+	copy->next = NULL;
+	copy->prev = copy;
+	return copy;
+}
+
+static struct __fixture_metadata *
+hmm_pick_one(const struct __fixture_metadata *fixture,
+	     const struct __fixture_variant_metadata *variant,
+	     const struct __test_metadata *test)
+{
+	struct hmm_pick *pick = calloc(1, sizeof(*pick));
+
+	if (!pick)
+		return NULL;
+	pick->fixture = *fixture;
+	pick->fixture.next = NULL;
+	pick->fixture.tests = hmm_copy_test(test);
+	if (!pick->fixture.tests)
+		return NULL;
+	pick->fixture.tests->fixture = &pick->fixture;
+	if (variant) {
+		pick->variant = *variant;
+		pick->variant.next = NULL;
+		pick->fixture.variant = &pick->variant;
+	}
+	return &pick->fixture;
+}
+
+/* Calls for each pair that is wanted; returns how many there were, or -1. */
+static int hmm_select(char **globs, int list)
+{
+	struct __fixture_metadata *fixture, *head = NULL, **tail = &head, *one;
+	struct __fixture_variant_metadata *variant;
+	struct __test_metadata *test;
+	char name[HMM_NAME_MAX];
+	int count = 0;
+
+	for (fixture = __fixture_list; fixture; fixture = fixture->next) {
+		variant = fixture->variant;
+		do {
+			for (test = fixture->tests; test; test = test->next) {
+				hmm_test_name(name, fixture, variant, test);
+				if (!hmm_wanted(name, globs))
+					continue;
+				count++;
+				if (list) {
+					printf("%s\n", name);
+					continue;
+				}
+				one = hmm_pick_one(fixture, variant, test);
+				if (!one)
+					return -1;
+				*tail = one;
+				tail = &one->next;
+			}
+			variant = variant ? variant->next : NULL;
+		} while (variant);
+	}
+	if (!list)
+		__fixture_list = head;
+	return count;
+}
+
+/* Before the constructor of libhugetlbfs, which warns of what we find out. */
+static void __attribute__((constructor(101))) hmm_quiet(void)
+{
+	setenv("HUGETLB_VERBOSE", "0", 0);
+}
+
+int main(int argc, char **argv)
+{
+	char *harness_argv[] = { argv[0], NULL };
+	int list = 0, count;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+
+	if (argc > 1 && argv[1][0] == '-') {
+		list = !strcmp(argv[1], "--list");
+		if (!strcmp(argv[1], "--help")) {
+			hmm_usage(argv[0]);
+			return 0;
+		}
+		if (!list) {
+			fprintf(stderr, "%s: unknown option %s; see --help\n",
+				argv[0], argv[1]);
+			return 2;
+		}
+		argv++;
+		argc--;
+	}
+	if (argc == 1 && !list)
+		return test_harness_run(1, harness_argv);
+
+	count = hmm_select(argv + 1, list);
+	if (count < 0) {
+		fprintf(stderr, "%s: out of memory\n", argv[0]);
+		return 2;
+	}
+	if (!count) {
+		fprintf(stderr, "%s: no test matches; see --list\n",
+			argv[0]);
+		return 2;
+	}
+	return list ? 0 : test_harness_run(1, harness_argv);
+}
+
+/* Tells the harness in which order constructors were called, if it asks. */
+#ifndef KSELFTEST_PRIO_TEST
+static void __attribute__((constructor)) __constructor_order_last(void)
+{
+	if (!__constructor_order)
+		__constructor_order = _CONSTRUCTOR_ORDER_BACKWARD;
+}
+#endif
+
+#endif /* HMM_MAIN_H */

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on small pages of anonymous memory. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_anon)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_anon)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, none)
+{
+	.state = "anon_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, none_readonly)
+{
+	.state = "anon_none_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, none_noaccess)
+{
+	.state = "anon_none_noaccess",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, emptied)
+{
+	.state = "anon_emptied",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, zero)
+{
+	.state = "anon_zero",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, writable)
+{
+	.state = "anon_writable",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, readonly)
+{
+	.state = "anon_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, noaccess)
+{
+	.state = "anon_noaccess",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, writeonly)
+{
+	.state = "anon_writeonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, mlocked)
+{
+	.state = "anon_mlocked",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, softclean)
+{
+	.state = "anon_softclean",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, cow_parent)
+{
+	.state = "anon_cow_parent",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, cow_child)
+{
+	.state = "anon_cow_child",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, cow_left)
+{
+	.state = "anon_cow_left",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, ksm)
+{
+	.state = "anon_ksm",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, swapped)
+{
+	.state = "anon_swapped",
+};
+
+FIXTURE_VARIANT_ADD(walk_anon, hole)
+{
+	.state = "hole",
+};
+
+#define WALK_FIXTURE walk_anon
+#include "walk_tests.h"
+
+#include "hmm_main.h"

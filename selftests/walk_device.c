@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker, for device 0, on pages that devices have. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_device)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_device)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(walk_device, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, populated)
+{
+	.state = "dev_private_populated",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, private_readonly)
+{
+	.state = "dev_private_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, private_cow)
+{
+	.state = "dev_private_cow",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, other)
+{
+	.state = "dev_other",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, other_readonly)
+{
+	.state = "dev_other_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_VARIANT_ADD(walk_device, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+#define WALK_FIXTURE walk_device
+#include "walk_tests.h"
+
+#include "hmm_main.h"

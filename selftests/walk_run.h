@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Runs walks over states and checks each answer: every page's entry against
+ * the table in expect.c and against pagemap, the walker's error, which pages
+ * were faulted, and that a snapshot changed nothing.
+ */
+#ifndef WALK_RUN_H
+#define WALK_RUN_H
+
+#include "expect.h"
+
+/**
+ * struct walk - a window of pages in known states
+ * @area: the window
+ * @pages: number of pages
+ * @page: what is known of each page
+ * @entries: for the walker's input and answers
+ * @before: pagemap before the walk
+ * @after: and after it
+ * @error: the walker's error of the last walk
+ * @why: what is missing, or what went wrong
+ */
+struct walk {
+	struct hmm_area area;
+	size_t pages;
+	struct expect_page *page;
+	__u64 *entries;
+	__u64 *before;
+	__u64 *after;
+	int error;
+	char why[480];
+};
+
+/**
+ * walk_begin - get a window
+ * @walk: what to set up
+ * @pages: number of pages
+ * @align: alignment, bytes; 0 for hmm_pmd_size()
+ *
+ * Return: 0 or -errno.
+ */
+int walk_begin(struct walk *walk, size_t pages, size_t align);
+
+/* walk_end - give it back; safe on zeroes */
+void walk_end(struct walk *walk);
+
+/**
+ * walk_put - bring pages into a state
+ * @walk: the window
+ * @state: name of the state
+ * @first: first page
+ * @pages: number of pages
+ *
+ * Return: 0; HMM_SKIP or -errno with walk->why.
+ */
+int walk_put(struct walk *walk, const char *state, size_t first, size_t pages);
+
+/**
+ * walk_ask - walk pages with one request, and check all there is to check
+ * @walk: the window
+ * @device: 0 to 3
+ * @first: first page
+ * @pages: number of pages
+ * @request: HMMIRROR_REQ_*, 0 for a snapshot
+ *
+ * All states are proved once more before.
+ *
+ * Return: 0, or -errno with walk->why.
+ */
+int walk_ask(struct walk *walk, unsigned int device, size_t first,
+	     size_t pages, __u64 request);
+
+/**
+ * walk_ask_pages - as walk_ask(), with single requests in page[].request
+ * @walk: the window
+ * @device: 0 to 3
+ * @first: first page
+ * @pages: number of pages
+ * @mask: HMMIRROR_REQ_* bits of them that count
+ */
+int walk_ask_pages(struct walk *walk, unsigned int device, size_t first,
+		   size_t pages, __u64 mask);
+
+#endif /* WALK_RUN_H */

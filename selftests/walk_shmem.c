@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on small pages of shmem. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_shmem)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_shmem)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, shared_none)
+{
+	.state = "shmem_shared_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, shared_cached)
+{
+	.state = "shmem_shared_cached",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, shared_read)
+{
+	.state = "shmem_shared_read",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, shared_written)
+{
+	.state = "shmem_shared_written",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, shared_readonly)
+{
+	.state = "shmem_shared_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, private_none)
+{
+	.state = "shmem_private_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, private_read)
+{
+	.state = "shmem_private_read",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, private_written)
+{
+	.state = "shmem_private_written",
+};
+
+FIXTURE_VARIANT_ADD(walk_shmem, tmpfs_written)
+{
+	.state = "tmpfs_shared_written",
+};
+
+#define WALK_FIXTURE walk_shmem
+#include "walk_tests.h"
+
+#include "hmm_main.h"
