@@ -76,7 +76,9 @@ build_kernel() {
 		log=$TMP/log
 		entry_begin "$dir"
 		mkdir -p "$build"
-		command -v ccache > /dev/null && cc=(CC='ccache gcc')
+		# a tree of the user's own will be built again; on a first build ccache
+		# only costs
+		[ "$K_KIND" = tree ] && command -v ccache > /dev/null && cc=(CC='ccache gcc')
 		configure_kernel "$log" "$@"
 		long "building linux $K_NAME" "$log" "$(expected_files)" \
 			make -C "$K_SRC" O="$build" KBUILD_KCONFIG="$build/Kconfig.hmmirror" \

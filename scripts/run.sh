@@ -59,14 +59,16 @@ plan() {
 
 # run_guests: until every planned test has a verdict
 run_guests() {
-	local n=0 idle=0 console
+	local n=0 idle=0 lost console
 	while [ -n "$(plan)" ]; do
 		n=$((n + 1))
 		console=$LOGS/console.$n
 		make_plan "$WORK/plan.cpio" run < <(plan)
 		step "booting linux $K_NAME ($ACCEL)"
 		start_guest "$console"
-		follow "$console" && break
+		follow "$console" && lost=0 || lost=1
+		[ -z "$READY_MS" ] || ((VERBOSE == 0)) || say "first test $READY_MS ms after QEMU's start"
+		((lost)) || break
 		if [ -z "$CURRENT" ] && [ "$PROGRESS" = 0 ]; then
 			no_guest
 		elif [ -z "$CURRENT" ] && [ -z "$(plan)" ]; then
@@ -79,7 +81,6 @@ run_guests() {
 			no_guest
 		fi
 	done
-	CONSOLES=$n
 }
 
 no_guest() {

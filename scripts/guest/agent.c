@@ -97,7 +97,8 @@ static int starts(const char *line, const char *with)
 /* A serial line takes 17 us a byte, so what the harness says anyway is left out. */
 static int boilerplate(const char *line)
 {
-	return starts(line, "TAP version ") || starts(line, "# Starting ") ||
+	return !strcmp(line, "1..1") || starts(line, "TAP version ") ||
+	       starts(line, "# Starting ") ||
 	       starts(line, "#            OK ") || starts(line, "# PASSED: ") ||
 	       starts(line, "# Totals: ");
 }

@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Common to the tests of the runner: the built default kernel, and a suite whose
 # tests end in every way.
+# shellcheck disable=SC2154 # bats sets status, output and lines
 
+bats_require_minimum_version 1.5.0
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-RUN=$ROOT/run_tests.sh
+export RUN=$ROOT/run_tests.sh
 export HMMIRROR_TEST_SUITE=$ROOT/scripts/tests/suite
 
 # default_kernel: sets KERNEL_BUILD and KERNEL_SOURCE, built before if need be
 default_kernel() {
 	local out
 	out=$(
-		PROG=bats
+		export PROG=bats
 		for part in common packages sources kernel build vm; do
+			# shellcheck source=/dev/null
 			. "$ROOT/scripts/$part.sh"
 		done
 		init_common
@@ -46,7 +49,7 @@ bad_input() {
 
 # nothing_left PID: no QEMU of that run, nothing temporary in the cache
 nothing_left() {
-	! pgrep -f "$(cache)/tmp/.*[.]$1/" > /dev/null
+	if pgrep -fa "$(cache)/tmp/.*[.]$1/"; then return 1; fi
 	[ -z "$(find "$(cache)/tmp" -mindepth 1 -name "*.$1")" ]
 }
 

@@ -59,6 +59,7 @@ setup_file() {
 	END
 	gcc -static -o "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/a.c"
 	run --separate-stderr "$RUN" --exec "$BATS_TEST_TMPDIR/a" 1 'two words'
+	# shellcheck disable=SC2154 # bats sets it
 	echo "$output $stderr"
 	[ "$status" = 7 ]
 	[ "$output" = '3 two words 0' ]

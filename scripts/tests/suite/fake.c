@@ -29,7 +29,7 @@ static int pass(void)
 
 static int fail(void)
 {
-	printf("# fake.c:1:fail:Expected 1 (1) == 2 (2)\n");
+	printf("# fake.c:1:Expected 1 (1) == 2 (2)\n");
 	return 1;
 }
 
@@ -48,7 +48,7 @@ static int lockdep(void)
 
 static int crash(void)
 {
-	printf("# about to crash\n");
+	printf("# the last words\n");
 	fflush(stdout);
 	usleep(100000);
 	put("/proc/sysrq-trigger", "c");
