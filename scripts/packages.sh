@@ -89,16 +89,21 @@ apt_update() {
 	fi
 }
 
+apt_disk_full() {
+	grep -qiE "no space left|don.t have enough free space" "$1"
+}
+
 # apt says a lot; the user needs one line.
 apt_failed() {
 	local log=$1 what=$2
+	if apt_disk_full "$log"; then
+		die "cannot get $what: the disk is full; free some space"
+	fi
 	keep_log "$log" apt
 	if grep -qiE 'could not (resolve|connect)|failed to fetch|unable to connect|connection (failed|timed out|refused)|network is unreachable|temporary failure' "$log"; then
 		die "cannot download $what: no network to the machine's package sources; see $KEPT"
 	elif grep -qiE 'unable to locate package|no installation candidate|unable to find a source' "$log"; then
 		die "the machine's package sources do not have all of $what; see $KEPT"
-	elif grep -qiE "No space left|don.t have enough free space" "$log"; then
-		die "cannot install $what: the disk is full; free some space"
 	fi
 	die "apt could not get $what; see $KEPT"
 }

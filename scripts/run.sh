@@ -4,6 +4,7 @@
 
 BOOT_TIMEOUT=60
 KEEP_LOGS=30		# runs
+LOGS=''			# folder of this run's
 declare -A FINISHED=()	# tests that need not be run again in the next guest
 declare -A PROGRAM=()	# of each test
 NAMES=()
@@ -112,6 +113,7 @@ run_upstream() {
 
 # start_work PROGRAM...: what all guests of this kernel have in common
 start_work() {
+	[ -n "$LOGS" ] || new_logs
 	new_tmp work
 	WORK=$TMP
 	exec {STREAM_FD}>> "$LOGS/results"
@@ -120,12 +122,31 @@ start_work() {
 }
 
 run_exec() {
-	local program=${EXEC[0]} arg line
-	start_work "$program"
-	line=$TIMEOUT$'\t'exec$'\t'/tests/${program##*/}
-	for arg in "${EXEC[@]:1}"; do
-		line+=$'\t'$arg
-	done
+	exec_guest "${EXEC[0]}" "/tests/${EXEC[0]##*/}" "${EXEC[@]:1}"
+}
+
+# A serial line loses what is sent before anybody reads, so commands that do not
+# come from a terminal go in as a file.
+run_shell() {
+	if [ -t 0 ]; then
+		start_work
+		guest_shell
+		return
+	fi
+	new_tmp script
+	cat > "$TMP/script"
+	MODE=exec
+	TIMEOUT=0
+	exec_guest "$TMP/script" /bin/sh /tests/script
+}
+
+# exec_guest FILE COMMAND...: runs it in a guest that has FILE in /tests, and ends
+# with its status
+exec_guest() {
+	local file=$1 name=${1##*/} line arg
+	shift
+	line=$(printf '%s\texec' "$TIMEOUT"; printf '\t%s' "$@")
+	start_work "$file"
 	make_plan "$WORK/plan.cpio" run <<< "$line"
 	step "booting linux $K_NAME ($ACCEL)"
 	start_guest "$LOGS/console.1"
@@ -133,8 +154,9 @@ run_exec() {
 	if ! follow "$LOGS/console.1" && [ "${#EXEC_END[@]}" = 0 ]; then
 		[ -n "$CURRENT" ] || no_guest
 		tail -n 15 "$CONSOLE" | tr -d '\r' >&2
-		die "$LOST while ${program##*/} ran; see $CONSOLE"
+		die "$LOST while $name ran; see $CONSOLE"
 	fi
+	keep_guest
 	if [ -n "${SPLAT[exec]:-}" ]; then
 		say "the kernel: ${SPLAT[exec]}"
 		splat_lines exec >&2
@@ -143,20 +165,14 @@ run_exec() {
 	case ${EXEC_END[0]} in
 	exit) exit "${EXEC_END[1]}" ;;
 	signal)
-		say "${program##*/} was killed by signal ${EXEC_END[1]}"
+		say "$name was killed by signal ${EXEC_END[1]}"
 		exit $((128 + EXEC_END[1]))
 		;;
 	*)
-		say "${program##*/} did not end within $TIMEOUT s"
+		say "$name did not end within $TIMEOUT s"
 		exit 124
 		;;
 	esac
-}
-
-run_shell() {
-	[ -t 0 ] || say 'stdin is no terminal; commands are read from it'
-	start_work
-	guest_shell
 }
 
 list_tests() {
@@ -190,7 +206,6 @@ run_all() {
 		list_tests
 		return
 	fi
-	new_logs
 	for kernel in "${KERNELS[@]}"; do
 		for configs in "${CONFIGS[@]}"; do
 			run_kernel "$kernel" "$configs"

@@ -67,22 +67,27 @@ no_release() {
 	fi
 }
 
+# download_source RELEASE LOG DIR
+download_source() {
+	local old=$PWD status=0
+	cd "$3" || return
+	long "downloading linux-source-$1" "$2" 0 apt-get download -q "linux-source-$1" ||
+		status=$?
+	cd "$old" || return
+	return "$status"
+}
+
 # fetch_release RELEASE LOG: nothing is installed, so no root is needed; apt has
 # checked the archive's signature and the package's hash.
 fetch_release() {
 	local release=$1 log=$2 dir=$TMP deb tar version
-	(cd "$dir" && exec 2>&1 && long "downloading linux-source-$release" "$log" 0 \
-		apt-get download -q "linux-source-$release" >&2) || {
-		if am_root; then
-			# lists that are older than what the archive keeps
-			apt_update "$log"
-			(cd "$dir" && long "downloading linux-source-$release" "$log" 0 \
-				apt-get download -q "linux-source-$release") ||
-				apt_failed "$log" "linux-source-$release"
-		else
+	if ! download_source "$release" "$log" "$dir"; then
+		# lists that are older than what the archive keeps
+		am_root && ! apt_disk_full "$log" || apt_failed "$log" "linux-source-$release"
+		apt_update "$log"
+		download_source "$release" "$log" "$dir" ||
 			apt_failed "$log" "linux-source-$release"
-		fi
-	}
+	fi
 	deb=$(echo "$dir"/linux-source-"$release"_*.deb)
 	[ -e "$deb" ] || apt_failed "$log" "linux-source-$release"
 	version=$(dpkg-deb -f "$deb" Version)

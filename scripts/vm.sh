@@ -87,5 +87,7 @@ guest_shell() {
 	cat "$WORK/base.cpio" "$WORK/plan.cpio" > "$WORK/initramfs"
 	QEMU+=(-serial mon:stdio -serial null)
 	say "a shell in the guest; exit ends it, Ctrl-A X kills it"
+	# Ctrl-C is the guest's
+	trap '' INT
 	setpriv --pdeathsig KILL "${QEMU[@]}"
 }

@@ -122,7 +122,7 @@ fake_tree() {
 	own_cache
 	mount -t tmpfs -o size=300k small "$XDG_CACHE_HOME" || skip 'cannot mount'
 	bad_input 'full' "$RUN" -k "$KERNEL_BUILD" fake.pass || { umount "$XDG_CACHE_HOME"; false; }
-	run find "$XDG_CACHE_HOME/hmmirror" -name stamp -o -path '*/tmp/*' -o -name hmmirror.ko
+	run find "$XDG_CACHE_HOME"/hmmirror/{tmp,driver} -mindepth 1
 	umount "$XDG_CACHE_HOME"
 	[ -z "$output" ]
 }
@@ -132,7 +132,7 @@ fake_tree() {
 	own_cache
 	mount -t tmpfs -o size=2m small "$XDG_CACHE_HOME" || skip 'cannot mount'
 	bad_input 'full' "$RUN" fake.pass || { umount "$XDG_CACHE_HOME"; false; }
-	run find "$XDG_CACHE_HOME/hmmirror" -path '*/source/*' -o -path '*/tmp/*'
+	run find "$XDG_CACHE_HOME"/hmmirror/tmp -mindepth 1
 	umount "$XDG_CACHE_HOME"
 	[ -z "$output" ]
 }
