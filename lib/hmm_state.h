@@ -132,6 +132,16 @@ void hmm_area_end(struct hmm_area *area);
 int hmm_area_device(struct hmm_area *area, unsigned int device);
 
 /**
+ * hmm_area_memory - does a device have memory to migrate to?
+ * @area: the area
+ * @device: 0 to 3
+ *
+ * Return: 0 if so; HMM_SKIP with the driver's reason in area->why if not; or
+ * -errno with area->why.
+ */
+int hmm_area_memory(struct hmm_area *area, unsigned int device);
+
+/**
  * hmm_state_find - a state by its name
  * @name: its name
  *

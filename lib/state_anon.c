@@ -108,6 +108,9 @@ static int make_softclean(struct hmm_area *area, const struct hmm_state *state,
 	if (!(entry & HMM_PM_SOFT_DIRTY))
 		return hmm_skip(area,
 				"no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
+	/* Mappings from later on are dirty as a whole; this one is not to merge. */
+	if (madvise(addr, length, MADV_DONTFORK))
+		return hmm_fail(area, errno, "MADV_DONTFORK");
 	ret = hmm_write_text("/proc/self/clear_refs", "4");
 	if (ret)
 		return hmm_fail(area, ret, "/proc/self/clear_refs");

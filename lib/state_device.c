@@ -15,23 +15,32 @@
 #define SHARED		0x10	/* with a child, by fork */
 #define POPULATED	0x20	/* not migrated: made on the device */
 
-/* A device that is there and has the memory that its number stands for. */
-static int need_device(struct hmm_area *area, const struct hmm_state *state)
+/* The driver's reason for a device without memory, asked of device 0. */
+static int skip_memory(struct hmm_area *area, unsigned int number)
 {
-	unsigned int number = state->variant & DEVICE_MASK;
-	int fd = hmm_area_device(area, number);
-	char why[100];
-	int ret;
+	int fd = hmm_area_device(area, 0);
+	char why[100] = "";
 
 	if (fd < 0)
-		return hmm_fail(area, fd, "/dev/hmm_dmirror%u", number);
-	if (hmm_memory(fd) != HMMIRROR_MEMORY_NONE)
-		return fd;
-	ret = hmm_feature(fd, number < HMM_DEV_COHERENT ?
-			  HMMIRROR_FEAT_DEVICE_PRIVATE :
-			  HMMIRROR_FEAT_DEVICE_COHERENT, why, sizeof(why));
+		return hmm_fail(area, fd, "/dev/hmm_dmirror0");
+	hmm_feature(fd, number < HMM_DEV_COHERENT ?
+		    HMMIRROR_FEAT_DEVICE_PRIVATE :
+		    HMMIRROR_FEAT_DEVICE_COHERENT, why, sizeof(why));
 	return hmm_skip(area, "device %u has no memory: %s", number,
-			ret || !why[0] ? "not given any" : why);
+			why[0] ? why : "it was given none");
+}
+
+int hmm_area_memory(struct hmm_area *area, unsigned int device)
+{
+	int fd = hmm_area_device(area, device);
+
+	if (fd == -ENOENT && device >= HMM_DEV_COHERENT)
+		return skip_memory(area, device);
+	if (fd < 0)
+		return hmm_fail(area, fd, "/dev/hmm_dmirror%u", device);
+	if (hmm_memory(fd) == HMMIRROR_MEMORY_NONE)
+		return skip_memory(area, device);
+	return 0;
 }
 
 static int all_moved(struct hmm_area *area, int fd, char *addr, size_t length,
@@ -59,18 +68,18 @@ static int make_on_device(struct hmm_area *area, const struct hmm_state *state,
 			  char *addr, size_t length)
 {
 	int populate = state->variant & POPULATED;
-	int fd = need_device(area, state), ret;
+	unsigned int device = state->variant & DEVICE_MASK;
+	int ret = hmm_area_memory(area, device);
 
-	if (fd <= HMM_SKIP)
-		return fd;
-	ret = hmm_area_map_small(area, addr, length, RW);
+	if (!ret)
+		ret = hmm_area_map_small(area, addr, length, RW);
 	if (ret)
 		return ret;
 	if (!populate)
 		hmm_pattern_fill(addr, length, 0);
 	if (state->prot != RW && mprotect(addr, length, state->prot))
 		return hmm_fail(area, errno, "mprotect");
-	ret = all_moved(area, fd, addr, length, populate ?
+	ret = all_moved(area, hmm_area_device(area, device), addr, length, populate ?
 			HMMIRROR_OUT_POPULATED : HMMIRROR_OUT_MIGRATED);
 	if (!ret && state->variant & SHARED)
 		ret = hmm_area_share(area, 0);

@@ -8,6 +8,7 @@
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_process.h"
+#include "hmm_system.h"
 #include "state_tables.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -126,7 +127,9 @@ static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
 			break;
 		usleep(1000);
 	}
-	return 0;
+	/* Or it would merge again what the walker takes apart. */
+	ret = hmm_write_text(KSM "run", "0");
+	return ret ? hmm_fail(area, ret, KSM "run") : 0;
 }
 
 static int prove_ksm(struct hmm_area *area, const struct hmm_state *state,

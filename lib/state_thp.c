@@ -132,6 +132,9 @@ static int make_shmem(struct hmm_area *area, const struct hmm_state *state,
 		return ret;
 	if (madvise(addr, length, MADV_HUGEPAGE))
 		return hmm_fail(area, errno, "MADV_HUGEPAGE");
+	/* Small kernels have page cache trees that take no huge page. */
+	if (!hmm_smaps(addr, "THPeligible"))
+		return hmm_skip(area, "no huge pages in shmem (CONFIG_BASE_FULL)");
 	if (state->variant == THP_SHMEM_READ)
 		hmm_touch_read(addr, length);
 	else
@@ -166,7 +169,8 @@ static int prove_thp(struct hmm_area *area, const struct hmm_state *state,
 		  state->variant == THP_COW_CHILD;
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);
 
-	if (!ret)
+	/* smaps does not count what can't be accessed. */
+	if (!ret && state->prot & PROT_READ)
 		ret = prove_field(area, addr, length, "AnonHugePages");
 	if (!ret)
 		ret = hmm_prove_pages(area, addr, length, cow ? &shared : &own);

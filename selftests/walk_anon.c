@@ -98,6 +98,15 @@ FIXTURE_VARIANT_ADD(walk_anon, hole)
 	.state = "hole",
 };
 
+FIXTURE_SETUP(walk_anon)
+{
+}
+
+FIXTURE_TEARDOWN(walk_anon)
+{
+	walk_end(&self->walk);
+}
+
 #define WALK_FIXTURE walk_anon
 #include "walk_tests.h"
 

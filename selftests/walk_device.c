@@ -53,6 +53,15 @@ FIXTURE_VARIANT_ADD(walk_device, exclusive)
 	.state = "dev_exclusive",
 };
 
+FIXTURE_SETUP(walk_device)
+{
+}
+
+FIXTURE_TEARDOWN(walk_device)
+{
+	walk_end(&self->walk);
+}
+
 #define WALK_FIXTURE walk_device
 #include "walk_tests.h"
 

@@ -63,6 +63,15 @@ FIXTURE_VARIANT_ADD(walk_file, past_eof)
 	.state = "file_past_eof",
 };
 
+FIXTURE_SETUP(walk_file)
+{
+}
+
+FIXTURE_TEARDOWN(walk_file)
+{
+	walk_end(&self->walk);
+}
+
 #define WALK_FIXTURE walk_file
 #include "walk_tests.h"
 

@@ -58,6 +58,15 @@ FIXTURE_VARIANT_ADD(walk_shmem, tmpfs_written)
 	.state = "tmpfs_shared_written",
 };
 
+FIXTURE_SETUP(walk_shmem)
+{
+}
+
+FIXTURE_TEARDOWN(walk_shmem)
+{
+	walk_end(&self->walk);
+}
+
 #define WALK_FIXTURE walk_shmem
 #include "walk_tests.h"
 

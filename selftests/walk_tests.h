@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The requests that are made of every state of small pages. A program that
- * includes this has a fixture named WALK_FIXTURE, whose variants name a state.
+ * includes this has a fixture that holds a struct walk, and defines its name as
+ * WALK_FIXTURE; the fixture's variants name a state.
  */
 #include "walk_run.h"
 
@@ -19,12 +20,27 @@ static void walk_whole(struct __test_metadata *_metadata, struct walk *walk,
 	HMM_NEED(walk_ask(walk, 0, 0, WALK_PAGES, request), walk->why);
 }
 
+/* Requests by page, under a mask; none of the range by default. */
+static void walk_pages(struct __test_metadata *_metadata, struct walk *walk,
+		       const char *state, const __u64 *requests, __u64 mask)
+{
+	size_t i;
+
+	walk_end(walk);
+	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
+	HMM_NEED(walk_put(walk, state, 0, WALK_PAGES), walk->why);
+	for (i = 0; i < WALK_PAGES; i++)
+		walk->page[i].request = requests[i];
+	HMM_NEED(walk_ask_pages(walk, 0, 0, WALK_PAGES, mask), walk->why);
+}
+
 /* A state in the first, a middle and the last page, among writable ones. */
 static void walk_among(struct __test_metadata *_metadata, struct walk *walk,
 		       const char *state, __u64 request)
 {
 	size_t i;
 
+	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
 	for (i = 0; i < ARRAY_SIZE(walk_places); i++)
 		HMM_NEED(walk_put(walk, state, walk_places[i], 1), walk->why);
@@ -33,29 +49,6 @@ static void walk_among(struct __test_metadata *_metadata, struct walk *walk,
 				  walk_places[i + 1] - walk_places[i] - 1),
 			 walk->why);
 	HMM_NEED(walk_ask(walk, 0, 0, WALK_PAGES, request), walk->why);
-}
-
-/* Requests by page, for the first, a middle and the last page alone. */
-static void walk_single(struct __test_metadata *_metadata, struct walk *walk,
-			const char *state, __u64 request)
-{
-	size_t i;
-
-	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
-	HMM_NEED(walk_put(walk, state, 0, WALK_PAGES), walk->why);
-	for (i = 0; i < ARRAY_SIZE(walk_places); i++)
-		walk->page[walk_places[i]].request = request;
-	HMM_NEED(walk_ask_pages(walk, 0, 0, WALK_PAGES, HMMIRROR_REQ_ALL),
-		 walk->why);
-}
-
-FIXTURE_SETUP(WALK_FIXTURE)
-{
-}
-
-FIXTURE_TEARDOWN(WALK_FIXTURE)
-{
-	walk_end(&self->walk);
 }
 
 TEST_F(WALK_FIXTURE, snapshot)
@@ -73,59 +66,45 @@ TEST_F(WALK_FIXTURE, write_fault)
 	walk_whole(_metadata, &self->walk, variant->state, HMMIRROR_REQ_ALL);
 }
 
-TEST_F(WALK_FIXTURE, page_read)
+/* The first, a middle and the last page ask, each kind of request alone. */
+TEST_F(WALK_FIXTURE, page_requests)
 {
-	walk_single(_metadata, &self->walk, variant->state,
-		    HMMIRROR_REQ_FAULT);
+	static const __u64 kinds[] = { HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL };
+	__u64 requests[WALK_PAGES];
+	size_t i, kind;
+
+	for (kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		memset(requests, 0, sizeof(requests));
+		for (i = 0; i < ARRAY_SIZE(walk_places); i++)
+			requests[walk_places[i]] = kinds[kind];
+		walk_pages(_metadata, &self->walk, variant->state, requests,
+			   HMMIRROR_REQ_ALL);
+	}
 }
 
-TEST_F(WALK_FIXTURE, page_write)
-{
-	walk_single(_metadata, &self->walk, variant->state, HMMIRROR_REQ_ALL);
-}
-
-/* Some pages ask for nothing, some to be read, some to be written. */
+/*
+ * Some pages ask for nothing, some to be read, some to be written; and once
+ * more under a mask that lets only the reads through.
+ */
 TEST_F(WALK_FIXTURE, page_mixed)
 {
 	static const __u64 mix[] = {
 		0, HMMIRROR_REQ_FAULT, 0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
 	};
-	struct walk *walk = &self->walk;
+	__u64 requests[WALK_PAGES];
 	size_t i;
 
-	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
-	HMM_NEED(walk_put(walk, variant->state, 0, WALK_PAGES), walk->why);
 	for (i = 0; i < WALK_PAGES; i++)
-		walk->page[i].request = mix[i % ARRAY_SIZE(mix)];
-	HMM_NEED(walk_ask_pages(walk, 0, 0, WALK_PAGES, HMMIRROR_REQ_ALL),
-		 walk->why);
+		requests[i] = mix[i % ARRAY_SIZE(mix)];
+	walk_pages(_metadata, &self->walk, variant->state, requests,
+		   HMMIRROR_REQ_ALL);
+	walk_pages(_metadata, &self->walk, variant->state, requests,
+		   HMMIRROR_REQ_FAULT);
 }
 
-/* Requests to write, under a mask that lets only reads through. */
-TEST_F(WALK_FIXTURE, page_masked)
-{
-	struct walk *walk = &self->walk;
-	size_t i;
-
-	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
-	HMM_NEED(walk_put(walk, variant->state, 0, WALK_PAGES), walk->why);
-	for (i = 0; i < WALK_PAGES; i++)
-		walk->page[i].request = HMMIRROR_REQ_ALL;
-	HMM_NEED(walk_ask_pages(walk, 0, 0, WALK_PAGES, HMMIRROR_REQ_FAULT),
-		 walk->why);
-}
-
-TEST_F(WALK_FIXTURE, among_snapshot)
+TEST_F(WALK_FIXTURE, among_others)
 {
 	walk_among(_metadata, &self->walk, variant->state, 0);
-}
-
-TEST_F(WALK_FIXTURE, among_read)
-{
 	walk_among(_metadata, &self->walk, variant->state, HMMIRROR_REQ_FAULT);
-}
-
-TEST_F(WALK_FIXTURE, among_write)
-{
 	walk_among(_metadata, &self->walk, variant->state, HMMIRROR_REQ_ALL);
 }

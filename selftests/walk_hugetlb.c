@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on pages of hugetlbfs. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_hugetlb)
+{
+	struct walk walk;
+	size_t huge;	/* pages of a huge page */
+};
+
+FIXTURE_VARIANT(walk_hugetlb)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, none)
+{
+	.state = "hugetlb_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, writable)
+{
+	.state = "hugetlb_writable",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, read)
+{
+	.state = "hugetlb_read",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, readonly)
+{
+	.state = "hugetlb_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, shared)
+{
+	.state = "hugetlb_shared",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, shared_none)
+{
+	.state = "hugetlb_shared_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, cow_parent)
+{
+	.state = "hugetlb_cow_parent",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, cow_child)
+{
+	.state = "hugetlb_cow_child",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, pud_none)
+{
+	.state = "hugetlb_1g_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, pud_writable)
+{
+	.state = "hugetlb_1g_writable",
+};
+
+FIXTURE_SETUP(walk_hugetlb)
+{
+	const struct hmm_state *state = hmm_state_find(variant->state);
+
+	ASSERT_NE(NULL, state);
+	self->huge = hmm_state_unit(state) / hmm_page_size();
+}
+
+FIXTURE_TEARDOWN(walk_hugetlb)
+{
+	walk_end(&self->walk);
+}
+
+/*
+ * All of a huge page, or of one as large as a gigabyte its start and its end:
+ * every small page of it is faulted for itself, and that takes long.
+ */
+static void walk_huge(struct __test_metadata *_metadata, struct walk *walk,
+		      const char *state, size_t huge, __u64 request)
+{
+	size_t pmd = hmm_pmd_size() / hmm_page_size();
+
+	ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
+	HMM_NEED(walk_put(walk, state, 0, huge), walk->why);
+	if (huge > pmd) {
+		HMM_NEED(walk_ask(walk, 0, 0, 16, request), walk->why);
+		/* The first made it one that is there: make it anew. */
+		HMM_NEED(walk_put(walk, state, 0, huge), walk->why);
+		HMM_NEED(walk_ask(walk, 0, huge - 16, 16, request), walk->why);
+		return;
+	}
+	HMM_NEED(walk_ask(walk, 0, 0, huge, request), walk->why);
+}
+
+TEST_F(walk_hugetlb, snapshot)
+{
+	walk_huge(_metadata, &self->walk, variant->state, self->huge, 0);
+}
+
+TEST_F(walk_hugetlb, read_fault)
+{
+	walk_huge(_metadata, &self->walk, variant->state, self->huge,
+		  HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_hugetlb, write_fault)
+{
+	walk_huge(_metadata, &self->walk, variant->state, self->huge,
+		  HMMIRROR_REQ_ALL);
+}
+
+/* From within a huge page to within the next; the second one is in use. */
+TEST_F(walk_hugetlb, inside)
+{
+	static const __u64 requests[] = {
+		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
+	};
+	struct walk *walk = &self->walk;
+	size_t huge = self->huge, i;
+
+	if (huge > hmm_pmd_size() / hmm_page_size())
+		SKIP(return, "one page of this size is enough to ask for");
+	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
+		HMM_NEED(walk_put(walk, "hugetlb_writable", huge, huge),
+			 walk->why);
+		HMM_NEED(walk_ask(walk, 0, huge - 9, 14, requests[i]),
+			 walk->why);
+	}
+}
+
+/* The request of the first page counts for all of a huge page. */
+TEST_F(walk_hugetlb, page_requests)
+{
+	struct walk *walk = &self->walk;
+	size_t huge = self->huge;
+
+	ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
+	HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
+	walk->page[17].request = HMMIRROR_REQ_ALL;
+	HMM_NEED(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
+		 walk->why);
+	walk->page[10].request = HMMIRROR_REQ_ALL;
+	walk->page[17].request = 0;
+	HMM_NEED(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
+		 walk->why);
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on transparent huge pages. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_thp)
+{
+	struct walk walk;
+	size_t huge;	/* pages of a huge page */
+};
+
+FIXTURE_VARIANT(walk_thp)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, none)
+{
+	.state = "thp_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, writable)
+{
+	.state = "thp_writable",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, readonly)
+{
+	.state = "thp_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, noaccess)
+{
+	.state = "thp_noaccess",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, cow_parent)
+{
+	.state = "thp_cow_parent",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, cow_child)
+{
+	.state = "thp_cow_child",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, zero)
+{
+	.state = "thp_zero",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, shmem_written)
+{
+	.state = "thp_shmem_written",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, shmem_read)
+{
+	.state = "thp_shmem_read",
+};
+
+FIXTURE_VARIANT_ADD(walk_thp, shmem_readonly)
+{
+	.state = "thp_shmem_readonly",
+};
+
+FIXTURE_SETUP(walk_thp)
+{
+	self->huge = hmm_pmd_size() / hmm_page_size();
+}
+
+FIXTURE_TEARDOWN(walk_thp)
+{
+	walk_end(&self->walk);
+}
+
+static void walk_huge(struct __test_metadata *_metadata, struct walk *walk,
+		      const char *state, size_t huge, __u64 request)
+{
+	ASSERT_EQ(0, walk_begin(walk, huge, 0));
+	HMM_NEED(walk_put(walk, state, 0, huge), walk->why);
+	HMM_NEED(walk_ask(walk, 0, 0, huge, request), walk->why);
+}
+
+TEST_F(walk_thp, snapshot)
+{
+	walk_huge(_metadata, &self->walk, variant->state, self->huge, 0);
+}
+
+TEST_F(walk_thp, read_fault)
+{
+	walk_huge(_metadata, &self->walk, variant->state, self->huge,
+		  HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_thp, write_fault)
+{
+	walk_huge(_metadata, &self->walk, variant->state, self->huge,
+		  HMMIRROR_REQ_ALL);
+}
+
+/* Two huge pages, from within the first to within the second. */
+TEST_F(walk_thp, inside)
+{
+	struct walk *walk = &self->walk;
+	size_t huge = self->huge;
+	static const __u64 requests[] = {
+		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
+	};
+	size_t i;
+
+	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		HMM_NEED(walk_put(walk, variant->state, 0, 2 * huge),
+			 walk->why);
+		HMM_NEED(walk_ask(walk, 0, huge - 9, 14, requests[i]),
+			 walk->why);
+	}
+}
+
+/* One page of many asks; the whole is decided by it. */
+TEST_F(walk_thp, page_requests)
+{
+	struct walk *walk = &self->walk;
+	size_t huge = self->huge;
+
+	ASSERT_EQ(0, walk_begin(walk, huge, 0));
+	HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
+	walk->page[huge / 2].request = HMMIRROR_REQ_ALL;
+	HMM_NEED(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL),
+		 walk->why);
+}
+
+/*
+ * A huge page that lost one of its pages: its PMD is split, what is left of
+ * it is mapped page by page.
+ */
+FIXTURE(walk_thp_part)
+{
+	struct hmm_area area;
+	__u64 *entries;
+	size_t huge;
+};
+
+FIXTURE_VARIANT(walk_thp_part)
+{
+	int unmap;	/* else discarded */
+	__u64 request;
+	int error;	/* the walker's */
+	__u64 lost;	/* its answer for the page */
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_part, discarded_snapshot)
+{
+	.lost = 0,
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_part, discarded_read)
+{
+	.request = HMMIRROR_REQ_FAULT,
+	.lost = HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_part, discarded_write)
+{
+	.request = HMMIRROR_REQ_ALL,
+	.lost = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_part, unmapped_snapshot)
+{
+	.unmap = 1,
+	.lost = HMMIRROR_PTE_ERROR,
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_part, unmapped_read)
+{
+	.unmap = 1,
+	.request = HMMIRROR_REQ_FAULT,
+	.error = -EFAULT,
+	.lost = HMMIRROR_PTE_UNTOUCHED,
+};
+
+FIXTURE_SETUP(walk_thp_part)
+{
+	self->huge = hmm_pmd_size() / hmm_page_size();
+	self->entries = hmm_map_anon(self->huge * sizeof(__u64), 0);
+	ASSERT_NE(NULL, self->entries);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+}
+
+FIXTURE_TEARDOWN(walk_thp_part)
+{
+	hmm_area_end(&self->area);
+	hmm_unmap(self->entries, self->huge * sizeof(__u64));
+}
+
+TEST_F(walk_thp_part, walk)
+{
+	const struct hmm_state *state = hmm_state_find("thp_writable");
+	struct hmm_area *area = &self->area;
+	size_t lost = self->huge / 2 + 1, page = hmm_page_size(), i;
+	char text[HMM_ENTRY_STR_MAX], *at = area->addr + lost * page;
+	__u64 map, want;
+	int fd;
+
+	HMM_NEED(hmm_state_make(area, state, 0, area->length), area->why);
+	ASSERT_EQ(0, variant->unmap ? munmap(at, page) :
+				      madvise(at, page, MADV_DONTNEED));
+	/* Still pages of a compound page, but no longer mapped as a huge one. */
+	ASSERT_EQ(0, hmm_smaps(area->addr, "AnonHugePages"));
+	ASSERT_EQ(0, hmm_flags_at(area->addr, &map));
+	ASSERT_NE(0, map & hmm_kpf(KPF_THP));
+
+	fd = hmm_area_device(area, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(variant->error, hmm_walk(fd, area->addr, area->length,
+					   variant->request, self->entries));
+	for (i = 0; i < self->huge; i++) {
+		want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
+		if (i == lost)
+			want = variant->lost;
+		else if (i > lost && variant->error)
+			want = HMMIRROR_PTE_UNTOUCHED;
+		ASSERT_EQ(want, hmm_entry_flags(self->entries[i]))
+			TH_LOG("page %zu: %s", i,
+			       hmm_entry_str(self->entries[i], text,
+					     sizeof(text)));
+		ASSERT_EQ(0, hmm_entry_order(self->entries[i]));
+		if (!(want & HMMIRROR_PTE_VALID))
+			continue;
+		ASSERT_EQ(0, hmm_pagemap_one(area->addr + i * page, &map));
+		ASSERT_EQ(map & HMM_PM_PFN_MASK,
+			  hmm_entry_pfn(self->entries[i]));
+	}
+}
+
+#include "hmm_main.h"
