@@ -42,22 +42,24 @@ int hmm_pagemap(const void *addr, size_t pages, __u64 *entries);
 int hmm_pagemap_one(const void *addr, __u64 *entry);
 
 /**
- * hmm_page_flags - /proc/kpageflags of one page frame
- * @pfn: page frame number
- * @flags: gets hmm_kpf(KPF_*) bits
+ * hmm_page_flags - /proc/kpageflags of page frames
+ * @pfn: first page frame number
+ * @pages: number of page frames
+ * @flags: gets hmm_kpf(KPF_*) bits of each
  *
  * Return: 0; -ENOENT if the kernel has no kpageflags; or -errno.
  */
-int hmm_page_flags(__u64 pfn, __u64 *flags);
+int hmm_page_flags(__u64 pfn, size_t pages, __u64 *flags);
 
 /**
- * hmm_page_count - /proc/kpagecount: how often a page frame is mapped
- * @pfn: page frame number
- * @count: gets the number of mappings
+ * hmm_page_count - /proc/kpagecount: how often page frames are mapped
+ * @pfn: first page frame number
+ * @pages: number of page frames
+ * @counts: gets the number of mappings of each
  *
  * Return: 0; -ENOENT if the kernel has no kpagecount; or -errno.
  */
-int hmm_page_count(__u64 pfn, __u64 *count);
+int hmm_page_count(__u64 pfn, size_t pages, __u64 *counts);
 
 /**
  * hmm_flags_at - page flags of the page present at an address

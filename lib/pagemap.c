@@ -49,14 +49,14 @@ int hmm_pagemap_one(const void *addr, __u64 *entry)
 	return hmm_pagemap(addr, 1, entry);
 }
 
-int hmm_page_flags(__u64 pfn, __u64 *flags)
+int hmm_page_flags(__u64 pfn, size_t pages, __u64 *flags)
 {
-	return read_words("/proc/kpageflags", pfn, 1, flags);
+	return read_words("/proc/kpageflags", pfn, pages, flags);
 }
 
-int hmm_page_count(__u64 pfn, __u64 *count)
+int hmm_page_count(__u64 pfn, size_t pages, __u64 *counts)
 {
-	return read_words("/proc/kpagecount", pfn, 1, count);
+	return read_words("/proc/kpagecount", pfn, pages, counts);
 }
 
 int hmm_flags_at(const void *addr, __u64 *flags)
@@ -68,7 +68,7 @@ int hmm_flags_at(const void *addr, __u64 *flags)
 		return ret;
 	if (!(entry & HMM_PM_PRESENT))
 		return -ENXIO;
-	return hmm_page_flags(entry & HMM_PM_PFN_MASK, flags);
+	return hmm_page_flags(entry & HMM_PM_PFN_MASK, 1, flags);
 }
 
 /*

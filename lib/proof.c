@@ -9,37 +9,56 @@
 #include "hmm_state.h"
 #include "hmm_system.h"
 
-#define BATCH	64
+/* Pages looked at in one go. */
+#define BATCH	512
 
-static int prove_frame(struct hmm_area *area, size_t page, __u64 entry,
-		       const struct hmm_proof *proof)
+static int prove_frame(struct hmm_area *area, size_t page, __u64 flags,
+		       __u64 count, const struct hmm_proof *proof)
 {
-	__u64 pfn = entry & HMM_PM_PFN_MASK, flags, count;
-	int ret;
-
-	if (proof->kpf_set || proof->kpf_clear) {
-		ret = hmm_page_flags(pfn, &flags);
-		if (ret)
-			return hmm_fail(area, ret, "/proc/kpageflags");
-		if ((flags & proof->kpf_set) != proof->kpf_set ||
-		    flags & proof->kpf_clear)
-			return hmm_fail(area, 0,
-					"page %zu: page flags %#llx, want %#llx and not %#llx",
-					page, flags,
-					proof->kpf_set,
-					proof->kpf_clear);
-	}
-	if (proof->mapped) {
-		ret = hmm_page_count(pfn, &count);
-		if (ret)
-			return hmm_fail(area, ret, "/proc/kpagecount");
-		if (count < proof->mapped)
-			return hmm_fail(area, 0,
-					"page %zu: mapped %llu times, want %llu or more",
-					page, count,
-					proof->mapped);
-	}
+	if ((flags & proof->kpf_set) != proof->kpf_set ||
+	    flags & proof->kpf_clear)
+		return hmm_fail(area, 0,
+				"page %zu: page flags %#llx, want %#llx and not %#llx",
+				page, flags, proof->kpf_set, proof->kpf_clear);
+	if (count < proof->mapped)
+		return hmm_fail(area, 0,
+				"page %zu: mapped %llu times, want %llu or more",
+				page, count, proof->mapped);
 	return 0;
+}
+
+/* Page frames that follow each other, as those of a huge page, in one go. */
+static int prove_frames(struct hmm_area *area, size_t first, size_t pages,
+			const __u64 *entry, const struct hmm_proof *proof)
+{
+	__u64 flags[BATCH] = { 0 }, count[BATCH] = { 0 };
+	size_t i, n;
+	int ret = 0;
+
+	if (!proof->kpf_set && !proof->kpf_clear && !proof->mapped)
+		return 0;
+	for (i = 0; !ret && i < pages; i += n) {
+		__u64 pfn = entry[i] & HMM_PM_PFN_MASK;
+		size_t k;
+
+		for (n = 1; i + n < pages; n++)
+			if ((entry[i + n] & HMM_PM_PFN_MASK) != pfn + n)
+				break;
+		if (proof->kpf_set || proof->kpf_clear) {
+			ret = hmm_page_flags(pfn, n, flags);
+			if (ret)
+				return hmm_fail(area, ret, "/proc/kpageflags");
+		}
+		if (proof->mapped) {
+			ret = hmm_page_count(pfn, n, count);
+			if (ret)
+				return hmm_fail(area, ret, "/proc/kpagecount");
+		}
+		for (k = 0; !ret && k < n; k++)
+			ret = prove_frame(area, first + i + k, flags[k],
+					  count[k], proof);
+	}
+	return ret;
 }
 
 int hmm_prove_pages(struct hmm_area *area, const char *addr, size_t length,
@@ -56,19 +75,16 @@ int hmm_prove_pages(struct hmm_area *area, const char *addr, size_t length,
 		ret = hmm_pagemap(addr + first * page, n, entry);
 		if (ret)
 			return hmm_fail(area, ret, "/proc/self/pagemap");
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < n; i++)
 			if ((entry[i] & proof->set) != proof->set ||
 			    entry[i] & proof->clear)
 				return hmm_fail(area, 0,
 						"page %zu: pagemap %#llx, want %#llx and not %#llx",
-						first + i,
-						entry[i],
-						proof->set,
-						proof->clear);
-			ret = prove_frame(area, first + i, entry[i], proof);
-			if (ret)
-				return ret;
-		}
+						first + i, entry[i],
+						proof->set, proof->clear);
+		ret = prove_frames(area, first, n, entry, proof);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

@@ -36,6 +36,11 @@ static int need_pages(struct hmm_area *area, size_t size, long pages)
 				size >> 20);
 	if (free >= pages)
 		return 0;
+	/* To find so much in one piece at run time takes long and often fails. */
+	if (size > hmm_pmd_size())
+		return hmm_skip(area,
+				"%ld free hugetlb pages of %zu MiB, want %ld (boot with hugepagesz=1G hugepages=1)",
+				free, size >> 20, pages);
 	undo = hmm_area_undo(area, pool_back);
 	if (!undo)
 		return hmm_fail(area, ENOSPC, "undo list");
@@ -56,6 +61,7 @@ static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	int flags = state->variant & SHARED ? MAP_SHARED : MAP_PRIVATE;
 	size_t size = hmm_state_unit(state);
 	long pages = length / size;
+	char *at;
 	int fd, ret;
 
 	/* Private memory needs a second page for each that is copied. */
@@ -71,15 +77,31 @@ static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	if (ret)
 		return ret;
 
-	if (state->variant & READ)
-		hmm_touch_read(addr, length);
-	else if (!(state->variant & NONE))
-		hmm_pattern_fill(addr, length, 0);
+	/* One byte makes all of a huge page. */
+	for (at = addr; !(state->variant & NONE) && at < addr + length;
+	     at += size) {
+		if (state->variant & READ)
+			hmm_touch_read(at, 1);
+		else
+			hmm_pattern_fill(at, hmm_page_size(), 0);
+	}
 	if (state->prot != RW && mprotect(addr, length, state->prot))
 		return hmm_fail(area, errno, "mprotect");
 	if (state->variant & COW)
 		return hmm_area_share(area, state->variant & COW_CHILD);
 	return 0;
+}
+
+/* What holds for the first and the last page of a huge one holds for all. */
+static int prove_ends(struct hmm_area *area, char *addr, size_t size,
+		      const struct hmm_proof *proof)
+{
+	size_t page = hmm_page_size();
+	int ret = hmm_prove_pages(area, addr, page, proof);
+
+	if (ret)
+		return ret;
+	return hmm_prove_pages(area, addr + size - page, page, proof);
 }
 
 static int prove_hugetlb(struct hmm_area *area, const struct hmm_state *state,
@@ -94,17 +116,21 @@ static int prove_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	};
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);
 	long kernel_page = hmm_smaps(addr, "KernelPageSize");
+	size_t size = hmm_state_unit(state);
+	char *at;
 
 	if (ret)
 		return ret;
-	if (kernel_page != (long)(hmm_state_unit(state) / 1024))
+	if (kernel_page != (long)(size / 1024))
 		return hmm_fail(area, 0, "KernelPageSize is %ld KiB",
 				kernel_page);
-	ret = hmm_prove_pages(area, addr, length,
-			      state->variant & NONE ? &none : &present);
-	if (!ret && !(state->variant & (NONE | READ | COW)) &&
-	    (state->prot & PROT_WRITE))
-		ret = hmm_prove_writable(area, addr, length);
+	for (at = addr; !ret && at < addr + length; at += size) {
+		ret = prove_ends(area, at, size,
+				 state->variant & NONE ? &none : &present);
+		if (!ret && !(state->variant & (NONE | READ | COW)) &&
+		    (state->prot & PROT_WRITE))
+			ret = hmm_prove_writable(area, at, 1);
+	}
 	return ret;
 }
 

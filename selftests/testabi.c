@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kernel's own test ABI, each call and each error of it. */
+#include "hmm_test.h"
+
+#define PAGES	8
+
+FIXTURE(testabi)
+{
+	struct hmm_area area;
+	struct hmm_dmirror_cmd cmd;
+	size_t page;
+	size_t length;
+	char *buffer;
+	int fd;
+};
+
+FIXTURE_SETUP(testabi)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	self->buffer = hmm_map_anon(self->length, 0);
+	ASSERT_NE(NULL, self->buffer);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
+					self->length,
+					PROT_READ | PROT_WRITE));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(testabi)
+{
+	hmm_unmap(self->buffer, self->length);
+	hmm_area_end(&self->area);
+}
+
+TEST_F(testabi, read)
+{
+	hmm_pattern_fill(self->area.addr, self->length, 1);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_READ, self->area.addr,
+				  PAGES, self->buffer, &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(1, self->cmd.faults);
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->area.addr,
+					   self->length, 1));
+	/* Now the mirror has it all. */
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_READ, self->area.addr,
+				  PAGES, self->buffer, &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(0, self->cmd.faults);
+}
+
+TEST_F(testabi, write)
+{
+	hmm_pattern_fill_as(self->buffer, self->area.addr, self->length, 2);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_WRITE, self->area.addr,
+				  PAGES, self->buffer, &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(1, self->cmd.faults);
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 2));
+}
+
+TEST_F(testabi, write_readonly)
+{
+	hmm_pattern_fill(self->area.addr, self->length, 3);
+	ASSERT_EQ(0, mprotect(self->area.addr, self->length, PROT_READ));
+	ASSERT_EQ(-EPERM, hmm_test_abi(self->fd, HMM_DMIRROR_WRITE,
+				       self->area.addr, PAGES, self->buffer,
+				       NULL));
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 3));
+}
+
+/* Not written back on errors: what was done before it is not told. */
+TEST_F(testabi, read_hole)
+{
+	hmm_pattern_fill(self->area.addr, self->length, 4);
+	ASSERT_EQ(0, munmap(self->area.addr + 5 * self->page, self->page));
+	self->cmd.cpages = 77;
+	ASSERT_EQ(-EFAULT, hmm_test_abi(self->fd, HMM_DMIRROR_READ,
+					self->area.addr, PAGES, self->buffer,
+					NULL));
+	ASSERT_EQ(77, self->cmd.cpages);
+}
+
+/* The bytes that a snapshot gives for what this process can make itself. */
+TEST_F(testabi, snapshot)
+{
+	unsigned char *got = (unsigned char *)self->buffer;
+	char *at = self->area.addr;
+	size_t page = self->page;
+
+	hmm_touch_read(at, page);
+	hmm_pattern_fill(at + page, 2 * page, 5);
+	ASSERT_EQ(0, mprotect(at + 2 * page, page, PROT_READ));
+	ASSERT_EQ(0, munmap(at + 4 * page, page));
+	ASSERT_EQ(0, mprotect(at + 5 * page, page, PROT_NONE));
+	memset(got, 0xee, PAGES + 1);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT, at, PAGES,
+				  got, &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(HMM_DMIRROR_PROT_ZERO | HMM_DMIRROR_PROT_READ, got[0]);
+	ASSERT_EQ(HMM_DMIRROR_PROT_WRITE, got[1]);
+	ASSERT_EQ(HMM_DMIRROR_PROT_READ, got[2]);
+	ASSERT_EQ(HMM_DMIRROR_PROT_NONE, got[3]);
+	ASSERT_EQ(HMM_DMIRROR_PROT_ERROR, got[4]);
+	ASSERT_EQ(HMM_DMIRROR_PROT_ERROR, got[5]);
+	ASSERT_EQ(HMM_DMIRROR_PROT_NONE, got[6]);
+	ASSERT_EQ(0xee, got[PAGES]);
+}
+
+TEST_F(testabi, snapshot_huge)
+{
+	const struct hmm_state *state = hmm_state_find("thp_writable");
+	unsigned char *got = (unsigned char *)self->buffer;
+	size_t i;
+
+	hmm_area_end(&self->area);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+	HMM_NEED(hmm_state_make(&self->area, state, 0, hmm_pmd_size()),
+		 self->area.why);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT,
+				  self->area.addr + self->page, 300, got,
+				  &self->cmd));
+	ASSERT_EQ(300, self->cmd.cpages);
+	for (i = 0; i < 300; i++)
+		ASSERT_EQ(HMM_DMIRROR_PROT_WRITE | HMM_DMIRROR_PROT_PMD,
+			  got[i]);
+}
+
+TEST_F(testabi, migrate)
+{
+	unsigned char got[PAGES];
+	int other, i;
+
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	hmm_pattern_fill(self->area.addr, self->length, 6);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_DEV,
+				  self->area.addr, PAGES, self->buffer,
+				  &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->area.addr,
+					   self->length, 6));
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT,
+				  self->area.addr, PAGES, got, NULL));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL |
+			  HMM_DMIRROR_PROT_WRITE, got[i]);
+	/* Another device is not told of it. */
+	other = hmm_area_device(&self->area, 1);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, hmm_test_abi(other, HMM_DMIRROR_SNAPSHOT,
+				  self->area.addr, PAGES, got, NULL));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(HMM_DMIRROR_PROT_NONE, got[i]);
+
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_SYS,
+				  self->area.addr, PAGES, self->buffer,
+				  &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT,
+				  self->area.addr, PAGES, got, NULL));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(HMM_DMIRROR_PROT_WRITE, got[i]);
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 6));
+}
+
+TEST_F(testabi, migrate_hole)
+{
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	hmm_pattern_fill(self->area.addr, self->length, 7);
+	ASSERT_EQ(0, munmap(self->area.addr + 3 * self->page, self->page));
+	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_DEV,
+					self->area.addr, PAGES, self->buffer,
+					NULL));
+}
+
+TEST_F(testabi, exclusive)
+{
+	hmm_pattern_fill(self->area.addr, self->length, 8);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_EXCLUSIVE,
+				  self->area.addr, PAGES, self->buffer,
+				  &self->cmd));
+	ASSERT_EQ(PAGES, self->cmd.cpages);
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->area.addr,
+					   self->length, 8));
+	/* EPERM says that the device has one of them for itself. */
+	ASSERT_EQ(-EPERM, hmm_test_abi(self->fd, HMM_DMIRROR_CHECK_EXCLUSIVE,
+				       self->area.addr, PAGES, NULL, NULL));
+	hmm_touch_read(self->area.addr, self->length);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_CHECK_EXCLUSIVE,
+				  self->area.addr, PAGES, NULL, NULL));
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 8));
+}
+
+/* The device's memory is taken down, and the pages in it come home. */
+TEST_F(testabi, release)
+{
+	__u64 entry;
+	int i;
+
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	hmm_pattern_fill(self->area.addr, self->length, 9);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length,
+				   NULL, NULL));
+	ASSERT_EQ(0, hmm_pagemap_one(self->area.addr, &entry));
+	ASSERT_NE(0, entry & HMM_PM_SWAP);
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_RELEASE,
+				  self->area.addr, PAGES, NULL, NULL));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, hmm_pagemap_one(self->area.addr + i * self->page,
+					     &entry));
+		ASSERT_NE(0, entry & HMM_PM_PRESENT);
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 9));
+	/* And it can be put up again. */
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length,
+				   NULL, NULL));
+	ASSERT_EQ(0, hmm_pagemap_one(self->area.addr, &entry));
+	ASSERT_NE(0, entry & HMM_PM_SWAP);
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 9));
+}
+
+/* Errors are the same for every call. */
+FIXTURE(testabi_error)
+{
+	struct hmm_area area;
+	char *buffer;
+	size_t page;
+	int fd;
+};
+
+FIXTURE_VARIANT(testabi_error)
+{
+	unsigned long request;
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, read)
+{
+	.request = HMM_DMIRROR_READ,
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, write)
+{
+	.request = HMM_DMIRROR_WRITE,
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, to_device)
+{
+	.request = HMM_DMIRROR_MIGRATE_TO_DEV,
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, to_system)
+{
+	.request = HMM_DMIRROR_MIGRATE_TO_SYS,
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, snapshot)
+{
+	.request = HMM_DMIRROR_SNAPSHOT,
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, exclusive)
+{
+	.request = HMM_DMIRROR_EXCLUSIVE,
+};
+
+FIXTURE_VARIANT_ADD(testabi_error, check_exclusive)
+{
+	.request = HMM_DMIRROR_CHECK_EXCLUSIVE,
+};
+
+FIXTURE_SETUP(testabi_error)
+{
+	self->page = hmm_page_size();
+	self->buffer = hmm_map_anon(PAGES * self->page, 0);
+	ASSERT_NE(NULL, self->buffer);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, PAGES * self->page, 0));
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
+					PAGES * self->page,
+					PROT_READ | PROT_WRITE));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(testabi_error)
+{
+	hmm_unmap(self->buffer, PAGES * self->page);
+	hmm_area_end(&self->area);
+}
+
+TEST_F(testabi_error, arguments)
+{
+	struct hmm_dmirror_cmd cmd;
+	char *at = self->area.addr;
+
+	/* unaligned */
+	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, variant->request, at + 8, 1,
+					self->buffer, &cmd));
+	/* no pages */
+	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, variant->request, at, 0,
+					self->buffer, &cmd));
+	/* over the end of all addresses */
+	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, variant->request, at,
+					-1UL / self->page, self->buffer,
+					&cmd));
+	/* an argument that is not there */
+	ASSERT_EQ(-EFAULT, hmm_ioctl(self->fd, variant->request, NULL));
+}
+
+TEST_F(testabi_error, buffer)
+{
+	if (variant->request == HMM_DMIRROR_CHECK_EXCLUSIVE ||
+	    variant->request == HMM_DMIRROR_MIGRATE_TO_SYS)
+		SKIP(return, "the call has no buffer");
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	hmm_pattern_fill(self->area.addr, PAGES * self->page, 1);
+	ASSERT_EQ(0, munmap(self->buffer, PAGES * self->page));
+	ASSERT_EQ(-EFAULT, hmm_test_abi(self->fd, variant->request,
+					self->area.addr, PAGES, self->buffer,
+					NULL));
+	self->buffer = NULL;
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, PAGES * self->page,
+					1));
+}
+
+TEST_F(testabi_error, no_such_call)
+{
+	struct hmm_dmirror_cmd cmd;
+	unsigned long request = variant->request + 0x40;
+
+	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, request, self->area.addr, 1,
+					self->buffer, &cmd));
+}
+
+#include "hmm_main.h"

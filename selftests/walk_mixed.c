@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on ranges that hold many states, many mappings, much memory. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_mixed)
+{
+	struct walk walk;
+};
+
+FIXTURE_SETUP(walk_mixed)
+{
+}
+
+FIXTURE_TEARDOWN(walk_mixed)
+{
+	walk_end(&self->walk);
+}
+
+/* What takes all of the process comes first, wherever it stands. */
+static const struct {
+	const char *state;
+	size_t first;
+	size_t pages;
+} many[] = {
+	{ "anon_softclean", 17, 2 },
+	{ "anon_cow_parent", 0, 2 },
+	{ "anon_none", 2, 2 },
+	{ "anon_zero", 4, 3 },
+	{ "anon_writable", 7, 2 },
+	{ "file_private_read", 9, 2 },
+	{ "shmem_shared_none", 11, 3 },
+	{ "anon_emptied", 14, 1 },
+	{ "file_shared_read", 15, 2 },
+	{ "anon_mlocked", 19, 2 },
+	{ "file_private_written", 21, 3 },
+};
+
+#define MANY_PAGES	24
+
+static void put_many(struct __test_metadata *_metadata, struct walk *walk)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(many); i++)
+		HMM_NEED(walk_put(walk, many[i].state, many[i].first,
+				  many[i].pages), walk->why);
+}
+
+TEST_F(walk_mixed, snapshot)
+{
+	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
+	put_many(_metadata, &self->walk);
+	HMM_NEED(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why);
+}
+
+TEST_F(walk_mixed, read_fault)
+{
+	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
+	put_many(_metadata, &self->walk);
+	HMM_NEED(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
+		 self->walk.why);
+}
+
+TEST_F(walk_mixed, write_fault)
+{
+	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
+	put_many(_metadata, &self->walk);
+	HMM_NEED(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
+		 self->walk.why);
+}
+
+TEST_F(walk_mixed, page_requests)
+{
+	struct walk *walk = &self->walk;
+	size_t i;
+
+	ASSERT_EQ(0, walk_begin(walk, MANY_PAGES, 0));
+	put_many(_metadata, walk);
+	for (i = 0; i < MANY_PAGES; i++)
+		walk->page[i].request = i % 4 == 1 ? HMMIRROR_REQ_FAULT :
+					i % 4 == 3 ? HMMIRROR_REQ_ALL : 0;
+	HMM_NEED(walk_ask_pages(walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
+		 walk->why);
+}
+
+/*
+ * Where a walk ends with an error: all before it has its answer, all from
+ * there on is as it was given.
+ */
+FIXTURE(walk_error)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_error)
+{
+	const char *state;
+	int error;
+	__u64 request;
+};
+
+FIXTURE_VARIANT_ADD(walk_error, hole)
+{
+	.state = "hole",
+	.error = -EFAULT,
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, noaccess)
+{
+	.state = "anon_noaccess",
+	.error = -EFAULT,
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, past_eof)
+{
+	.state = "file_past_eof",
+	.error = -EFAULT,
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, readonly)
+{
+	.state = "anon_readonly",
+	.error = -EPERM,
+	.request = HMMIRROR_REQ_ALL,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, none_readonly)
+{
+	.state = "anon_none_readonly",
+	.error = -EPERM,
+	.request = HMMIRROR_REQ_ALL,
+};
+
+FIXTURE_SETUP(walk_error)
+{
+}
+
+FIXTURE_TEARDOWN(walk_error)
+{
+	walk_end(&self->walk);
+}
+
+#define ERROR_PAGES	12
+
+/* The page in question at the start, in the middle, at the end. */
+static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
+			  const char *state, size_t at, __u64 request,
+			  int error)
+{
+	size_t i;
+
+	walk_end(walk);
+	ASSERT_EQ(0, walk_begin(walk, ERROR_PAGES, 0));
+	if (at)
+		HMM_NEED(walk_put(walk, "anon_zero", 0, at), walk->why);
+	HMM_NEED(walk_put(walk, state, at, 1), walk->why);
+	if (at + 1 < ERROR_PAGES)
+		HMM_NEED(walk_put(walk, "anon_emptied", at + 1,
+				  ERROR_PAGES - at - 1), walk->why);
+	HMM_NEED(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why);
+	ASSERT_EQ(error, walk->error);
+	for (i = at; i < ERROR_PAGES; i++)
+		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, walk->entries[i]);
+	for (i = 0; i < at; i++)
+		ASSERT_NE(0, walk->entries[i] & HMMIRROR_PTE_VALID);
+}
+
+TEST_F(walk_error, first)
+{
+	walk_error_at(_metadata, &self->walk, variant->state, 0,
+		      variant->request, variant->error);
+}
+
+TEST_F(walk_error, middle)
+{
+	walk_error_at(_metadata, &self->walk, variant->state, ERROR_PAGES / 2,
+		      variant->request, variant->error);
+}
+
+TEST_F(walk_error, last)
+{
+	walk_error_at(_metadata, &self->walk, variant->state, ERROR_PAGES - 1,
+		      variant->request, variant->error);
+}
+
+/* Ranges that start and end where page tables of each level do. */
+FIXTURE(walk_level)
+{
+	struct hmm_area area;
+	__u64 *entries;
+	size_t pages;
+};
+
+FIXTURE_VARIANT(walk_level)
+{
+	int levels;	/* levels of tables that are not there: 1 is the PTEs' */
+};
+
+FIXTURE_VARIANT_ADD(walk_level, pmd)
+{
+	.levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(walk_level, pud)
+{
+	.levels = 2,
+};
+
+FIXTURE_VARIANT_ADD(walk_level, pgd)
+{
+	.levels = 3,
+};
+
+#define LEVEL_PAGES	64
+
+FIXTURE_SETUP(walk_level)
+{
+	size_t span = hmm_page_size();
+	int i;
+
+	for (i = 0; i < variant->levels; i++)
+		span *= hmm_page_size() / 8;
+	self->entries = hmm_map_anon(LEVEL_PAGES * sizeof(__u64), 0);
+	ASSERT_NE(NULL, self->entries);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * span, span));
+	ASSERT_EQ(0, hmm_area_map(&self->area, self->area.addr, 2 * span,
+				  PROT_READ | PROT_WRITE, MAP_PRIVATE |
+				  MAP_ANONYMOUS | MAP_NORESERVE, -1));
+	madvise(self->area.addr, 2 * span, MADV_NOHUGEPAGE);
+	/* Around the border between two spans, where none has a table yet. */
+	self->area.addr += span - LEVEL_PAGES / 2 * hmm_page_size();
+}
+
+FIXTURE_TEARDOWN(walk_level)
+{
+	hmm_unmap(self->entries, LEVEL_PAGES * sizeof(__u64));
+	hmm_area_end(&self->area);
+}
+
+TEST_F(walk_level, snapshot)
+{
+	size_t length = LEVEL_PAGES * hmm_page_size(), i;
+	int fd = hmm_area_device(&self->area, 0);
+	long faults, tables;
+
+	ASSERT_LE(0, fd);
+	memset(self->entries, 0xff, LEVEL_PAGES * sizeof(__u64));
+	tables = hmm_status("VmPTE:");
+	faults = hmm_faults();
+	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, length, 0, self->entries));
+	ASSERT_EQ(faults, hmm_faults());
+	ASSERT_EQ(tables, hmm_status("VmPTE:"));
+	for (i = 0; i < LEVEL_PAGES; i++)
+		ASSERT_EQ(0, self->entries[i]);
+}
+
+TEST_F(walk_level, read_fault)
+{
+	size_t length = LEVEL_PAGES * hmm_page_size(), i;
+	int fd = hmm_area_device(&self->area, 0);
+	char text[HMM_ENTRY_STR_MAX];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, length, HMMIRROR_REQ_FAULT,
+			      self->entries));
+	for (i = 0; i < LEVEL_PAGES; i++)
+		ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
+			  hmm_entry_flags(self->entries[i]))
+			TH_LOG("page %zu: %s", i,
+			       hmm_entry_str(self->entries[i], text,
+					     sizeof(text)));
+}
+
+/* A gigabyte in one call, and the memory for it given back afterwards. */
+FIXTURE(walk_large)
+{
+	struct hmm_area area;
+	__u64 *entries;
+	size_t length;
+};
+
+FIXTURE_SETUP(walk_large)
+{
+	size_t pages;
+
+	self->length = 1UL << 30;
+	pages = self->length / hmm_page_size();
+	self->entries = hmm_map_anon(pages * sizeof(__u64), 0);
+	ASSERT_NE(NULL, self->entries);
+	hmm_touch_write(self->entries, pages * sizeof(__u64));
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+}
+
+FIXTURE_TEARDOWN(walk_large)
+{
+	hmm_unmap(self->entries,
+		  self->length / hmm_page_size() * sizeof(__u64));
+	hmm_area_end(&self->area);
+}
+
+/* What a call may leave behind by chance, in KiB: caches of the allocators. */
+#define LEFT_OVER	2048
+
+TEST_F(walk_large, snapshot)
+{
+	size_t pages = self->length / hmm_page_size(), i, mapped = 1024;
+	int fd = hmm_area_device(&self->area, 0);
+	__u64 want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
+	long before, after;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
+					self->length,
+					PROT_READ | PROT_WRITE));
+	/* One page of each megabyte has something. */
+	for (i = 0; i < pages; i += pages / mapped)
+		self->area.addr[i * hmm_page_size()] = 1;
+	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, self->length, 0,
+			      self->entries));
+	for (i = 0; i < pages; i++)
+		if (hmm_entry_flags(self->entries[i]) !=
+		    (i % (pages / mapped) ? 0 : want))
+			break;
+	ASSERT_EQ(pages, i);
+
+	before = hmm_meminfo("MemFree:");
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, hmm_walk(fd, self->area.addr, self->length, 0,
+				      self->entries));
+	after = hmm_meminfo("MemFree:");
+	EXPECT_GT(LEFT_OVER, before - after);
+}
+
+/* The huge zero page costs no memory; every second one is to be faulted in. */
+TEST_F(walk_large, read_fault)
+{
+	size_t pages = self->length / hmm_page_size(), i;
+	const struct hmm_state *state = hmm_state_find("thp_zero");
+	__u64 want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO;
+	int fd = hmm_area_device(&self->area, 0);
+	struct hmm_area *area = &self->area;
+	size_t pmd = hmm_pmd_size();
+
+	ASSERT_LE(0, fd);
+	HMM_NEED(hmm_state_make(area, state, 0, pmd), area->why);
+	HMM_NEED(hmm_state_make(area, hmm_state_find("thp_none"), 0,
+				self->length), area->why);
+	for (i = 0; i < self->length; i += 2 * pmd)
+		hmm_touch_read(area->addr + i, 1);
+	ASSERT_EQ(0, hmm_walk(fd, area->addr, self->length, HMMIRROR_REQ_FAULT,
+			      self->entries));
+	for (i = 0; i < pages; i++)
+		if (hmm_entry_flags(self->entries[i]) != want ||
+		    hmm_entry_order(self->entries[i]) != 9)
+			break;
+	ASSERT_EQ(pages, i);
+	/* One page frame after the other in each, and the same in all. */
+	for (i = 1; i < pages; i++)
+		if (self->entries[i] != (i % (pmd / hmm_page_size()) ?
+		    self->entries[i - 1] + (1ULL << HMMIRROR_PTE_PFN_SHIFT) :
+		    self->entries[0]))
+			break;
+	ASSERT_EQ(pages, i);
+}
+
+#include "hmm_main.h"
