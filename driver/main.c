@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hmmirror: devices that mirror the address space of who opens them, to test
+ * the kernel's HMM. The devices, their files and the table of calls.
+ */
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
+#include "uapi/test_abi.h"
+
+#define MIN_CHUNK_MB	2
+#define MAX_CHUNK_MB	(1024 * 1024)
+#define MAX_RANGE_MB	(128 * 1024)
+
+unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE];
+module_param_named(spm_addr_dev0, hmmirror_spm_addr[0], ulong, 0444);
+MODULE_PARM_DESC(spm_addr_dev0, "Physical address of memory reserved for coherent device 2");
+module_param_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, 0444);
+MODULE_PARM_DESC(spm_addr_dev1, "Physical address of memory reserved for coherent device 3");
+
+unsigned int hmmirror_spm_size_mb = 256;
+module_param_named(spm_size_mb, hmmirror_spm_size_mb, uint, 0444);
+MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of 2");
+
+unsigned int hmmirror_chunk_mb = 128;
+module_param_named(chunk_mb, hmmirror_chunk_mb, uint, 0444);
+MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of 2");
+
+unsigned int hmmirror_max_range_mb = 16 * 1024;
+module_param_named(max_range_mb, hmmirror_max_range_mb, uint, 0444);
+MODULE_PARM_DESC(max_range_mb, "Longest range of one call in MiB; needs up to 16 bytes a page");
+
+static struct hmmirror_device devices[HMMIRROR_NR_DEVICES];
+static unsigned int nr_devices;
+
+static int hmmirror_open(struct inode *inode, struct file *file)
+{
+	/* the misc core leaves its struct here */
+	struct hmmirror_device *device = container_of(file->private_data,
+						      struct hmmirror_device, misc);
+	struct hmmirror *mirror = hmmirror_create(device);
+
+	if (IS_ERR(mirror))
+		return PTR_ERR(mirror);
+	file->private_data = mirror;
+	return 0;
+}
+
+static int hmmirror_release(struct inode *inode, struct file *file)
+{
+	hmmirror_destroy(file->private_data);
+	return 0;
+}
+
+union hmmirror_arg {
+	u32 size;
+	struct hmmirror_query query;
+	struct hmmirror_range range;
+	struct hmmirror_copy copy;
+	struct hmmirror_migrate migrate;
+	struct hmmirror_exclusive exclusive;
+	struct hmmirror_stats stats;
+};
+
+static const struct {
+	unsigned int cmd;
+	size_t size;		/* of the struct today */
+	size_t min_size;	/* of the struct when it was first there */
+	int (*handler)(struct hmmirror *mirror, void *arg);
+} calls[] = {
+	{
+		HMMIRROR_QUERY, sizeof(struct hmmirror_query),
+		offsetofend(struct hmmirror_query, reason), hmmirror_ioctl_query,
+	}, {
+		HMMIRROR_RANGE, sizeof(struct hmmirror_range),
+		offsetofend(struct hmmirror_range, reserved), hmmirror_ioctl_range,
+	}, {
+		HMMIRROR_COPY, sizeof(struct hmmirror_copy),
+		offsetofend(struct hmmirror_copy, reserved), hmmirror_ioctl_copy,
+	}, {
+		HMMIRROR_MIGRATE, sizeof(struct hmmirror_migrate),
+		offsetofend(struct hmmirror_migrate, reserved), hmmirror_ioctl_migrate,
+	}, {
+		HMMIRROR_EXCLUSIVE, sizeof(struct hmmirror_exclusive),
+		offsetofend(struct hmmirror_exclusive, value), hmmirror_ioctl_exclusive,
+	}, {
+		HMMIRROR_STATS, sizeof(struct hmmirror_stats),
+		offsetofend(struct hmmirror_stats, device_pages_free), hmmirror_ioctl_stats,
+	},
+};
+
+static long own_abi(struct hmmirror *mirror, unsigned int cmd, void __user *uarg)
+{
+	union hmmirror_arg arg;
+	unsigned int i;
+	u32 size;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(calls) && calls[i].cmd != cmd; i++)
+		;
+	if (i == ARRAY_SIZE(calls))
+		return -ENOTTY;
+
+	if (get_user(size, (u32 __user *)uarg))
+		return -EFAULT;
+	if (size < calls[i].min_size)
+		return -EINVAL;
+	memset(&arg, 0, sizeof(arg));
+	ret = copy_struct_from_user(&arg, calls[i].size, uarg, size);
+	if (ret)
+		return ret;
+	/* it may have been written meanwhile */
+	arg.size = size;
+
+	ret = calls[i].handler(mirror, &arg);
+	if (ret)
+		return ret;
+	return copy_to_user(uarg, &arg, min_t(size_t, size, calls[i].size)) ? -EFAULT : 0;
+}
+
+static long hmmirror_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	if (_IOC_TYPE(cmd) == HMMIRROR_IOC_TYPE)
+		return own_abi(file->private_data, cmd, uarg);
+	return hmmirror_test_abi(file->private_data, cmd, uarg);
+}
+
+static const struct file_operations hmmirror_fops = {
+	.owner		= THIS_MODULE,
+	.open		= hmmirror_open,
+	.release	= hmmirror_release,
+	.mmap		= hmmirror_fixture_mmap,
+	.unlocked_ioctl	= hmmirror_ioctl,
+};
+
+static int register_device(struct hmmirror_device *device, unsigned int id)
+{
+	int ret;
+
+	device->id = id;
+	hmmirror_devmem_init(device);
+
+	device->misc.minor = MISC_DYNAMIC_MINOR;
+	device->misc.fops = &hmmirror_fops;
+	device->misc.mode = 0600;
+	device->misc.name = kasprintf(GFP_KERNEL, "hmm_dmirror%u", id);
+	if (!device->misc.name)
+		return -ENOMEM;
+
+	ret = misc_register(&device->misc);
+	if (ret)
+		kfree(device->misc.name);
+	return ret;
+}
+
+static void unregister_device(struct hmmirror_device *device)
+{
+	misc_deregister(&device->misc);
+	/* rmmod may be killed, the pages must come home all the same */
+	while (hmmirror_devmem_release(device))
+		cond_resched();
+	kfree(device->misc.name);
+}
+
+static void unregister_devices(void)
+{
+	while (nr_devices)
+		unregister_device(&devices[--nr_devices]);
+}
+
+static int check_parameters(void)
+{
+	if (!hmmirror_spm_addr[0] != !hmmirror_spm_addr[1]) {
+		pr_err("spm_addr_dev0 and spm_addr_dev1 must be given together\n");
+		return -EINVAL;
+	}
+	if (!IS_ALIGNED(hmmirror_spm_addr[0] | hmmirror_spm_addr[1], PMD_SIZE)) {
+		pr_err("spm_addr_dev0 and spm_addr_dev1 must be multiples of 2 MiB\n");
+		return -EINVAL;
+	}
+	if (!hmmirror_spm_size_mb || hmmirror_spm_size_mb % MIN_CHUNK_MB ||
+	    hmmirror_spm_size_mb > MAX_CHUNK_MB) {
+		pr_err("spm_size_mb must be a multiple of %u, up to %u\n",
+		       MIN_CHUNK_MB, MAX_CHUNK_MB);
+		return -EINVAL;
+	}
+	if (!hmmirror_chunk_mb || hmmirror_chunk_mb % MIN_CHUNK_MB ||
+	    hmmirror_chunk_mb > MAX_CHUNK_MB) {
+		pr_err("chunk_mb must be a multiple of %u, up to %u\n",
+		       MIN_CHUNK_MB, MAX_CHUNK_MB);
+		return -EINVAL;
+	}
+	if (!hmmirror_max_range_mb || hmmirror_max_range_mb > MAX_RANGE_MB) {
+		pr_err("max_range_mb must be 1 to %u\n", MAX_RANGE_MB);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int __init hmmirror_init(void)
+{
+	unsigned int wanted = hmmirror_spm_addr[0] ? HMMIRROR_NR_DEVICES : HMMIRROR_NR_PRIVATE;
+	int ret = check_parameters();
+
+	while (!ret && nr_devices < wanted) {
+		ret = register_device(&devices[nr_devices], nr_devices);
+		if (!ret)
+			nr_devices++;
+	}
+	if (ret)
+		unregister_devices();
+	return ret;
+}
+module_init(hmmirror_init);
+
+static void __exit hmmirror_exit(void)
+{
+	unregister_devices();
+}
+module_exit(hmmirror_exit);
+
+MODULE_DESCRIPTION("Mirrors of address spaces, to test HMM");
+MODULE_LICENSE("GPL");
+/* taints the kernel as one with a test module, where it knows of that */
+MODULE_INFO(test, "Y");

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages to the device, back to the system, and home on a CPU fault.
+ *
+ * Nothing is written into the device page table here: the invalidation that
+ * each migration sends forgets the range, and the next use of it asks the
+ * walker, which gives this device's pages without a fault. An entry written
+ * here could be stale already (MADV_DONTNEED needs only the mmap lock for
+ * reading, and may have taken the page between the kernel's steps).
+ */
+#include <linux/highmem.h>
+#include <linux/memremap.h>
+#include <linux/migrate.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
+
+struct batch {
+	unsigned long src[HMMIRROR_BATCH];
+	unsigned long dst[HMMIRROR_BATCH];
+	u8 outcomes[HMMIRROR_BATCH];
+	struct page *pool[HMMIRROR_BATCH];
+	unsigned long nr_pool;
+};
+
+static unsigned long select_device_pages(const struct hmmirror_device *device)
+{
+	return device->memory == HMMIRROR_MEMORY_COHERENT ?
+	       MIGRATE_VMA_SELECT_DEVICE_COHERENT : MIGRATE_VMA_SELECT_DEVICE_PRIVATE;
+}
+
+static bool offered(unsigned long src)
+{
+	return src & MIGRATE_PFN_MIGRATE;
+}
+
+/* A hole is offered as well; it can be populated, but has nothing to bring home. */
+static bool offered_page(unsigned long src)
+{
+	return offered(src) && migrate_pfn_to_page(src);
+}
+
+/*
+ * Get pages for all that is wanted in one go, which is much cheaper than
+ * getting them singly. What can't be had now is tried for singly later.
+ */
+static void pool_fill(struct batch *batch, unsigned long nr, bool (*wants)(unsigned long src))
+{
+	unsigned long i, wanted = 0;
+
+	for (i = 0; i < nr; i++)
+		wanted += wants(batch->src[i]);
+	memset(batch->pool, 0, wanted * sizeof(batch->pool[0]));
+	batch->nr_pool = compat_alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, wanted, batch->pool);
+}
+
+static struct page *pool_take(struct batch *batch)
+{
+	if (batch->nr_pool)
+		return batch->pool[--batch->nr_pool];
+	return alloc_page(GFP_HIGHUSER_MOVABLE);
+}
+
+static void pool_drain(struct batch *batch)
+{
+	while (batch->nr_pool)
+		__free_page(batch->pool[--batch->nr_pool]);
+}
+
+/* Return: what the page will be if the kernel accepts it. */
+static u8 fill_device_page(struct hmmirror_device *device, struct batch *batch,
+			   unsigned long src, unsigned long *dst)
+{
+	struct page *from = migrate_pfn_to_page(src);
+	struct page *page, *data = NULL;
+
+	if (device->memory == HMMIRROR_MEMORY_PRIVATE) {
+		data = pool_take(batch);
+		if (!data)
+			return HMMIRROR_OUT_NOMEM;
+	}
+	page = hmmirror_devmem_alloc(device, data);
+
+	if (!page) {
+		if (data)
+			__free_page(data);
+		return HMMIRROR_OUT_NOMEM;
+	}
+
+	data = hmmirror_devmem_data(page);
+	if (from)
+		copy_highpage(data, from);
+	else
+		clear_highpage(data);
+
+	*dst = migrate_pfn(page_to_pfn(page));
+	if (src & MIGRATE_PFN_WRITE)
+		*dst |= MIGRATE_PFN_WRITE;
+	return from ? HMMIRROR_OUT_MIGRATED : HMMIRROR_OUT_POPULATED;
+}
+
+static u8 fill_system_page(struct page *page, unsigned long src, unsigned long *dst)
+{
+	if (!page)
+		return HMMIRROR_OUT_NOMEM;
+
+	lock_page(page);
+	copy_highpage(page, hmmirror_devmem_data(migrate_pfn_to_page(src)));
+	*dst = migrate_pfn(page_to_pfn(page));
+	if (src & MIGRATE_PFN_WRITE)
+		*dst |= MIGRATE_PFN_WRITE;
+	return HMMIRROR_OUT_MIGRATED;
+}
+
+static void fill_device(struct hmmirror_device *device, struct batch *batch, unsigned long nr)
+{
+	unsigned long i;
+
+	if (device->memory == HMMIRROR_MEMORY_PRIVATE)
+		pool_fill(batch, nr, offered);
+	for (i = 0; i < nr; i++)
+		if (offered(batch->src[i]))
+			batch->outcomes[i] = fill_device_page(device, batch, batch->src[i],
+							      &batch->dst[i]);
+	pool_drain(batch);
+}
+
+/* @vma: where the pages will be mapped at @addr and on; NULL: nobody knows */
+static void fill_system(struct vm_area_struct *vma, unsigned long addr, struct batch *batch,
+			unsigned long nr)
+{
+	bool policy = vma && compat_has_policy(vma);
+	struct page *page;
+	unsigned long i;
+
+	if (!policy)
+		pool_fill(batch, nr, offered_page);
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		if (!offered_page(batch->src[i]))
+			continue;
+		page = policy ? alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma, addr) :
+				pool_take(batch);
+		batch->outcomes[i] = fill_system_page(page, batch->src[i], &batch->dst[i]);
+	}
+	pool_drain(batch);
+}
+
+/* Return: pages that arrived. */
+static unsigned long settle(struct batch *batch, unsigned long nr)
+{
+	unsigned long i, arrived = 0;
+
+	for (i = 0; i < nr; i++) {
+		if (batch->outcomes[i] != HMMIRROR_OUT_MIGRATED &&
+		    batch->outcomes[i] != HMMIRROR_OUT_POPULATED)
+			continue;
+		if (offered(batch->src[i]))
+			arrived++;
+		else
+			batch->outcomes[i] = HMMIRROR_OUT_REFUSED;
+	}
+	return arrived;
+}
+
+/* One VMA's part of one batch; mmap lock held. */
+static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
+		     struct migrate_vma *args, struct batch *batch, unsigned long *arrived)
+{
+	struct hmmirror_device *device = mirror->device;
+	unsigned long nr = (args->end - args->start) >> PAGE_SHIFT;
+	int ret;
+
+	args->src = batch->src;
+	args->dst = batch->dst;
+	args->pgmap_owner = device;
+	args->flags = move->to_device ? MIGRATE_VMA_SELECT_SYSTEM : select_device_pages(device);
+
+	memset(batch->outcomes, HMMIRROR_OUT_NONE, nr);
+	ret = migrate_vma_setup(args);
+	if (ret)
+		return ret;
+
+	if (move->to_device)
+		fill_device(device, batch, nr);
+	else
+		fill_system(args->vma, args->start, batch, nr);
+
+	migrate_vma_pages(args);
+	*arrived = settle(batch, nr);
+	migrate_vma_finalize(args);
+	return 0;
+}
+
+/**
+ * hmmirror_move() - move a range to the device, or back
+ * @mirror: whose address space; its mm must be held
+ * @move: what to move
+ *
+ * Return: 0; -EFAULT for no VMA, or one without read access, -EINVAL for a VMA
+ * that the kernel refuses, with everything before it done; -ENOMEM, -EINTR.
+ */
+int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
+{
+	struct mm_struct *mm = mirror->mm;
+	unsigned long addr = move->addr;
+	u8 *outcomes = move->outcomes;
+	struct batch *batch;
+	int ret = 0;
+
+	move->migrated = 0;
+	batch = kvmalloc(sizeof(*batch), GFP_KERNEL);
+	if (!batch)
+		return -ENOMEM;
+
+	while (addr < move->end && !ret) {
+		struct migrate_vma args = { .start = addr };
+		unsigned long arrived = 0;
+		unsigned long nr;
+
+		if (mmap_read_lock_killable(mm)) {
+			ret = -EINTR;
+			break;
+		}
+		args.vma = vma_lookup(mm, addr);
+		if (!args.vma || !(args.vma->vm_flags & VM_READ)) {
+			ret = -EFAULT;
+		} else {
+			args.end = min3(move->end, args.vma->vm_end,
+					ALIGN(addr + 1, HMMIRROR_BATCH << PAGE_SHIFT));
+			nr = (args.end - addr) >> PAGE_SHIFT;
+			ret = move_part(mirror, move, &args, batch, &arrived);
+		}
+		mmap_read_unlock(mm);
+		if (ret)
+			break;
+
+		move->migrated += arrived;
+		atomic64_add(arrived, move->to_device ? &mirror->count.to_device :
+							&mirror->count.to_system);
+		if (outcomes) {
+			memcpy(outcomes, batch->outcomes, nr);
+			outcomes += nr;
+		}
+		addr += nr << PAGE_SHIFT;
+		cond_resched();
+	}
+
+	kvfree(batch);
+	return ret;
+}
+
+/**
+ * hmmirror_evict() - bring a range of the device's pages to system memory
+ * @device: the device
+ * @pfn: first page
+ * @nr: pages
+ *
+ * Works without knowing who maps them. A page that is locked or busy stays.
+ */
+void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr)
+{
+	struct batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
+	unsigned long end = pfn + nr;
+
+	for (; pfn < end; pfn += nr) {
+		nr = min_t(unsigned long, end - pfn, HMMIRROR_BATCH);
+		memset(batch, 0, sizeof(*batch));
+		if (migrate_device_range(batch->src, pfn, nr))
+			break;
+		fill_system(NULL, 0, batch, nr);
+		migrate_device_pages(batch->src, batch->dst, nr);
+		atomic64_add(settle(batch, nr), &device->evicted);
+		migrate_device_finalize(batch->src, batch->dst, nr);
+		cond_resched();
+	}
+	kvfree(batch);
+}
+
+/**
+ * hmmirror_migrate_to_ram() - the CPU touched a device-private page
+ * @vmf: the fault; the page is locked or referenced by the caller
+ *
+ * Return: 0, also when the page could not be moved now: the access is tried
+ * again. VM_FAULT_OOM without memory, VM_FAULT_SIGBUS when the kernel refuses.
+ */
+vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
+{
+	struct hmmirror_device *device = hmmirror_devmem_device(vmf->page);
+	unsigned long src = 0, dst = 0;
+	struct migrate_vma args = {
+		.vma = vmf->vma,
+		.start = vmf->address & PAGE_MASK,
+		.end = (vmf->address & PAGE_MASK) + PAGE_SIZE,
+		.src = &src,
+		.dst = &dst,
+		.pgmap_owner = device,
+		.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
+	};
+	vm_fault_t ret = 0;
+
+	compat_set_fault_page(&args, vmf);
+	atomic64_inc(&device->cpu_faults);
+	if (migrate_vma_setup(&args))
+		return VM_FAULT_SIGBUS;
+
+	if (offered(src)) {
+		struct page *page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args.vma, args.start);
+
+		if (fill_system_page(page, src, &dst) == HMMIRROR_OUT_NOMEM)
+			ret = VM_FAULT_OOM;
+	}
+	migrate_vma_pages(&args);
+	if (!ret && offered(src))
+		atomic64_inc(&device->cpu_faults_home);
+	migrate_vma_finalize(&args);
+	return ret;
+}
+
+int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
+{
+	struct hmmirror_migrate *cmd = arg;
+	const u32 directions = HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_TO_SYSTEM;
+	unsigned long nr = cmd->length >> PAGE_SHIFT;
+	struct hmmirror_move move = {
+		.addr = cmd->addr,
+		.end = cmd->addr + cmd->length,
+		.to_device = cmd->flags & HMMIRROR_MIGRATE_TO_DEVICE,
+	};
+	int ret;
+
+	if (cmd->flags & ~(directions | HMMIRROR_MIGRATE_HUGE) || cmd->reserved)
+		return -EINVAL;
+	if (hweight32(cmd->flags & directions) != 1)
+		return -EINVAL;
+	ret = hmmirror_check_span(mirror, cmd->addr, cmd->length, PAGE_SIZE);
+	if (ret)
+		return ret;
+	if (cmd->flags & HMMIRROR_MIGRATE_HUGE || mirror->device->memory == HMMIRROR_MEMORY_NONE)
+		return -EOPNOTSUPP;
+	if (cmd->outcomes) {
+		if (!hmmirror_user_writable(cmd->outcomes, nr))
+			return -EFAULT;
+		move.outcomes = kvcalloc(nr, sizeof(u8), GFP_KERNEL_ACCOUNT);
+		if (!move.outcomes)
+			return -ENOMEM;
+	}
+
+	ret = -ESRCH;
+	if (!hmmirror_mm_get(mirror))
+		goto out;
+	cmd->error = hmmirror_move(mirror, &move);
+	mmput(mirror->mm);
+	cmd->migrated = move.migrated;
+
+	ret = cmd->error == -EINTR ? -EINTR : 0;
+	if (!ret && move.outcomes &&
+	    copy_to_user(u64_to_user_ptr(cmd->outcomes), move.outcomes, nr))
+		ret = -EFAULT;
+out:
+	kvfree(move.outcomes);
+	return ret;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The device page table: leaves of 512 entries, found by address through an
+ * xarray. Ranges are stored and erased leaf by leaf, so the cost for a page is
+ * that of writing 8 bytes.
+ *
+ * Leaves are allocated before a walk starts (reserve), because under
+ * mirror->lock nothing may be allocated. An invalidation that covers a whole
+ * leaf frees it. That can't pull a reserved leaf away unnoticed: it hits the
+ * walk's watch too, and the walk starts again with a new reserve.
+ */
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
+
+#define LEAF_SHIFT	(PAGE_SHIFT + 9)
+#define LEAF_SIZE	BIT(LEAF_SHIFT)
+#define LEAF_MASK	(~(LEAF_SIZE - 1))
+#define LEAF_PAGES	(LEAF_SIZE >> PAGE_SHIFT)
+
+struct leaf {
+	u64 pte[LEAF_PAGES];
+};
+
+static unsigned long leaf_slot(unsigned long addr)
+{
+	return (addr & ~LEAF_MASK) >> PAGE_SHIFT;
+}
+
+void hmmirror_pt_init(struct hmmirror *mirror)
+{
+	xa_init(&mirror->pt);
+}
+
+/**
+ * hmmirror_pt_reserve() - make room for entries
+ * @mirror: the mirror
+ * @start: first byte
+ * @end: first byte behind
+ *
+ * May sleep, must not hold mirror->lock. The room stays until the next
+ * invalidation of that range.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned long end)
+{
+	unsigned long i;
+
+	for (i = start >> LEAF_SHIFT; i <= (end - 1) >> LEAF_SHIFT; i++) {
+		struct leaf *leaf;
+		int ret;
+
+		if (xa_load(&mirror->pt, i))
+			continue;
+		leaf = kzalloc(sizeof(*leaf), GFP_KERNEL_ACCOUNT);
+		if (!leaf)
+			return -ENOMEM;
+		ret = xa_insert(&mirror->pt, i, leaf, GFP_KERNEL_ACCOUNT);
+		if (ret) {
+			kfree(leaf);
+			if (ret != -EBUSY)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/**
+ * hmmirror_pt_span() - entries as they stand in the table
+ * @mirror: the mirror, locked
+ * @addr: first byte
+ * @end: first byte behind
+ * @nr: (out) pages up to @end or to the end of the leaf, whichever is first
+ *
+ * Return: the entry of @addr, followed by those of the next pages; NULL if
+ * there is no leaf.
+ */
+u64 *hmmirror_pt_span(struct hmmirror *mirror, unsigned long addr, unsigned long end,
+		      unsigned long *nr)
+{
+	unsigned long slot = leaf_slot(addr);
+	struct leaf *leaf;
+
+	lockdep_assert_held(&mirror->lock);
+
+	*nr = min(LEAF_PAGES - slot, (PAGE_ALIGN(end) - (addr & PAGE_MASK)) >> PAGE_SHIFT);
+	leaf = xa_load(&mirror->pt, addr >> LEAF_SHIFT);
+	return leaf ? &leaf->pte[slot] : NULL;
+}
+
+/* Reserved leaves must be there: see above. */
+void hmmirror_pt_store(struct hmmirror *mirror, unsigned long addr, const u64 *ptes,
+		       unsigned long nr)
+{
+	unsigned long end = addr + (nr << PAGE_SHIFT);
+	unsigned long n;
+
+	for (; addr < end; addr += n << PAGE_SHIFT, ptes += n) {
+		u64 *dst = hmmirror_pt_span(mirror, addr, end, &n);
+
+		if (!WARN_ON_ONCE(!dst))
+			memcpy(dst, ptes, n * sizeof(*ptes));
+	}
+}
+
+void hmmirror_pt_load(struct hmmirror *mirror, unsigned long addr, u64 *ptes, unsigned long nr)
+{
+	unsigned long end = addr + (nr << PAGE_SHIFT);
+	unsigned long n;
+
+	for (; addr < end; addr += n << PAGE_SHIFT, ptes += n) {
+		const u64 *src = hmmirror_pt_span(mirror, addr, end, &n);
+
+		if (src)
+			memcpy(ptes, src, n * sizeof(*ptes));
+		else
+			memset(ptes, 0, n * sizeof(*ptes));
+	}
+}
+
+/**
+ * hmmirror_pt_erase() - forget entries, free leaves that lie inside
+ * @mirror: the mirror, locked
+ * @start: first byte
+ * @end: first byte behind
+ *
+ * The cost is that of the leaves there are, not of the range: an exit erases
+ * the whole address space.
+ */
+void hmmirror_pt_erase(struct hmmirror *mirror, unsigned long start, unsigned long end)
+{
+	struct leaf *leaf;
+	unsigned long i;
+
+	lockdep_assert_held(&mirror->lock);
+
+	xa_for_each_range(&mirror->pt, i, leaf, start >> LEAF_SHIFT, (end - 1) >> LEAF_SHIFT) {
+		unsigned long leaf_start = i << LEAF_SHIFT;
+		unsigned long from = max(start, leaf_start);
+		unsigned long to = min(end - 1, leaf_start + LEAF_SIZE - 1);
+
+		if (to - from == LEAF_SIZE - 1) {
+			xa_erase(&mirror->pt, i);
+			kfree(leaf);
+			continue;
+		}
+		memset(&leaf->pte[leaf_slot(from)], 0,
+		       ((to - from) / PAGE_SIZE + 1) * sizeof(leaf->pte[0]));
+	}
+}
+
+void hmmirror_pt_destroy(struct hmmirror *mirror)
+{
+	struct leaf *leaf;
+	unsigned long i;
+
+	xa_for_each(&mirror->pt, i, leaf)
+		kfree(leaf);
+	xa_destroy(&mirror->pt);
+}

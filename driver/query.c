@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the device can do on this kernel, and what it has done.
+ */
+#include <linux/string.h>
+
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
+
+/* NULL: the kernel has it. */
+static const char *absent(struct hmmirror_device *device, unsigned int feature)
+{
+	switch (feature) {
+	case HMMIRROR_FEAT_RANGE:
+	case HMMIRROR_FEAT_PAGE_REQUESTS:
+	case HMMIRROR_FEAT_ORDER:
+		return NULL;
+	case HMMIRROR_FEAT_DEVICE_PRIVATE:
+		return IS_ENABLED(CONFIG_DEVICE_PRIVATE) ? NULL :
+		       "the kernel was built without CONFIG_DEVICE_PRIVATE";
+	case HMMIRROR_FEAT_DEVICE_COHERENT:
+		return hmmirror_spm_addr[0] ? NULL :
+		       "no memory was reserved: module parameters spm_addr_dev0, spm_addr_dev1";
+	case HMMIRROR_FEAT_EXCLUSIVE:
+		return compat_has_exclusive() ? NULL :
+		       "the kernel has no make_device_exclusive()";
+	case HMMIRROR_FEAT_UNLOCKED:
+		return "hmm_range_fault_unlocked_timeout() is not used by this driver yet";
+	case HMMIRROR_FEAT_DEVICE_THP:
+		return "huge pages on the device are not used by this driver yet";
+	default:
+		return "unknown";
+	}
+}
+
+int hmmirror_ioctl_query(struct hmmirror *mirror, void *arg)
+{
+	struct hmmirror_query *cmd = arg;
+	const char *reason;
+	unsigned int i;
+
+	if (cmd->flags || cmd->ask >= HMMIRROR_FEAT_NR)
+		return -EINVAL;
+
+	cmd->abi = HMMIRROR_ABI_VERSION;
+	cmd->known = (1ULL << HMMIRROR_FEAT_NR) - 1;
+	cmd->features = 0;
+	for (i = 0; i < HMMIRROR_FEAT_NR; i++)
+		if (!absent(mirror->device, i))
+			cmd->features |= 1ULL << i;
+	cmd->device = mirror->device->id;
+	cmd->memory = mirror->device->memory;
+	cmd->max_range = (u64)hmmirror_max_range_mb << 20;
+
+	memset(cmd->reason, 0, sizeof(cmd->reason));
+	reason = absent(mirror->device, cmd->ask);
+	if (reason)
+		strscpy(cmd->reason, reason, sizeof(cmd->reason));
+	return 0;
+}
+
+int hmmirror_ioctl_stats(struct hmmirror *mirror, void *arg)
+{
+	struct hmmirror_stats *cmd = arg;
+	struct hmmirror_device *device = mirror->device;
+	struct {
+		atomic64_t *counter;
+		__u64 *value;
+	} counters[] = {
+		{ &mirror->count.walks, &cmd->walks },
+		{ &mirror->count.retries, &cmd->retries },
+		{ &mirror->count.invalidations, &cmd->invalidations },
+		{ &mirror->count.invalidations_migrate, &cmd->invalidations_migrate },
+		{ &mirror->count.invalidations_unmap, &cmd->invalidations_unmap },
+		{ &mirror->count.invalidations_exclusive, &cmd->invalidations_exclusive },
+		{ &mirror->count.to_device, &cmd->to_device },
+		{ &mirror->count.to_system, &cmd->to_system },
+	};
+	unsigned int i;
+
+	if (cmd->flags & ~HMMIRROR_STATS_RESET)
+		return -EINVAL;
+
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		if (cmd->flags & HMMIRROR_STATS_RESET)
+			*counters[i].value = atomic64_xchg(counters[i].counter, 0);
+		else
+			*counters[i].value = atomic64_read(counters[i].counter);
+	}
+
+	cmd->cpu_faults = atomic64_read(&device->cpu_faults);
+	cmd->cpu_faults_home = atomic64_read(&device->cpu_faults_home);
+	cmd->evicted = atomic64_read(&device->evicted);
+	spin_lock(&device->free_lock);
+	cmd->device_pages = device->nr_pages;
+	cmd->device_pages_free = device->nr_free;
+	spin_unlock(&device->free_lock);
+	return 0;
+}

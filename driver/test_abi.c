@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel's own test ABI, see uapi/test_abi.h.
+ */
+#include <linux/fs.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
+#include "uapi/test_abi.h"
+
+static int transfer(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd,
+		    struct hmmirror_transfer *t)
+{
+	int ret;
+
+	t->addr = cmd->addr;
+	t->end = cmd->addr + (cmd->npages << PAGE_SHIFT);
+	t->uptr = cmd->ptr;
+	ret = hmmirror_transfer(mirror, t);
+	cmd->cpages = (t->addr - cmd->addr) >> PAGE_SHIFT;
+	cmd->faults = t->faults;
+	return ret ?: t->error;
+}
+
+static int read_write(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd, bool write)
+{
+	struct hmmirror_transfer t = { .write = write, .fault = true };
+
+	return transfer(mirror, cmd, &t);
+}
+
+/*
+ * The pages' data comes back to the caller, who checks it. A page that is not
+ * where it should be ends it with -ENOENT.
+ */
+static int read_back(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd, u64 only)
+{
+	struct hmmirror_transfer t = { .only = only };
+
+	return transfer(mirror, cmd, &t);
+}
+
+static int move(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd, bool to_device)
+{
+	struct hmmirror_move move = {
+		.addr = cmd->addr,
+		.end = cmd->addr + (cmd->npages << PAGE_SHIFT),
+		.to_device = to_device,
+	};
+	int ret;
+
+	if (mirror->device->memory == HMMIRROR_MEMORY_NONE)
+		return -EOPNOTSUPP;
+	ret = hmmirror_move(mirror, &move);
+	cmd->cpages = move.migrated;
+	/* this ABI has one word for every address that can't be migrated */
+	return ret == -EFAULT ? -EINVAL : ret;
+}
+
+static int migrate_to_device(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd)
+{
+	unsigned long mapped;
+	int ret;
+
+	ret = move(mirror, cmd, true);
+	if (ret)
+		return ret;
+	ret = hmmirror_fault(mirror, cmd->addr, cmd->addr + (cmd->npages << PAGE_SHIFT), 0,
+			     &mapped);
+	if (ret)
+		return ret;
+	return read_back(mirror, cmd, HMMIRROR_PTE_PRIVATE | HMMIRROR_PTE_COHERENT);
+}
+
+static int exclusive(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd)
+{
+	u64 taken;
+	int ret;
+
+	if (!compat_has_exclusive())
+		return -EOPNOTSUPP;
+	ret = hmmirror_take(mirror, cmd->addr, cmd->addr + (cmd->npages << PAGE_SHIFT), &taken);
+	if (ret)
+		return ret;
+	return read_back(mirror, cmd, HMMIRROR_PTE_HELD);
+}
+
+static int check_exclusive(struct hmmirror *mirror, const struct hmm_dmirror_cmd *cmd)
+{
+	unsigned long end = cmd->addr + (cmd->npages << PAGE_SHIFT);
+	unsigned long addr, nr;
+	bool held = false;
+
+	mutex_lock(&mirror->lock);
+	for (addr = cmd->addr; addr < end && !held; addr += nr << PAGE_SHIFT) {
+		const u64 *ptes = hmmirror_pt_span(mirror, addr, end, &nr);
+		unsigned long i;
+
+		for (i = 0; ptes && i < nr; i++)
+			held |= !!(ptes[i] & HMMIRROR_PTE_HELD);
+	}
+	mutex_unlock(&mirror->lock);
+	return held ? -EPERM : 0;
+}
+
+static u8 snapshot_byte(u64 pte)
+{
+	unsigned int order = hmmirror_pte_order(pte);
+	u8 prot;
+
+	if (pte & HMMIRROR_PTE_ERROR)
+		return HMM_DMIRROR_PROT_ERROR;
+	if (!(pte & HMMIRROR_PTE_VALID))
+		return HMM_DMIRROR_PROT_NONE;
+
+	prot = pte & HMMIRROR_PTE_WRITE ? HMM_DMIRROR_PROT_WRITE : HMM_DMIRROR_PROT_READ;
+	if (pte & HMMIRROR_PTE_PRIVATE)
+		prot |= pte & HMMIRROR_PTE_OTHER ? HMM_DMIRROR_PROT_DEV_PRIVATE_REMOTE :
+						   HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL;
+	else if (pte & HMMIRROR_PTE_COHERENT)
+		prot |= pte & HMMIRROR_PTE_OTHER ? HMM_DMIRROR_PROT_DEV_COHERENT_REMOTE :
+						   HMM_DMIRROR_PROT_DEV_COHERENT_LOCAL;
+	/* the huge zero page is an ordinary huge page to this ABI */
+	else if (pte & HMMIRROR_PTE_ZERO && !order)
+		prot |= HMM_DMIRROR_PROT_ZERO;
+
+	if (order + PAGE_SHIFT == PMD_SHIFT)
+		prot |= HMM_DMIRROR_PROT_PMD;
+	else if (order + PAGE_SHIFT == PUD_SHIFT)
+		prot |= HMM_DMIRROR_PROT_PUD;
+	return prot;
+}
+
+/* Pages of one walk: what it costs to start one hardly shows any more. */
+#define SNAPSHOT_STEP	16384UL
+
+static int snapshot(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd)
+{
+	unsigned long end = cmd->addr + (cmd->npages << PAGE_SHIFT);
+	struct hmmirror_walk walk = {};
+	unsigned long addr, nr, i;
+	u64 uptr = cmd->ptr;
+	u32 last_flags = 0;
+	u8 *bytes, byte = 0;
+	int ret = -ENOMEM;
+
+	nr = min_t(unsigned long, cmd->npages, SNAPSHOT_STEP);
+	walk.entries = kvmalloc_array(nr, sizeof(u64), GFP_KERNEL);
+	bytes = kvmalloc(nr, GFP_KERNEL);
+	if (!walk.entries || !bytes)
+		goto out;
+
+	for (addr = cmd->addr; addr < end; addr += nr << PAGE_SHIFT) {
+		nr = min((end - addr) >> PAGE_SHIFT, SNAPSHOT_STEP);
+		walk.start = addr;
+		walk.end = addr + (nr << PAGE_SHIFT);
+		ret = hmmirror_walk(mirror, &walk);
+		if (ret)
+			break;
+
+		for (i = 0; i < nr; i++) {
+			u32 flags = walk.entries[i] & ((1U << HMMIRROR_PTE_PFN_SHIFT) - 1);
+
+			/* most pages are like the one before */
+			if (!i || flags != last_flags)
+				byte = snapshot_byte(walk.entries[i]);
+			last_flags = flags;
+			bytes[i] = byte;
+		}
+		ret = -EFAULT;
+		if (copy_to_user(u64_to_user_ptr(uptr), bytes, nr))
+			break;
+		ret = 0;
+		uptr += nr;
+		cmd->cpages += nr;
+		cond_resched();
+	}
+out:
+	kvfree(bytes);
+	kvfree(walk.entries);
+	return ret;
+}
+
+static int dispatch(struct hmmirror *mirror, unsigned int nr, struct hmm_dmirror_cmd *cmd)
+{
+	switch (nr) {
+	case HMM_DMIRROR_READ:
+		return read_write(mirror, cmd, false);
+	case HMM_DMIRROR_WRITE:
+		return read_write(mirror, cmd, true);
+	case HMM_DMIRROR_MIGRATE_TO_DEV:
+		return migrate_to_device(mirror, cmd);
+	case HMM_DMIRROR_MIGRATE_TO_SYS:
+		return move(mirror, cmd, false);
+	case HMM_DMIRROR_SNAPSHOT:
+		return snapshot(mirror, cmd);
+	case HMM_DMIRROR_EXCLUSIVE:
+		return exclusive(mirror, cmd);
+	case HMM_DMIRROR_CHECK_EXCLUSIVE:
+		return check_exclusive(mirror, cmd);
+	case HMM_DMIRROR_RELEASE:
+		return hmmirror_devmem_release(mirror->device);
+	default:
+		return -EINVAL;
+	}
+}
+
+/**
+ * hmmirror_test_abi() - a call of the kernel's own test ABI
+ * @mirror: the opened mirror
+ * @nr: ioctl number
+ * @arg: struct hmm_dmirror_cmd
+ *
+ * Return: 0 or a negative errno; only with 0 is @arg written back.
+ */
+long hmmirror_test_abi(struct hmmirror *mirror, unsigned int nr, void __user *arg)
+{
+	struct hmm_dmirror_cmd cmd;
+	int ret;
+
+	if (copy_from_user(&cmd, arg, sizeof(cmd)))
+		return -EFAULT;
+	if (cmd.npages > ULONG_MAX >> PAGE_SHIFT)
+		return -EINVAL;
+	ret = hmmirror_check_span(mirror, cmd.addr, cmd.npages << PAGE_SHIFT, PAGE_SIZE);
+	if (ret)
+		return -EINVAL;
+
+	cmd.cpages = 0;
+	cmd.faults = 0;
+	if (!hmmirror_mm_get(mirror))
+		return -EINVAL;
+	ret = dispatch(mirror, nr, &cmd);
+	mmput(mirror->mm);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &cmd, sizeof(cmd)) ? -EFAULT : 0;
+}

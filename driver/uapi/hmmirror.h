@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * hmmirror's own ioctls: what the kernel's test ABI (test_abi.h) can't say.
+ *
+ * Each open() of /dev/hmm_dmirror0..3 is one mirror of the opener's address
+ * space. The nodes are root's (0600).
+ *
+ * Rules that hold for every call:
+ *  - A struct starts with its own size and grows at the end. A shorter struct
+ *    than the driver's is taken as if the rest were zero; a longer one is
+ *    taken if the rest is zero, else E2BIG. Shorter than the first version:
+ *    EINVAL. Not more bytes than @size are written back.
+ *  - Unknown flags and reserved fields that are not zero: EINVAL.
+ *  - @addr and @length are bytes of the mirrored address space. Where a call
+ *    works on pages, both must be multiples of the page size. Zero length, a
+ *    sum that overflows, or an end above the opener's address space: EINVAL.
+ *    Longer than the module parameter max_range_mb: EFBIG.
+ *  - A user pointer that can't be read or written: EFAULT.
+ *  - What this kernel can't do: EOPNOTSUPP; HMMIRROR_QUERY tells why.
+ *  - The opener's address space is gone: ESRCH.
+ *  - A fatal signal while it waits: EINTR.
+ *  - When the call itself fails, nothing was changed and nothing written back.
+ *    What the kernel under test answered is not a failure of the call: it
+ *    comes back in @error (0, or a negative errno) with the results so far.
+ */
+#ifndef HMMIRROR_UAPI_H
+#define HMMIRROR_UAPI_H
+
+#include <linux/const.h>
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define HMMIRROR_ABI_VERSION	1
+#define HMMIRROR_IOC_TYPE	0xDA
+
+/*
+ * The size is in the struct, so it is not encoded in the number.
+ * 0x08 to 0x0b are kept for hold, plant, inject and dma.
+ */
+#define HMMIRROR_QUERY		_IO(HMMIRROR_IOC_TYPE, 0x00)
+#define HMMIRROR_RANGE		_IO(HMMIRROR_IOC_TYPE, 0x01)
+#define HMMIRROR_COPY		_IO(HMMIRROR_IOC_TYPE, 0x02)
+#define HMMIRROR_MIGRATE	_IO(HMMIRROR_IOC_TYPE, 0x03)
+#define HMMIRROR_EXCLUSIVE	_IO(HMMIRROR_IOC_TYPE, 0x04)
+#define HMMIRROR_STATS		_IO(HMMIRROR_IOC_TYPE, 0x05)
+
+/* Bit numbers of hmmirror_query.features, and values for .ask. */
+enum hmmirror_feature {
+	/* walk page tables, fault pages in */
+	HMMIRROR_FEAT_RANGE		= 0,
+	/* per-page requests with a mask */
+	HMMIRROR_FEAT_PAGE_REQUESTS	= 1,
+	/* order of the mapping in each result */
+	HMMIRROR_FEAT_ORDER		= 2,
+	/* device-private memory, migration to and from it */
+	HMMIRROR_FEAT_DEVICE_PRIVATE	= 3,
+	/* this module has coherent devices */
+	HMMIRROR_FEAT_DEVICE_COHERENT	= 4,
+	/* exclusive access */
+	HMMIRROR_FEAT_EXCLUSIVE		= 5,
+	/* HMMIRROR_RANGE_UNLOCKED */
+	HMMIRROR_FEAT_UNLOCKED		= 6,
+	/* HMMIRROR_MIGRATE_HUGE */
+	HMMIRROR_FEAT_DEVICE_THP	= 7,
+	HMMIRROR_FEAT_NR
+};
+
+enum hmmirror_memory {
+	/* the kernel gave this device no memory: it mirrors, it can't migrate */
+	HMMIRROR_MEMORY_NONE		= 0,
+	HMMIRROR_MEMORY_PRIVATE		= 1,
+	HMMIRROR_MEMORY_COHERENT	= 2,
+};
+
+/**
+ * struct hmmirror_query - what this device can do on this kernel
+ * @size: sizeof(struct hmmirror_query)
+ * @flags: must be 0
+ * @ask: (in) feature whose absence @reason shall explain; EINVAL if unknown
+ * @abi: (out) HMMIRROR_ABI_VERSION of the driver
+ * @features: (out) bit mask, 1 << enum hmmirror_feature
+ * @known: (out) the features that this driver knows of
+ * @device: (out) 0 to 3, the N of /dev/hmm_dmirrorN
+ * @memory: (out) enum hmmirror_memory
+ * @max_range: (out) longest @length that a call takes, bytes
+ * @reason: (out) empty if the kernel has @ask, else why not; ends with NUL
+ */
+struct hmmirror_query {
+	__u32 size;
+	__u32 flags;
+	__u32 ask;
+	__u32 abi;
+	__u64 features;
+	__u64 known;
+	__u32 device;
+	__u32 memory;
+	__u64 max_range;
+	char reason[80];
+};
+
+/* What is asked of a page: for default_flags, request_mask and each entry. */
+#define HMMIRROR_REQ_FAULT	_BITULL(0)
+#define HMMIRROR_REQ_WRITE	_BITULL(1)	/* only with REQ_FAULT */
+#define HMMIRROR_REQ_ALL	(HMMIRROR_REQ_FAULT | HMMIRROR_REQ_WRITE)
+
+/*
+ * One page's answer, the same on every kernel:
+ *
+ *   63            24 23   16 15         0
+ *   +---------------+-------+------------+
+ *   | pfn           | order | flags      |
+ *   +---------------+-------+------------+
+ *
+ * order: log2 of the pages that one CPU entry maps here; 0 where the kernel
+ * does not tell (no HMMIRROR_FEAT_ORDER).
+ * 0 as a whole: nothing there that the device could use now; a fault may help.
+ */
+#define HMMIRROR_PTE_VALID	_BITULL(0)
+#define HMMIRROR_PTE_WRITE	_BITULL(1)
+#define HMMIRROR_PTE_ERROR	_BITULL(2)	/* no access, and a fault won't help */
+#define HMMIRROR_PTE_ZERO	_BITULL(3)	/* zero page or huge zero page */
+#define HMMIRROR_PTE_PRIVATE	_BITULL(4)	/* device-private memory */
+#define HMMIRROR_PTE_COHERENT	_BITULL(5)	/* device-coherent memory */
+#define HMMIRROR_PTE_OTHER	_BITULL(6)	/* with one of the two: not this device's */
+#define HMMIRROR_PTE_UNTOUCHED	_BITULL(7)	/* the walker left this entry as it was given */
+#define HMMIRROR_PTE_ORDER_SHIFT 16
+#define HMMIRROR_PTE_ORDER_MASK	0xffULL
+#define HMMIRROR_PTE_PFN_SHIFT	24
+
+/* Write the result into the mirror's device page table, as a driver would. */
+#define HMMIRROR_RANGE_MAP	_BITUL(0)
+/* Let the kernel take and drop the mmap lock (HMMIRROR_FEAT_UNLOCKED). */
+#define HMMIRROR_RANGE_UNLOCKED	_BITUL(1)
+/* Report what is in the device page table now; no walk, no request allowed. */
+#define HMMIRROR_RANGE_MIRROR	_BITUL(2)
+
+/**
+ * struct hmmirror_range - one hmm_range_fault() over a range
+ * @size: sizeof(struct hmmirror_range)
+ * @flags: HMMIRROR_RANGE_*
+ * @addr: first byte, page aligned
+ * @length: bytes, page multiple
+ * @entries: (in) pointer to one __u64 a page; (in) the page's request, read
+ *	only where @request_mask is not 0 (bits outside HMMIRROR_REQ_ALL:
+ *	EINVAL); (out) its HMMIRROR_PTE_* answer, also when @error is set
+ * @default_flags: HMMIRROR_REQ_* for every page; 0 is a snapshot
+ * @request_mask: HMMIRROR_REQ_* bits of the single requests that count
+ * @timeout_ms: how long to try again when invalidated, 1 to 60000; 0 is 1000
+ * @error: (out) the walker's answer: 0, -EFAULT, -EPERM, -ENOMEM, -EBUSY
+ *	(invalidated again and again until the time was over), ...
+ * @retries: (out) walks that had to start again
+ * @reserved: must be 0
+ *
+ * Memory used: 8 bytes a page, or 16 with @request_mask, until it returns.
+ */
+struct hmmirror_range {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 length;
+	__u64 entries;
+	__u64 default_flags;
+	__u64 request_mask;
+	__u32 timeout_ms;
+	__s32 error;
+	__u32 retries;
+	__u32 reserved;
+};
+
+/* From @buffer to the mirrored memory; without it, the other way. */
+#define HMMIRROR_COPY_WRITE	_BITUL(0)
+/* Only what the device page table has now; -ENOENT at the first gap. */
+#define HMMIRROR_COPY_NOFAULT	_BITUL(1)
+
+/**
+ * struct hmmirror_copy - the device reads or writes memory through its mirror
+ * @size: sizeof(struct hmmirror_copy)
+ * @flags: HMMIRROR_COPY_*
+ * @addr: first byte, of any alignment
+ * @length: bytes, any number but 0
+ * @buffer: caller's memory, @length bytes
+ * @copied: (out) bytes done, from the start
+ * @faults: (out) times that the device had to have a range faulted in
+ * @error: (out) 0 if all was copied; why it stopped otherwise: the walker's
+ *	error, or -ENOENT with HMMIRROR_COPY_NOFAULT
+ * @reserved: must be 0
+ *
+ * @buffer not accessible: EFAULT, nothing is said of how much was copied.
+ */
+struct hmmirror_copy {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 length;
+	__u64 buffer;
+	__u64 copied;
+	__u64 faults;
+	__s32 error;
+	__u32 reserved;
+};
+
+/* Exactly one of the two. */
+#define HMMIRROR_MIGRATE_TO_DEVICE	_BITUL(0)
+#define HMMIRROR_MIGRATE_TO_SYSTEM	_BITUL(1)
+/* Huge pages whole, if the kernel can (HMMIRROR_FEAT_DEVICE_THP). */
+#define HMMIRROR_MIGRATE_HUGE		_BITUL(2)
+
+/* What became of one page, in struct hmmirror_migrate.outcomes. */
+enum hmmirror_outcome {
+	/* the kernel did not offer it: absent, swapped, pinned, locked, there
+	 * already, or of a kind that can't move
+	 */
+	HMMIRROR_OUT_NONE	= 0,
+	/* moved with its data */
+	HMMIRROR_OUT_MIGRATED	= 1,
+	/* was unpopulated or the zero page; is a zeroed device page now */
+	HMMIRROR_OUT_POPULATED	= 2,
+	/* offered, but no memory was left at the destination */
+	HMMIRROR_OUT_NOMEM	= 3,
+	/* offered and copied, then the kernel kept the old one */
+	HMMIRROR_OUT_REFUSED	= 4,
+};
+
+/**
+ * struct hmmirror_migrate - move pages to this device, or from it to the system
+ * @size: sizeof(struct hmmirror_migrate)
+ * @flags: HMMIRROR_MIGRATE_*
+ * @addr: first byte, page aligned
+ * @length: bytes, page multiple; may span VMAs
+ * @outcomes: (out) pointer to one byte a page, enum hmmirror_outcome; or 0
+ * @migrated: (out) pages that are MIGRATED or POPULATED
+ * @error: (out) 0; -EFAULT where no VMA is or one that can't be read,
+ *	-EINVAL where the kernel refuses the VMA (hugetlb, special, DAX), with
+ *	the pages before it done and the rest left alone
+ * @reserved: must be 0
+ */
+struct hmmirror_migrate {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 length;
+	__u64 outcomes;
+	__u64 migrated;
+	__s32 error;
+	__u32 reserved;
+};
+
+enum hmmirror_exclusive_op {
+	/* take each page of the range */
+	HMMIRROR_EXCL_TAKE	= 0,
+	/* which pages does the device hold? */
+	HMMIRROR_EXCL_TEST	= 1,
+	/* give the range back to the CPU */
+	HMMIRROR_EXCL_RELEASE	= 2,
+	/* atomics on the 8 bytes at @addr, 8-byte aligned; @length must be 8.
+	 * Take the page if the device does not hold it.
+	 */
+	HMMIRROR_EXCL_ADD	= 3,	/* += operand */
+	HMMIRROR_EXCL_XCHG	= 4,	/* = operand */
+	HMMIRROR_EXCL_CMPXCHG	= 5,	/* = operand, if it is compare */
+};
+
+/**
+ * struct hmmirror_exclusive - exclusive access of the device to pages
+ * @size: sizeof(struct hmmirror_exclusive)
+ * @flags: must be 0
+ * @op: enum hmmirror_exclusive_op
+ * @error: (out) 0; the kernel's error; or -EBUSY where TAKE did not get all
+ * @addr: first byte; page aligned but for atomics
+ * @length: bytes; page multiple but for atomics
+ * @held: (out) TAKE, TEST: pointer to one byte a page, 1 if held; or 0
+ * @pages: (out) TAKE, TEST: pages held; RELEASE: pages given back
+ * @operand: (in) atomics
+ * @compare: (in) CMPXCHG
+ * @value: (out) atomics: the value before
+ */
+struct hmmirror_exclusive {
+	__u32 size;
+	__u32 flags;
+	__u32 op;
+	__s32 error;
+	__u64 addr;
+	__u64 length;
+	__u64 held;
+	__u64 pages;
+	__u64 operand;
+	__u64 compare;
+	__u64 value;
+};
+
+/* Start counting from 0 again after reading (this mirror's counters only). */
+#define HMMIRROR_STATS_RESET	_BITUL(0)
+
+/**
+ * struct hmmirror_stats - counters
+ * @size: sizeof(struct hmmirror_stats)
+ * @flags: HMMIRROR_STATS_*
+ *
+ * Of this mirror since open() or the last reset:
+ * @walks: calls of hmm_range_fault()
+ * @retries: of these, answered by an invalidation
+ * @invalidations: events that hit the mirror
+ * @invalidations_migrate: of these, by a migration to or from a device
+ * @invalidations_unmap: of these, by munmap or mremap
+ * @invalidations_exclusive: of these, by exclusive access
+ * @to_device: pages moved to the device (migrated or populated)
+ * @to_system: pages moved back by HMMIRROR_MIGRATE
+ *
+ * Of the device, for all its mirrors, since the module was loaded:
+ * @cpu_faults: CPU faults on device-private pages
+ * @cpu_faults_home: of these, the page came home
+ * @evicted: pages pushed out when the device's memory was taken down
+ * @device_pages: pages of device memory there are
+ * @device_pages_free: of these, free
+ */
+struct hmmirror_stats {
+	__u32 size;
+	__u32 flags;
+	__u64 walks;
+	__u64 retries;
+	__u64 invalidations;
+	__u64 invalidations_migrate;
+	__u64 invalidations_unmap;
+	__u64 invalidations_exclusive;
+	__u64 to_device;
+	__u64 to_system;
+	__u64 cpu_faults;
+	__u64 cpu_faults_home;
+	__u64 evicted;
+	__u64 device_pages;
+	__u64 device_pages_free;
+};
+
+#endif /* HMMIRROR_UAPI_H */
