@@ -4,11 +4,12 @@
 # second archive that is appended, as it is the only part that changes when a
 # guest is replaced.
 
-# What the reserved memory of the two coherent devices is, one on each node, away
-# from where QEMU puts tables and initramfs.
+# The reserved memory of the two coherent devices, one on each node: away from where
+# QEMU puts tables and initramfs, and from the 1G page at 4G. A guest takes what it
+# touches of its 4 GiB, and the suite touches less than half.
 SPM_MB=64
 SPM_ADDR0=0x38000000
-SPM_ADDR1=0x70000000
+SPM_ADDR1=0x170000000
 HUGEPAGES=64
 ZRAM_MB=256
 
@@ -62,6 +63,7 @@ make_plan() {
 	cat > "$root/plan"
 	cat > "$root/guest.conf" <<-END
 		MODE=$2
+		AGENT_ARGS=$([ "$MODE" != suite ] || echo -1)
 		MODULES="$EXTRA_MODULES"
 		MODULE_ARGS="spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB"
 		HUGEPAGES=$HUGEPAGES

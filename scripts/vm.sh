@@ -38,12 +38,12 @@ choose_accel() {
 qemu_args() {
 	local append
 	append="console=ttyS0 loglevel=5 panic=-1 oops=panic"
-	append+=" tsc=reliable no_timer_check random.trust_cpu=on"
+	append+=" tsc=reliable no_timer_check random.trust_cpu=on printk.devkmsg=on mitigations=off"
 	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
 	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
-		-M q35 -smp 2,sockets=2 -m 2G
-		-object memory-backend-ram,id=m0,size=1G
-		-object memory-backend-ram,id=m1,size=1G
+		-M q35 -smp 2,sockets=2 -m 4G
+		-object memory-backend-ram,id=m0,size=2G
+		-object memory-backend-ram,id=m1,size=2G
 		-numa node,cpus=0,memdev=m0 -numa node,cpus=1,memdev=m1
 		-kernel "$K_IMAGE" -initrd "$WORK/initramfs")
 	if [ "$ACCEL" = kvm ]; then
@@ -52,7 +52,7 @@ qemu_args() {
 		# rep movsb and stosb are slow when emulated
 		QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm")
 	fi
-	QEMU+=(-append "$append ${GUEST_APPEND:-}")
+	QEMU+=(-append "$append ${HMMIRROR_GUEST_APPEND:-}")
 }
 
 # start_guest CONSOLE: the second serial line comes out of RESULT_FD. The image is

@@ -2,10 +2,11 @@
 /*
  * Runs the tests of a plan one by one and tells the host about each.
  *
- * agent [-g] OUT PLAN: a line of PLAN is
+ * agent [-g] [-1] OUT PLAN: a line of PLAN is
  * "seconds<TAB>name<TAB>program[<TAB>arg]..."; 0 seconds is no limit, neither of
  * time nor of output. With -g nothing else lives in this guest, and whatever a
- * test leaves behind is killed. To OUT go
+ * test leaves behind is killed. With -1 a test starts out on one CPU: going back
+ * and forth takes a third of the time under emulation. To OUT go
  *
  *	begin NAME
  *	| a line of its output
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +35,7 @@
 #define ARGS_MAX	64
 #define LINE_SIZE	4096
 
-static int out_fd, kmsg_fd, alone;
+static int out_fd, kmsg_fd, alone, one_cpu;
 
 struct test {
 	const char *name;
@@ -171,6 +173,7 @@ static void kill_all(pid_t pid)
 static void start(struct test *t, char **argv, int *fd)
 {
 	int p[2], null;
+	cpu_set_t cpus;
 	sigset_t none;
 
 	if (pipe2(p, O_CLOEXEC)) {
@@ -184,6 +187,11 @@ static void start(struct test *t, char **argv, int *fd)
 	}
 	if (!t->pid) {
 		setsid();
+		if (one_cpu) {
+			CPU_ZERO(&cpus);
+			CPU_SET(0, &cpus);
+			sched_setaffinity(0, sizeof(cpus), &cpus);
+		}
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		null = open("/dev/null", O_RDONLY);
@@ -274,15 +282,15 @@ int main(int argc, char **argv)
 	FILE *plan;
 	int n;
 
-	if (argc == 4 && !strcmp(argv[1], "-g")) {
-		alone = 1;
-		argv++;
-		argc--;
+	while ((n = getopt(argc, argv, "g1")) != -1) {
+		alone |= n == 'g';
+		one_cpu |= n == '1';
 	}
-	if (argc != 3) {
-		fprintf(stderr, "usage: agent [-g] OUT PLAN\n");
+	if (argc - optind != 2) {
+		fprintf(stderr, "usage: agent [-g] [-1] OUT PLAN\n");
 		return 2;
 	}
+	argv += optind - 1;
 	out_fd = open(argv[1], O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	plan = fopen(argv[2], "re");
 	if (out_fd < 0 || !plan) {
