@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Devices, queries, and what holds for the arguments of every call. */
+#include "hmm_test.h"
+#include "abi_calls.h"
+
+FIXTURE(open)
+{
+	int fd[2];
+};
+
+FIXTURE_SETUP(open)
+{
+	self->fd[0] = -1;
+	self->fd[1] = -1;
+}
+
+FIXTURE_TEARDOWN(open)
+{
+	close(self->fd[0]);
+	close(self->fd[1]);
+}
+
+/* The two devices with private memory are always there. */
+TEST_F(open, all_devices)
+{
+	struct hmmirror_query query;
+	unsigned int i;
+
+	for (i = 0; i < HMM_DEVICES; i++) {
+		self->fd[0] = hmm_open(i);
+		if (i >= HMM_DEV_COHERENT && self->fd[0] == -ENOENT)
+			continue;
+		ASSERT_LE(0, self->fd[0]);
+		memset(&query, 0, sizeof(query));
+		ASSERT_EQ(0, hmm_ioctl_query(self->fd[0], &query));
+		ASSERT_EQ(i, query.device);
+		ASSERT_EQ(0, close(self->fd[0]));
+	}
+}
+
+TEST_F(open, no_such_device)
+{
+	ASSERT_EQ(-ENOENT, hmm_open(HMM_DEVICES));
+}
+
+/* Each open is a mirror of its own. */
+TEST_F(open, twice)
+{
+	struct hmmirror_stats stats[2];
+	char *page = hmm_map_anon(hmm_page_size(), 0);
+	__u64 entry;
+
+	ASSERT_NE(NULL, page);
+	self->fd[0] = hmm_open(0);
+	self->fd[1] = hmm_open(0);
+	ASSERT_LE(0, self->fd[0]);
+	ASSERT_LE(0, self->fd[1]);
+	ASSERT_EQ(0, hmm_entry(self->fd[0], page, &entry));
+	ASSERT_EQ(0, hmm_stats(self->fd[0], 0, &stats[0]));
+	ASSERT_EQ(0, hmm_stats(self->fd[1], 0, &stats[1]));
+	ASSERT_LT(0, stats[0].walks);
+	ASSERT_EQ(0, stats[1].walks);
+}
+
+/* What was open is not asked for when it is closed and opened again. */
+TEST_F(open, again)
+{
+	char *page = hmm_map_anon(hmm_page_size(), 0);
+	__u64 entry;
+	int i;
+
+	ASSERT_NE(NULL, page);
+	*page = 1;
+	for (i = 0; i < 20; i++) {
+		self->fd[0] = hmm_open(0);
+		ASSERT_LE(0, self->fd[0]);
+		ASSERT_EQ(0, hmm_mirror(self->fd[0], page, hmm_page_size(),
+					&entry));
+		ASSERT_EQ(0, entry);
+		ASSERT_EQ(0, hmm_map(self->fd[0], page, hmm_page_size(),
+				     HMMIRROR_REQ_ALL, &entry));
+		ASSERT_NE(0, entry & HMMIRROR_PTE_WRITE);
+		ASSERT_EQ(0, close(self->fd[0]));
+	}
+}
+
+FIXTURE(query)
+{
+	struct hmmirror_query query;
+	int fd;
+};
+
+FIXTURE_SETUP(query)
+{
+	self->fd = hmm_open(0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(query)
+{
+	close(self->fd);
+}
+
+TEST_F(query, version)
+{
+	ASSERT_EQ(0, hmm_ioctl_query(self->fd, &self->query));
+	ASSERT_EQ(HMMIRROR_ABI_VERSION, self->query.abi);
+	ASSERT_EQ(sizeof(self->query), self->query.size);
+	ASSERT_LE(1UL << 30, self->query.max_range);
+	ASSERT_EQ(0, self->query.max_range % hmm_page_size());
+}
+
+/* A feature that is there has no reason, one that is not has one. */
+TEST_F(query, reasons)
+{
+	__u64 known = (1ULL << HMMIRROR_FEAT_NR) - 1;
+	unsigned int i;
+
+	for (i = 0; i < HMMIRROR_FEAT_NR; i++) {
+		memset(&self->query, 0x7f, sizeof(self->query));
+		self->query.size = sizeof(self->query);
+		self->query.flags = 0;
+		self->query.ask = i;
+		ASSERT_EQ(0, hmm_ioctl_query(self->fd, &self->query));
+		ASSERT_EQ(known, self->query.known & known);
+		ASSERT_EQ(0, self->query.features & ~self->query.known);
+		ASSERT_NE(NULL, memchr(self->query.reason, 0,
+				       sizeof(self->query.reason)));
+		if (self->query.features & (1ULL << i))
+			ASSERT_STREQ("", self->query.reason);
+		if (!(self->query.features & (1ULL << i)))
+			ASSERT_STRNE("", self->query.reason);
+	}
+}
+
+TEST_F(query, unknown_feature)
+{
+	self->query.ask = 63;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_query(self->fd, &self->query));
+	self->query.ask = ~0U;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_query(self->fd, &self->query));
+}
+
+/* What every kernel that the driver builds for has. */
+TEST_F(query, always_there)
+{
+	ASSERT_EQ(1, hmm_feature(self->fd, HMMIRROR_FEAT_RANGE, NULL, 0));
+}
+
+FIXTURE(ioctl)
+{
+	int fd;
+};
+
+FIXTURE_SETUP(ioctl)
+{
+	self->fd = hmm_open(0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(ioctl)
+{
+	close(self->fd);
+}
+
+TEST_F(ioctl, unknown_number)
+{
+	struct hmmirror_query query = { .size = sizeof(query) };
+
+	ASSERT_EQ(-ENOTTY, hmm_ioctl(self->fd, _IO(HMMIRROR_IOC_TYPE, 0xff),
+				     &query));
+}
+
+TEST_F(ioctl, unknown_type)
+{
+	struct hmmirror_query query = { .size = sizeof(query) };
+	int ret = hmm_ioctl(self->fd, _IO(HMMIRROR_IOC_TYPE ^ 1, 0), &query);
+
+	ASSERT_EQ(-ENOTTY, ret);
+}
+
+/* The number is that of a call, what it says of its argument is not. */
+TEST_F(ioctl, other_encoding)
+{
+	struct hmmirror_query query = { .size = sizeof(query) };
+	int ret = hmm_ioctl(self->fd, _IOWR(HMMIRROR_IOC_TYPE, 0,
+					    struct hmmirror_query), &query);
+
+	ASSERT_EQ(-ENOTTY, ret);
+}
+
+/* Every call, with good arguments at first. */
+FIXTURE(abi)
+{
+	struct abi_world world;
+};
+
+FIXTURE_VARIANT(abi)
+{
+	const struct abi_call *call;
+};
+
+FIXTURE_VARIANT_ADD(abi, query)
+{
+	.call = &abi_query,
+};
+
+FIXTURE_VARIANT_ADD(abi, range)
+{
+	.call = &abi_range,
+};
+
+FIXTURE_VARIANT_ADD(abi, copy)
+{
+	.call = &abi_copy,
+};
+
+FIXTURE_VARIANT_ADD(abi, migrate)
+{
+	.call = &abi_migrate,
+};
+
+FIXTURE_VARIANT_ADD(abi, exclusive)
+{
+	.call = &abi_exclusive,
+};
+
+FIXTURE_VARIANT_ADD(abi, stats)
+{
+	.call = &abi_stats,
+};
+
+FIXTURE_SETUP(abi)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+}
+
+FIXTURE_TEARDOWN(abi)
+{
+	abi_end(&self->world);
+}
+
+TEST_F(abi, good)
+{
+	ASSERT_EQ(0, abi_call(&self->world));
+}
+
+TEST_F(abi, size_zero)
+{
+	self->world.arg.size = 0;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(abi, size_short)
+{
+	self->world.arg.size = variant->call->size - 1;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->world.arg.size = sizeof(__u32);
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(abi, size_longer)
+{
+	self->world.arg.size = variant->call->size + 64;
+	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(-1, hmm_all_bytes(self->world.arg.bytes +
+				    variant->call->size, 64, 0));
+}
+
+TEST_F(abi, size_longer_with_content)
+{
+	self->world.arg.size = variant->call->size + 64;
+	self->world.arg.bytes[variant->call->size + 63] = 1;
+	ASSERT_EQ(-E2BIG, abi_bad_call(&self->world));
+}
+
+TEST_F(abi, unknown_flag)
+{
+	self->world.arg.flags |= 0x80000000U;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(abi, bad_argument)
+{
+	char *page = hmm_map_none(hmm_page_size(), 0);
+	int fd = self->world.fd;
+
+	ASSERT_EQ(-EFAULT, hmm_ioctl(fd, variant->call->request, NULL));
+	ASSERT_NE(NULL, page);
+	ASSERT_EQ(-EFAULT, hmm_ioctl(fd, variant->call->request, page));
+	/* The size can be read, but not the rest. */
+	ASSERT_EQ(0, mprotect(page, hmm_page_size(), PROT_READ | PROT_WRITE));
+	memcpy(page + hmm_page_size() - sizeof(__u32), &self->world.arg.size,
+	       sizeof(__u32));
+	ASSERT_EQ(-EFAULT, hmm_ioctl(fd, variant->call->request,
+				     page + hmm_page_size() - sizeof(__u32)));
+}
+
+/* Calls with a range. */
+FIXTURE(abi_span)
+{
+	struct abi_world world;
+};
+
+FIXTURE_VARIANT(abi_span)
+{
+	const struct abi_call *call;
+};
+
+FIXTURE_VARIANT_ADD(abi_span, range)
+{
+	.call = &abi_range,
+};
+
+FIXTURE_VARIANT_ADD(abi_span, copy)
+{
+	.call = &abi_copy,
+};
+
+FIXTURE_VARIANT_ADD(abi_span, migrate)
+{
+	.call = &abi_migrate,
+};
+
+FIXTURE_VARIANT_ADD(abi_span, exclusive)
+{
+	.call = &abi_exclusive,
+};
+
+FIXTURE_SETUP(abi_span)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+}
+
+FIXTURE_TEARDOWN(abi_span)
+{
+	abi_end(&self->world);
+}
+
+TEST_F(abi_span, zero_length)
+{
+	*abi_length(&self->world) = 0;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+/* Any alignment is right for a copy, page alignment for all others. */
+TEST_F(abi_span, unaligned_addr)
+{
+	int bytes = variant->call == &abi_copy;
+
+	*abi_addr(&self->world) += 8;
+	*abi_length(&self->world) -= bytes ? 8 : 0;
+	ASSERT_EQ(bytes ? 0 : -EINVAL, bytes ? abi_call(&self->world) :
+		  abi_bad_call(&self->world));
+}
+
+TEST_F(abi_span, unaligned_length)
+{
+	int bytes = variant->call == &abi_copy;
+
+	*abi_length(&self->world) -= 8;
+	ASSERT_EQ(bytes ? 0 : -EINVAL, bytes ? abi_call(&self->world) :
+		  abi_bad_call(&self->world));
+}
+
+TEST_F(abi_span, overflow)
+{
+	*abi_addr(&self->world) = -2 * hmm_page_size();
+	*abi_length(&self->world) = 4 * hmm_page_size();
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(abi_span, length_of_all)
+{
+	*abi_length(&self->world) = -hmm_page_size();
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+/* No overflow, but nothing of the process can be there. */
+TEST_F(abi_span, above_the_end)
+{
+	*abi_addr(&self->world) = 0xff00000000000000ULL;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(abi_span, too_long)
+{
+	struct hmmirror_query query = { 0 };
+
+	ASSERT_EQ(0, hmm_ioctl_query(self->world.fd, &query));
+	*abi_length(&self->world) = query.max_range + hmm_page_size();
+	ASSERT_EQ(-EFBIG, abi_bad_call(&self->world));
+}
+
+/*
+ * A buffer that is not there: nothing is done. A copy may be on its way when
+ * it finds out, and only says so.
+ */
+TEST_F(abi_span, bad_buffer)
+{
+	int copy = variant->call == &abi_copy;
+
+	*abi_pointer(&self->world) = (uintptr_t)self->world.none;
+	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->world) :
+		  abi_bad_call(&self->world));
+	*abi_pointer(&self->world) = 0xff00000000000000ULL;
+	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->world) :
+		  abi_bad_call(&self->world));
+}
+
+/* The address space that the mirror is of has ended. */
+TEST_F(abi_span, opener_exits)
+{
+	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->world, 0));
+}
+
+TEST_F(abi_span, opener_execs)
+{
+	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->world, 1));
+}
+
+/* Calls with a reserved field. */
+FIXTURE(abi_reserved)
+{
+	struct abi_world world;
+};
+
+FIXTURE_VARIANT(abi_reserved)
+{
+	const struct abi_call *call;
+};
+
+FIXTURE_VARIANT_ADD(abi_reserved, range)
+{
+	.call = &abi_range,
+};
+
+FIXTURE_VARIANT_ADD(abi_reserved, copy)
+{
+	.call = &abi_copy,
+};
+
+FIXTURE_VARIANT_ADD(abi_reserved, migrate)
+{
+	.call = &abi_migrate,
+};
+
+FIXTURE_SETUP(abi_reserved)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+}
+
+FIXTURE_TEARDOWN(abi_reserved)
+{
+	abi_end(&self->world);
+}
+
+TEST_F(abi_reserved, not_zero)
+{
+	self->world.arg.bytes[variant->call->reserved] = 1;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+#include "hmm_main.h"

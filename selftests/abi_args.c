@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Arguments that only one call has: what must be refused, what must not. */
+#include "hmm_test.h"
+#include "abi_calls.h"
+
+FIXTURE(range_args)
+{
+	struct abi_world world;
+	struct hmmirror_range *range;
+	__u64 *requests;
+};
+
+FIXTURE_SETUP(range_args)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, &abi_range));
+	self->range = &self->world.arg.range;
+	self->requests = (__u64 *)self->world.buffer;
+}
+
+FIXTURE_TEARDOWN(range_args)
+{
+	abi_end(&self->world);
+}
+
+TEST_F(range_args, unknown_default_flag)
+{
+	self->range->default_flags = HMMIRROR_REQ_FAULT | 4;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(range_args, write_without_fault)
+{
+	self->range->default_flags = HMMIRROR_REQ_WRITE;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(range_args, unknown_mask)
+{
+	self->range->request_mask = 1ULL << 40;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+/* The buffer has a pattern: nonsense as requests, which only count if asked. */
+TEST_F(range_args, unknown_request)
+{
+	self->range->request_mask = HMMIRROR_REQ_ALL;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->range->request_mask = 0;
+	ASSERT_EQ(0, abi_call(&self->world));
+}
+
+TEST_F(range_args, request_to_write_without_fault)
+{
+	int i;
+
+	memset(self->requests, 0, ABI_PAGES * sizeof(__u64));
+	self->requests[ABI_PAGES - 1] = HMMIRROR_REQ_WRITE;
+	self->range->request_mask = HMMIRROR_REQ_ALL;
+	ASSERT_EQ(-EINVAL, abi_call(&self->world));
+	ASSERT_EQ(HMMIRROR_REQ_WRITE, self->requests[ABI_PAGES - 1]);
+	for (i = 0; i < ABI_PAGES - 1; i++)
+		ASSERT_EQ(0, self->requests[i]);
+}
+
+TEST_F(range_args, timeout)
+{
+	self->range->timeout_ms = 60001;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->range->timeout_ms = 60000;
+	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, self->range->error);
+}
+
+TEST_F(range_args, mirror_with_request)
+{
+	self->range->flags = HMMIRROR_RANGE_MIRROR;
+	self->range->default_flags = HMMIRROR_REQ_FAULT;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->range->default_flags = 0;
+	self->range->request_mask = HMMIRROR_REQ_FAULT;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(range_args, mirror_with_map)
+{
+	self->range->flags = HMMIRROR_RANGE_MIRROR | HMMIRROR_RANGE_MAP;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(range_args, unlocked_if_it_is_there)
+{
+	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_UNLOCKED, NULL,
+				0);
+
+	self->range->flags = HMMIRROR_RANGE_UNLOCKED;
+	self->range->default_flags = HMMIRROR_REQ_FAULT;
+	ASSERT_EQ(there ? 0 : -EOPNOTSUPP, there ? abi_call(&self->world) :
+		  abi_bad_call(&self->world));
+}
+
+/* As many answers are written as there are pages, and no more. */
+TEST_F(range_args, room_for_answers)
+{
+	size_t page = hmm_page_size();
+	__u64 *last = (__u64 *)(self->world.none) - ABI_PAGES;
+	char *two = hmm_map_anon(2 * page, 0);
+
+	ASSERT_NE(NULL, two);
+	ASSERT_EQ(0, mprotect(two + page, page, PROT_NONE));
+	last = (__u64 *)(two + page) - ABI_PAGES;
+	self->range->entries = (uintptr_t)last;
+	ASSERT_EQ(0, abi_call(&self->world));
+	self->range->entries = (uintptr_t)(last + 1);
+	self->range->error = 0;
+	ASSERT_EQ(-EFAULT, abi_call(&self->world));
+}
+
+FIXTURE(migrate_args)
+{
+	struct abi_world world;
+};
+
+FIXTURE_SETUP(migrate_args)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, &abi_migrate));
+}
+
+FIXTURE_TEARDOWN(migrate_args)
+{
+	abi_end(&self->world);
+}
+
+TEST_F(migrate_args, no_direction)
+{
+	self->world.arg.flags = 0;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(migrate_args, both_directions)
+{
+	self->world.arg.flags = HMMIRROR_MIGRATE_TO_DEVICE |
+				HMMIRROR_MIGRATE_TO_SYSTEM;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(migrate_args, huge_if_it_is_there)
+{
+	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_DEVICE_THP,
+				NULL, 0);
+
+	self->world.arg.flags |= HMMIRROR_MIGRATE_HUGE;
+	ASSERT_EQ(there ? 0 : -EOPNOTSUPP, there ? abi_call(&self->world) :
+		  abi_bad_call(&self->world));
+}
+
+TEST_F(migrate_args, no_outcomes)
+{
+	self->world.arg.migrate.outcomes = 0;
+	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, self->world.arg.migrate.error);
+}
+
+FIXTURE(exclusive_args)
+{
+	struct abi_world world;
+	struct hmmirror_exclusive *excl;
+};
+
+FIXTURE_SETUP(exclusive_args)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, &abi_exclusive));
+	self->excl = &self->world.arg.exclusive;
+}
+
+FIXTURE_TEARDOWN(exclusive_args)
+{
+	abi_end(&self->world);
+}
+
+TEST_F(exclusive_args, unknown_op)
+{
+	self->excl->op = HMMIRROR_EXCL_CMPXCHG + 1;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->excl->op = ~0U;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+}
+
+TEST_F(exclusive_args, atomic_length)
+{
+	static const __u64 lengths[] = { 0, 4, 7, 9, 16, 4096 };
+	size_t i;
+
+	self->excl->op = HMMIRROR_EXCL_ADD;
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		self->excl->length = lengths[i];
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	}
+}
+
+TEST_F(exclusive_args, atomic_alignment)
+{
+	self->excl->length = 8;
+	for (self->excl->op = HMMIRROR_EXCL_ADD;
+	     self->excl->op <= HMMIRROR_EXCL_CMPXCHG; self->excl->op++) {
+		self->excl->addr = (uintptr_t)self->world.memory + 4;
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	}
+}
+
+TEST_F(exclusive_args, no_held)
+{
+	self->excl->held = 0;
+	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, self->excl->error);
+	ASSERT_EQ(ABI_PAGES, self->excl->pages);
+}
+
+#include "hmm_main.h"
