@@ -102,8 +102,8 @@ TEST_F(range_args, unlocked_if_it_is_there)
 TEST_F(range_args, room_for_answers)
 {
 	size_t page = hmm_page_size();
-	__u64 *last = (__u64 *)(self->world.none) - ABI_PAGES;
 	char *two = hmm_map_anon(2 * page, 0);
+	__u64 *last;
 
 	ASSERT_NE(NULL, two);
 	ASSERT_EQ(0, mprotect(two + page, page, PROT_NONE));
@@ -191,6 +191,7 @@ TEST_F(exclusive_args, atomic_length)
 	size_t i;
 
 	self->excl->op = HMMIRROR_EXCL_ADD;
+	self->excl->held = 0;
 	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
 		self->excl->length = lengths[i];
 		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
@@ -200,11 +201,17 @@ TEST_F(exclusive_args, atomic_length)
 TEST_F(exclusive_args, atomic_alignment)
 {
 	self->excl->length = 8;
+	self->excl->held = 0;
 	for (self->excl->op = HMMIRROR_EXCL_ADD;
 	     self->excl->op <= HMMIRROR_EXCL_CMPXCHG; self->excl->op++) {
 		self->excl->addr = (uintptr_t)self->world.memory + 4;
 		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 	}
+	/* With all else as it was, a good address is taken. */
+	self->excl->op = HMMIRROR_EXCL_ADD;
+	self->excl->addr = (uintptr_t)self->world.memory + 8;
+	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, self->excl->error);
 }
 
 TEST_F(exclusive_args, no_held)

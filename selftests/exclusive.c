@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The device has pages for itself, and works on them with atomics. */
+#include <pthread.h>
+
+#include "hmm_test.h"
+
+#define PAGES	8
+
+FIXTURE(exclusive)
+{
+	struct hmm_area area;
+	struct hmmirror_stats stats;
+	__u8 held[PAGES];
+	__u64 pages;
+	__u64 value;
+	size_t page;
+	size_t length;
+	char *addr;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_SETUP(exclusive)
+{
+	int ret;
+
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 1);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+	ret = hmm_feature(self->fd, HMMIRROR_FEAT_EXCLUSIVE, self->area.why,
+			  sizeof(self->area.why));
+	ASSERT_LE(0, ret);
+	self->lacking = ret ? 0 : HMM_SKIP;
+}
+
+FIXTURE_TEARDOWN(exclusive)
+{
+	hmm_area_end(&self->area);
+}
+
+/* Skips where the kernel has no exclusive access. */
+#define NEED_EXCLUSIVE()	HMM_NEED(self->lacking, self->area.why)
+
+#define TAKE() \
+	hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->addr, \
+		       self->length, self->held, &self->pages)
+#define TEST_ALL() \
+	hmm_excl_pages(self->fd, HMMIRROR_EXCL_TEST, self->addr, \
+		       self->length, self->held, &self->pages)
+
+/* What the device holds, one character a page. */
+static void check_held(struct __test_metadata *_metadata, int fd,
+		       const char *addr, const char *want)
+{
+	size_t pages = strlen(want), i;
+	__u8 held[PAGES];
+	__u64 count = 0;
+
+	memset(held, 0xee, sizeof(held));
+	ASSERT_EQ(0, hmm_excl_pages(fd, HMMIRROR_EXCL_TEST, addr,
+				    pages * hmm_page_size(), held, &count));
+	for (i = 0; i < pages; i++) {
+		ASSERT_EQ(want[i] == 'x', held[i]) TH_LOG("page %zu", i);
+		count -= held[i];
+	}
+	ASSERT_EQ(0, count);
+}
+
+TEST_F(exclusive, take)
+{
+	__u64 map;
+	int i;
+
+	NEED_EXCLUSIVE();
+	check_held(_metadata, self->fd, self->addr, "........");
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(PAGES, self->pages);
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(1, self->held[i]);
+		/* Not for the CPU any more. */
+		ASSERT_EQ(0, hmm_pagemap_one(self->addr + i * self->page,
+					     &map));
+		ASSERT_EQ(0, map & HMM_PM_PRESENT);
+	}
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	/* Once more does no harm. */
+	ASSERT_EQ(0, TAKE());
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(exclusive, release)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, hmm_excl_pages(self->fd, HMMIRROR_EXCL_RELEASE,
+				    self->addr + self->page, 3 * self->page,
+				    NULL, &self->pages));
+	ASSERT_EQ(3, self->pages);
+	check_held(_metadata, self->fd, self->addr, "x...xxxx");
+	/* It is with the CPU, and not only no longer in the mirror. */
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr + self->page, &self->value));
+	ASSERT_NE(0, self->value & HMM_PM_PRESENT);
+	ASSERT_EQ(0, hmm_excl_pages(self->fd, HMMIRROR_EXCL_RELEASE,
+				    self->addr, self->length, NULL,
+				    &self->pages));
+	ASSERT_EQ(5, self->pages);
+	check_held(_metadata, self->fd, self->addr, "........");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(exclusive, cpu_read)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &self->stats));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 2 * self->page,
+					self->page, 1));
+	check_held(_metadata, self->fd, self->addr, "xx.xxxxx");
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
+	ASSERT_LE(1, self->stats.invalidations_exclusive);
+	ASSERT_LE(self->stats.invalidations_exclusive,
+		  self->stats.invalidations);
+}
+
+TEST_F(exclusive, cpu_write)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	hmm_pattern_fill(self->addr + 7 * self->page, self->page, 2);
+	check_held(_metadata, self->fd, self->addr, "xxxxxxx.");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 7 * self->page,
+					self->page, 2));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 7 * self->page, 1));
+}
+
+/* A walk for a fault gives it back, as the CPU would. */
+TEST_F(exclusive, walk)
+{
+	__u64 entries[PAGES];
+	int i;
+
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, entries));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(0, entries[i]);
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length,
+			      HMMIRROR_REQ_FAULT, entries));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+			  hmm_entry_flags(entries[i]));
+	check_held(_metadata, self->fd, self->addr, "........");
+}
+
+TEST_F(exclusive, unpopulated)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	ASSERT_EQ(0, TAKE());
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+TEST_F(exclusive, zero_page)
+{
+	const struct hmm_state *state = hmm_state_find("anon_zero");
+
+	NEED_EXCLUSIVE();
+	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why);
+	ASSERT_EQ(0, TAKE());
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+/* A page that is shared is copied first, and the copy is taken. */
+TEST_F(exclusive, cow)
+{
+	const struct hmm_state *state = hmm_state_find("anon_cow_parent");
+	__u64 before, after;
+
+	NEED_EXCLUSIVE();
+	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why);
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &before));
+	ASSERT_EQ(0, TAKE());
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &after));
+	ASSERT_NE(before & HMM_PM_PFN_MASK, after & HMM_PM_PFN_MASK);
+}
+
+TEST_F(exclusive, readonly)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	ASSERT_EQ(-EFAULT, TAKE());
+	ASSERT_EQ(0, self->pages);
+	check_held(_metadata, self->fd, self->addr, "........");
+	ASSERT_EQ(-EFAULT, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD,
+					   self->addr, 1, 0, NULL));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(exclusive, hole)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, munmap(self->addr + 4 * self->page, self->page));
+	ASSERT_EQ(-EFAULT, TAKE());
+	check_held(_metadata, self->fd, self->addr, "xxxx....");
+	ASSERT_EQ(4, self->pages);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 4 * self->page, 1));
+}
+
+/* Only anonymous pages. */
+TEST_F(exclusive, shmem)
+{
+	const struct hmm_state *state = hmm_state_find("shmem_shared_written");
+
+	NEED_EXCLUSIVE();
+	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why);
+	ASSERT_EQ(-EBUSY, TAKE());
+	ASSERT_EQ(0, self->pages);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
+}
+
+TEST_F(exclusive, private_file)
+{
+	const struct hmm_state *state = hmm_state_find("file_private_read");
+
+	NEED_EXCLUSIVE();
+	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why);
+	/* Copied to be written, and then as anonymous as any. */
+	ASSERT_EQ(0, TAKE());
+	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
+}
+
+/*
+ * Older kernels take the first page of a huge page only, newer ones all. The
+ * CPU's entries are right in both.
+ */
+TEST_F(exclusive, huge)
+{
+	const struct hmm_state *state = hmm_state_find("thp_writable");
+	struct hmm_area *area = &self->area;
+	int ret;
+
+	NEED_EXCLUSIVE();
+	hmm_area_end(area);
+	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
+	HMM_NEED(hmm_state_make(area, state, 0, hmm_pmd_size()), area->why);
+	self->fd = hmm_area_device(area, 0);
+	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr,
+			     self->length, self->held, &self->pages);
+	if (ret)
+		ASSERT_EQ(-EBUSY, ret);
+	check_held(_metadata, self->fd, area->addr,
+		   ret ? "x......." : "xxxxxxxx");
+	ASSERT_EQ(ret ? 1 : PAGES, self->pages);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
+	check_held(_metadata, self->fd, area->addr, "........");
+}
+
+TEST_F(exclusive, mprotect)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	check_held(_metadata, self->fd, self->addr, "........");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	ASSERT_EQ(0, mprotect(self->addr, self->length,
+			      PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 3);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 3));
+}
+
+TEST_F(exclusive, munmap)
+{
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, munmap(self->addr + self->page, 2 * self->page));
+	check_held(_metadata, self->fd, self->addr, "x..xxxxx");
+}
+
+TEST_F(exclusive, mremap)
+{
+	char *to = hmm_map_none(self->length, 0);
+
+	NEED_EXCLUSIVE();
+	ASSERT_NE(NULL, to);
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(to, mremap(self->addr, self->length, self->length,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	check_held(_metadata, self->fd, to, "........");
+	ASSERT_EQ(-1, hmm_pattern_check_as(to, self->addr, self->length, 1));
+}
+
+TEST_F(exclusive, fork)
+{
+	pid_t child;
+
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, TAKE());
+	child = fork();
+	if (!child)
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	check_held(_metadata, self->fd, self->addr, "........");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(exclusive, close)
+{
+	int fd;
+
+	NEED_EXCLUSIVE();
+	fd = hmm_open(0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, self->addr,
+				    self->length, NULL, &self->pages));
+	ASSERT_EQ(PAGES, self->pages);
+	ASSERT_EQ(0, close(fd));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	hmm_pattern_fill(self->addr, self->length, 2);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
+}
+
+/* One takes it from the other. */
+TEST_F(exclusive, two_devices)
+{
+	int other = hmm_area_device(&self->area, 1);
+
+	NEED_EXCLUSIVE();
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, hmm_excl_pages(other, HMMIRROR_EXCL_TAKE, self->addr,
+				    self->page, NULL, &self->pages));
+	ASSERT_EQ(1, self->pages);
+	check_held(_metadata, self->fd, self->addr, ".xxxxxxx");
+	check_held(_metadata, other, self->addr, "x.......");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(exclusive, add)
+{
+	__u64 *word = (__u64 *)(self->addr + self->page - 8);
+
+	NEED_EXCLUSIVE();
+	*word = 40;
+	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD, word, 2, 0,
+				     &self->value));
+	ASSERT_EQ(40, self->value);
+	/* It took the page for it, and that one only. */
+	check_held(_metadata, self->fd, self->addr, "x.......");
+	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD, word, -1, 0,
+				     &self->value));
+	ASSERT_EQ(42, self->value);
+	ASSERT_EQ(41, *word);
+	check_held(_metadata, self->fd, self->addr, "........");
+}
+
+TEST_F(exclusive, xchg)
+{
+	__u64 *word = (__u64 *)self->addr, old = *word;
+
+	NEED_EXCLUSIVE();
+	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_XCHG, word, 7, 0,
+				     &self->value));
+	ASSERT_EQ(old, self->value);
+	ASSERT_EQ(7, *word);
+	/* Its neighbour is as it was. */
+	ASSERT_EQ(hmm_pattern(word + 1, 1), word[1]);
+}
+
+TEST_F(exclusive, cmpxchg)
+{
+	__u64 *word = (__u64 *)self->addr;
+
+	NEED_EXCLUSIVE();
+	*word = 5;
+	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_CMPXCHG, word, 9,
+				     5, &self->value));
+	ASSERT_EQ(5, self->value);
+	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_CMPXCHG, word, 1,
+				     5, &self->value));
+	ASSERT_EQ(9, self->value);
+	ASSERT_EQ(9, *word);
+}
+
+#define ADDS	200
+
+static void *cpu_adds(void *word)
+{
+	int i;
+
+	for (i = 0; i < ADDS; i++)
+		__atomic_fetch_add((__u64 *)word, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* CPU and device count in the same word, and none is lost. */
+TEST_F(exclusive, add_against_cpu)
+{
+	__u64 *word = (__u64 *)self->addr;
+	pthread_t thread;
+	int i, ret = 0;
+
+	NEED_EXCLUSIVE();
+	*word = 0;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, cpu_adds, word));
+	for (i = 0; i < ADDS; i++) {
+		do {
+			ret = hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD,
+					      word, 1, 0, NULL);
+		} while (ret == -EBUSY);
+		if (ret)
+			break;
+	}
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(2 * ADDS, *word);
+}
+
+#include "hmm_main.h"

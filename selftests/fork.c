@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mirrors and device pages on both sides of a fork. */
+#include "hmm_test.h"
+
+#define PAGES	4
+
+FIXTURE(fork)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	size_t length;
+	char *addr;
+	char *buffer;
+	int fd;
+};
+
+FIXTURE_SETUP(fork)
+{
+	self->length = PAGES * hmm_page_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	self->buffer = hmm_map_anon(self->length, 0);
+	ASSERT_NE(NULL, self->buffer);
+	hmm_pattern_fill(self->addr, self->length, 1);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(fork)
+{
+	hmm_unmap(self->buffer, self->length);
+	hmm_area_end(&self->area);
+}
+
+/* Wherever it is used, an open file is a mirror of who opened it. */
+TEST_F(fork, inherited_file_writes)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		hmm_pattern_fill_as(self->buffer, self->addr, self->length, 2);
+		if (hmm_dev_write(self->fd, self->addr, self->buffer,
+				  self->length))
+			_exit(1);
+		/* The child's own memory is as it was. */
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0 ?
+		      2 : 0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
+}
+
+TEST_F(fork, inherited_file_reads)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		hmm_pattern_fill(self->addr, self->length, 3);
+		if (hmm_dev_read(self->fd, self->addr, self->buffer,
+				 self->length))
+			_exit(1);
+		_exit(hmm_pattern_check_as(self->buffer, self->addr,
+					   self->length, 1) >= 0 ? 2 : 0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+}
+
+/* A place that the child does not have at all. */
+TEST_F(fork, inherited_file_walks)
+{
+	pid_t child = fork();
+	int i;
+
+	if (!child) {
+		if (munmap(self->addr, self->length))
+			_exit(1);
+		if (hmm_walk(self->fd, self->addr, self->length, 0,
+			     self->entries))
+			_exit(2);
+		for (i = 0; i < PAGES; i++)
+			if (!(self->entries[i] & HMMIRROR_PTE_VALID))
+				_exit(3);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+}
+
+TEST_F(fork, own_file)
+{
+	pid_t child = fork();
+	int fd;
+
+	if (!child) {
+		fd = hmm_open(0);
+		if (fd < 0)
+			_exit(1);
+		hmm_pattern_fill_as(self->buffer, self->addr, self->length, 4);
+		if (hmm_dev_write(fd, self->addr, self->buffer, self->length))
+			_exit(2);
+		_exit(hmm_pattern_check(self->addr, self->length, 4) >= 0 ?
+		      3 : 0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+/* Each side's device write makes its own copy; entries say whose. */
+TEST_F(fork, cow_both_sides)
+{
+	int ready[2], fd;
+	pid_t child;
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	child = fork();
+	if (!child) {
+		fd = hmm_open(0);
+		if (read(ready[0], &byte, 1) != 1)
+			_exit(1);
+		if (hmm_pattern_check(self->addr, self->length, 1) >= 0)
+			_exit(2);
+		if (hmm_map(fd, self->addr, self->length, HMMIRROR_REQ_ALL,
+			    self->entries))
+			_exit(3);
+		_exit(self->entries[0] & HMMIRROR_PTE_WRITE ? 0 : 4);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
+			      self->entries));
+	ASSERT_EQ(HMMIRROR_PTE_VALID, hmm_entry_flags(self->entries[0]));
+	hmm_pattern_fill_as(self->buffer, self->addr, self->length, 5);
+	ASSERT_EQ(0, hmm_dev_write(self->fd, self->addr, self->buffer,
+				   self->length));
+	ASSERT_EQ(1, write(ready[1], "x", 1));
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
+}
+
+/* Pages on the device are shared by fork like any. */
+TEST_F(fork, device_pages_read_by_child)
+{
+	__u64 migrated = 0;
+	pid_t child;
+
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
+				   &migrated));
+	ASSERT_EQ(PAGES, migrated);
+	child = fork();
+	if (!child)
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(fork, device_pages_written_by_child)
+{
+	__u64 migrated = 0;
+	pid_t child;
+
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
+				   &migrated));
+	ASSERT_EQ(PAGES, migrated);
+	child = fork();
+	if (!child) {
+		hmm_pattern_fill(self->addr, self->length, 6);
+		_exit(hmm_pattern_check(self->addr, self->length, 6) >= 0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(fork, device_pages_written_by_parent)
+{
+	__u64 migrated = 0;
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
+				   &migrated));
+	ASSERT_EQ(PAGES, migrated);
+	ASSERT_EQ(0, pipe(ready));
+	child = fork();
+	if (!child) {
+		if (read(ready[0], &byte, 1) != 1)
+			_exit(1);
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0 ?
+		      2 : 0);
+	}
+	ASSERT_LT(0, child);
+	/* Shared now, and so not to be written by the device either. */
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
+			      self->entries));
+	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_PRIVATE,
+		  hmm_entry_flags(self->entries[0]));
+	hmm_pattern_fill(self->addr, self->length, 7);
+	ASSERT_EQ(1, write(ready[1], "x", 1));
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
+}
+
+/* The device writes to a page of its own that is shared since the fork. */
+TEST_F(fork, device_pages_written_by_device)
+{
+	__u64 migrated = 0;
+	int ready[2], ret;
+	pid_t child;
+	char byte;
+
+	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
+				   &migrated));
+	ASSERT_EQ(PAGES, migrated);
+	ASSERT_EQ(0, pipe(ready));
+	child = fork();
+	if (!child) {
+		if (read(ready[0], &byte, 1) != 1)
+			_exit(1);
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0 ?
+		      2 : 0);
+	}
+	ASSERT_LT(0, child);
+	hmm_pattern_fill_as(self->buffer, self->addr, self->length, 8);
+	ret = hmm_dev_write(self->fd, self->addr, self->buffer, self->length);
+	ASSERT_EQ(1, write(ready[1], "x", 1));
+	/* Whatever came of it, the child must not see it. */
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length,
+					ret ? 1 : 8));
+}
+
+/* An opener that is gone leaves no page behind for those who live. */
+TEST_F(fork, child_exits_with_mirror)
+{
+	pid_t child = fork();
+	int fd;
+
+	if (!child) {
+		fd = hmm_open(0);
+		if (hmm_map(fd, self->addr, self->length, HMMIRROR_REQ_ALL,
+			    NULL))
+			_exit(1);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
+			     HMMIRROR_REQ_ALL, NULL));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pages travel to device memory and back. */
+#include "hmm_test.h"
+
+#define PAGES	8
+
+/* What all pages of a range are expected to be reported as. */
+#define ON_DEVICE(_flags)	((_flags) | HMMIRROR_PTE_VALID)
+
+FIXTURE(migrate)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	struct hmmirror_stats after;
+	__u8 outcomes[PAGES];
+	__u64 migrated;
+	size_t page;
+	size_t length;
+	char *addr;
+	__u64 kind;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(migrate)
+{
+	unsigned int device;
+};
+
+FIXTURE_VARIANT_ADD(migrate, private)
+{
+	.device = HMM_DEV_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(migrate, coherent)
+{
+	.device = HMM_DEV_COHERENT,
+};
+
+FIXTURE_SETUP(migrate)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	self->kind = variant->device == HMM_DEV_PRIVATE ?
+		     HMMIRROR_PTE_PRIVATE : HMMIRROR_PTE_COHERENT;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	self->lacking = hmm_area_memory(&self->area, variant->device);
+	if (!self->lacking)
+		self->fd = hmm_area_device(&self->area, variant->device);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(migrate)
+{
+	hmm_area_end(&self->area);
+}
+
+/* Skips where the device has no memory: the first line of each test. */
+#define NEED_MEMORY()	HMM_NEED(self->lacking, self->area.why)
+
+#define TO_DEVICE() \
+	hmm_to_device(self->fd, self->addr, self->length, self->outcomes, \
+		      &self->migrated)
+#define TO_SYSTEM() \
+	hmm_to_system(self->fd, self->addr, self->length, self->outcomes, \
+		      &self->migrated)
+
+static void all_outcomes(struct __test_metadata *_metadata,
+			 const __u8 *outcomes, size_t first, size_t pages,
+			 __u8 want)
+{
+	size_t i;
+
+	for (i = first; i < first + pages; i++)
+		ASSERT_EQ(want, outcomes[i])
+			TH_LOG("page %zu: %s, want %s", i,
+			       hmm_outcome_str(outcomes[i]),
+			       hmm_outcome_str(want));
+}
+
+/* The walker's answer for all pages: flags as given, small, pfn not 0. */
+static void all_entries(struct __test_metadata *_metadata, int fd,
+			const char *addr, size_t pages, __u64 want)
+{
+	char text[HMM_ENTRY_STR_MAX];
+	__u64 entries[PAGES];
+	size_t i;
+
+	ASSERT_EQ(0, hmm_walk(fd, addr, pages * hmm_page_size(), 0, entries));
+	for (i = 0; i < pages; i++) {
+		ASSERT_EQ(want, hmm_entry_flags(entries[i]))
+			TH_LOG("page %zu: %s", i,
+			       hmm_entry_str(entries[i], text, sizeof(text)));
+		ASSERT_EQ(0, hmm_entry_order(entries[i]));
+		ASSERT_EQ(!!(want & HMMIRROR_PTE_VALID),
+			  !!hmm_entry_pfn(entries[i]));
+	}
+}
+
+static long used(const struct hmmirror_stats *stats)
+{
+	return stats->device_pages - stats->device_pages_free;
+}
+
+TEST_F(migrate, there_and_back)
+{
+	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
+	int i;
+
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 1);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+		ASSERT_EQ(0, TO_DEVICE());
+		ASSERT_EQ(PAGES, self->migrated);
+		all_outcomes(_metadata, self->outcomes, 0, PAGES,
+			     HMMIRROR_OUT_MIGRATED);
+		all_entries(_metadata, self->fd, self->addr, PAGES,
+			    rw | self->kind);
+		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+		ASSERT_EQ(self->before.to_device + PAGES,
+			  self->after.to_device);
+		ASSERT_EQ(used(&self->before) + PAGES, used(&self->after));
+
+		ASSERT_EQ(0, TO_SYSTEM());
+		ASSERT_EQ(PAGES, self->migrated);
+		all_outcomes(_metadata, self->outcomes, 0, PAGES,
+			     HMMIRROR_OUT_MIGRATED);
+		all_entries(_metadata, self->fd, self->addr, PAGES, rw);
+		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+		ASSERT_EQ(self->before.to_system + PAGES,
+			  self->after.to_system);
+		ASSERT_EQ(used(&self->before), used(&self->after));
+		ASSERT_EQ(self->before.cpu_faults, self->after.cpu_faults);
+		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	}
+}
+
+/* The CPU brings private pages home; coherent ones it uses where they are. */
+TEST_F(migrate, cpu_read)
+{
+	long home = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
+	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
+
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 2);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(PAGES, self->migrated);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+	ASSERT_EQ(home, self->after.cpu_faults_home -
+		  self->before.cpu_faults_home);
+	ASSERT_LE(home, self->after.cpu_faults - self->before.cpu_faults);
+	ASSERT_EQ(used(&self->before) - home, used(&self->after));
+	all_entries(_metadata, self->fd, self->addr, PAGES,
+		    home ? rw : rw | self->kind);
+}
+
+TEST_F(migrate, cpu_write)
+{
+	long home = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
+	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
+
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 3);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	hmm_pattern_fill(self->addr + 5 * self->page, self->page, 4);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+	ASSERT_EQ(home, self->after.cpu_faults_home -
+		  self->before.cpu_faults_home);
+	all_entries(_metadata, self->fd, self->addr, 5, rw | self->kind);
+	all_entries(_metadata, self->fd, self->addr + 5 * self->page, 1,
+		    home ? rw : rw | self->kind);
+	all_entries(_metadata, self->fd, self->addr + 6 * self->page, 2,
+		    rw | self->kind);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 5 * self->page,
+					self->page, 4));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 5 * self->page, 3));
+}
+
+/* What is not there is made on the device, and reads as zeroes. */
+TEST_F(migrate, unpopulated)
+{
+	NEED_MEMORY();
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(PAGES, self->migrated);
+	all_outcomes(_metadata, self->outcomes, 0, PAGES,
+		     HMMIRROR_OUT_POPULATED);
+	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
+		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+TEST_F(migrate, zero_page)
+{
+	const struct hmm_state *state = hmm_state_find("anon_zero");
+
+	NEED_MEMORY();
+	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why);
+	ASSERT_EQ(0, TO_DEVICE());
+	all_outcomes(_metadata, self->outcomes, 0, PAGES,
+		     HMMIRROR_OUT_POPULATED);
+	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
+		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+/* Nothing there, no right to write: a read-only zeroed page. */
+TEST_F(migrate, unpopulated_readonly)
+{
+	NEED_MEMORY();
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	ASSERT_EQ(0, TO_DEVICE());
+	all_outcomes(_metadata, self->outcomes, 0, PAGES,
+		     HMMIRROR_OUT_POPULATED);
+	all_entries(_metadata, self->fd, self->addr, PAGES,
+		    self->kind | HMMIRROR_PTE_VALID);
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+TEST_F(migrate, readonly)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 5);
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	ASSERT_EQ(0, TO_DEVICE());
+	all_outcomes(_metadata, self->outcomes, 0, PAGES,
+		     HMMIRROR_OUT_MIGRATED);
+	all_entries(_metadata, self->fd, self->addr, PAGES,
+		    self->kind | HMMIRROR_PTE_VALID);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
+	/* Back with it, and with the right to write: a page like any. */
+	ASSERT_EQ(0, TO_SYSTEM());
+	ASSERT_EQ(0, mprotect(self->addr, self->length,
+			      PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 6);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));
+}
+
+/* Only some pages are there; each gets its own outcome. */
+TEST_F(migrate, mixed)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr + self->page, 2 * self->page, 7);
+	hmm_touch_read(self->addr + 4 * self->page, self->page);
+	hmm_pattern_fill(self->addr + 6 * self->page, self->page, 7);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(PAGES, self->migrated);
+	all_outcomes(_metadata, self->outcomes, 0, 1, HMMIRROR_OUT_POPULATED);
+	all_outcomes(_metadata, self->outcomes, 1, 2, HMMIRROR_OUT_MIGRATED);
+	all_outcomes(_metadata, self->outcomes, 3, 3, HMMIRROR_OUT_POPULATED);
+	all_outcomes(_metadata, self->outcomes, 6, 1, HMMIRROR_OUT_MIGRATED);
+	all_outcomes(_metadata, self->outcomes, 7, 1, HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->page, 0));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + self->page,
+					2 * self->page, 7));
+}
+
+/* What is there already is not offered again. */
+TEST_F(migrate, twice)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 8);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, self->migrated);
+	/* A page of coherent memory is present, and so it is looked at. */
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_NONE);
+	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
+		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 8));
+}
+
+TEST_F(migrate, back_without_being_there)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, 4 * self->page, 9);
+	ASSERT_EQ(0, TO_SYSTEM());
+	ASSERT_EQ(0, self->migrated);
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_NONE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 4 * self->page, 9));
+}
+
+TEST_F(migrate, back_in_part)
+{
+	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
+
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 10);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr + 2 * self->page,
+				   3 * self->page, self->outcomes,
+				   &self->migrated));
+	ASSERT_EQ(3, self->migrated);
+	all_entries(_metadata, self->fd, self->addr, 2, rw | self->kind);
+	all_entries(_metadata, self->fd, self->addr + 2 * self->page, 3, rw);
+	all_entries(_metadata, self->fd, self->addr + 5 * self->page, 3,
+		    rw | self->kind);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 10));
+}
+
+TEST_F(migrate, other_device)
+{
+	unsigned int number = variant->device + 1;
+	int other;
+
+	NEED_MEMORY();
+	HMM_NEED(hmm_area_memory(&self->area, number), self->area.why);
+	other = hmm_area_device(&self->area, number);
+	hmm_pattern_fill(self->addr, self->length, 11);
+	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL,
+				   &self->migrated));
+	ASSERT_EQ(PAGES, self->migrated);
+	/* Not ours to take, in neither direction. */
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, self->migrated);
+	ASSERT_EQ(0, TO_SYSTEM());
+	ASSERT_EQ(0, self->migrated);
+	all_entries(_metadata, other, self->addr, PAGES, self->kind |
+		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 11));
+}
+
+/* The file is closed while pages are on the device: nothing is lost. */
+TEST_F(migrate, close)
+{
+	int fd = hmm_open(variant->device);
+
+	NEED_MEMORY();
+	ASSERT_LE(0, fd);
+	hmm_pattern_fill(self->addr, self->length, 12);
+	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL,
+				   &self->migrated));
+	ASSERT_EQ(PAGES, self->migrated);
+	ASSERT_EQ(0, close(fd));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 12));
+	hmm_pattern_fill(self->addr, self->length, 13);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 13));
+}
+
+TEST_F(migrate, munmap)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 14);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, munmap(self->addr, self->length));
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+	ASSERT_EQ(used(&self->before), used(&self->after));
+	ASSERT_EQ(self->before.cpu_faults, self->after.cpu_faults);
+}
+
+TEST_F(migrate, discard)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 15);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+	ASSERT_EQ(used(&self->before), used(&self->after));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+TEST_F(migrate, mremap)
+{
+	char *to = hmm_map_none(self->length, 0);
+
+	NEED_MEMORY();
+	ASSERT_NE(NULL, to);
+	hmm_pattern_fill(self->addr, self->length, 16);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(to, mremap(self->addr, self->length, self->length,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	all_entries(_metadata, self->fd, to, PAGES, self->kind |
+		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	ASSERT_EQ(-1, hmm_pattern_check_as(to, self->addr, self->length, 16));
+}
+
+TEST_F(migrate, mprotect)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 17);
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	all_entries(_metadata, self->fd, self->addr, PAGES,
+		    self->kind | HMMIRROR_PTE_VALID);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 17));
+	ASSERT_EQ(0, mprotect(self->addr, self->length,
+			      PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 18);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 18));
+}
+
+TEST_F(migrate, exit)
+{
+	pid_t child;
+	int fd;
+
+	NEED_MEMORY();
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	child = fork();
+	if (!child) {
+		fd = hmm_open(variant->device);
+		hmm_pattern_fill(self->addr, self->length, 19);
+		if (hmm_to_device(fd, self->addr, self->length, NULL,
+				  &self->migrated))
+			_exit(2);
+		_exit(self->migrated != PAGES);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+	ASSERT_EQ(self->before.to_device, self->after.to_device);
+	ASSERT_EQ(used(&self->before), used(&self->after));
+}
+
+/* Several mappings in one call. */
+TEST_F(migrate, several_mappings)
+{
+	NEED_MEMORY();
+	hmm_pattern_fill(self->addr, self->length, 20);
+	ASSERT_EQ(0, mprotect(self->addr + 3 * self->page, 2 * self->page,
+			      PROT_READ));
+	ASSERT_EQ(0, TO_DEVICE());
+	ASSERT_EQ(PAGES, self->migrated);
+	all_outcomes(_metadata, self->outcomes, 0, PAGES,
+		     HMMIRROR_OUT_MIGRATED);
+	all_entries(_metadata, self->fd, self->addr, 3, self->kind |
+		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	all_entries(_metadata, self->fd, self->addr + 3 * self->page, 2,
+		    self->kind | HMMIRROR_PTE_VALID);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 20));
+}
+
+/* More than is moved at a time. */
+TEST_F(migrate, large)
+{
+	size_t length = 4UL << 20, pages = length / self->page;
+	char *memory = hmm_map_anon(length, 0);
+
+	NEED_MEMORY();
+	ASSERT_NE(NULL, memory);
+	hmm_pattern_fill(memory, length, 21);
+	ASSERT_EQ(0, hmm_to_device(self->fd, memory, length, NULL,
+				   &self->migrated));
+	ASSERT_EQ(pages, self->migrated);
+	ASSERT_EQ(0, hmm_to_system(self->fd, memory, length, NULL,
+				   &self->migrated));
+	ASSERT_EQ(pages, self->migrated);
+	ASSERT_EQ(-1, hmm_pattern_check(memory, length, 21));
+}
+
+#include "hmm_main.h"

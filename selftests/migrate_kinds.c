@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which kinds of pages the kernel lets go to a device. */
+#include "hmm_test.h"
+
+#define PAGES	8
+
+FIXTURE(migrate_kind)
+{
+	struct hmm_area area;
+	__u8 *outcomes;
+	size_t pages;
+};
+
+FIXTURE_VARIANT(migrate_kind)
+{
+	const char *state;
+	int error;
+	__u8 outcome;
+	int zeroes;	/* the memory reads as zeroes, else as the pattern */
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_writable)
+{
+	.state = "anon_writable",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_mlocked)
+{
+	.state = "anon_mlocked",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_softclean)
+{
+	.state = "anon_softclean",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_parent)
+{
+	.state = "anon_cow_parent",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_child)
+{
+	.state = "anon_cow_child",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+/* A page that is swapped out is left where it is. */
+FIXTURE_VARIANT_ADD(migrate_kind, anon_swapped)
+{
+	.state = "anon_swapped",
+	.outcome = HMMIRROR_OUT_NONE,
+};
+
+/* Pages of files are offered, copied, and then kept. */
+FIXTURE_VARIANT_ADD(migrate_kind, file_private_read)
+{
+	.state = "file_private_read",
+	.outcome = HMMIRROR_OUT_REFUSED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, file_private_written)
+{
+	.state = "file_private_written",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, file_shared_written)
+{
+	.state = "file_shared_written",
+	.outcome = HMMIRROR_OUT_REFUSED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_written)
+{
+	.state = "shmem_shared_written",
+	.outcome = HMMIRROR_OUT_REFUSED,
+};
+
+/* Only anonymous memory is populated. */
+FIXTURE_VARIANT_ADD(migrate_kind, file_private_none)
+{
+	.state = "file_private_none",
+	.outcome = HMMIRROR_OUT_NONE,
+	.zeroes = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_none)
+{
+	.state = "shmem_shared_none",
+	.outcome = HMMIRROR_OUT_NONE,
+	.zeroes = 1,
+};
+
+/* Huge pages are split, and then go one by one. */
+FIXTURE_VARIANT_ADD(migrate_kind, thp_writable)
+{
+	.state = "thp_writable",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, thp_cow_parent)
+{
+	.state = "thp_cow_parent",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, thp_zero)
+{
+	.state = "thp_zero",
+	.outcome = HMMIRROR_OUT_POPULATED,
+	.zeroes = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, hugetlb)
+{
+	.state = "hugetlb_shared",
+	.error = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, noaccess)
+{
+	.state = "anon_noaccess",
+	.error = -EFAULT,
+};
+
+FIXTURE_SETUP(migrate_kind)
+{
+	const struct hmm_state *state = hmm_state_find(variant->state);
+
+	ASSERT_NE(NULL, state);
+	self->pages = PAGES;
+	if (hmm_state_unit(state) > hmm_page_size())
+		self->pages = hmm_state_unit(state) / hmm_page_size();
+	self->outcomes = hmm_map_anon(self->pages, 0);
+	ASSERT_NE(NULL, self->outcomes);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->pages * hmm_page_size(),
+				    0));
+}
+
+FIXTURE_TEARDOWN(migrate_kind)
+{
+	hmm_unmap(self->outcomes, self->pages);
+	hmm_area_end(&self->area);
+}
+
+TEST_F(migrate_kind, to_device)
+{
+	const struct hmm_state *state = hmm_state_find(variant->state);
+	size_t length = self->pages * hmm_page_size(), i;
+	int moves = variant->outcome == HMMIRROR_OUT_MIGRATED ||
+		    variant->outcome == HMMIRROR_OUT_POPULATED;
+	struct hmm_area *area = &self->area;
+	__u64 migrated = ~0ULL, entry;
+	int fd;
+
+	HMM_NEED(hmm_area_memory(area, 0), area->why);
+	HMM_NEED(hmm_state_make(area, state, 0, length), area->why);
+	fd = hmm_area_device(area, 0);
+	memset(self->outcomes, 0xee, self->pages);
+	ASSERT_EQ(variant->error, hmm_to_device(fd, area->addr, length,
+						self->outcomes, &migrated));
+	ASSERT_EQ(!variant->error && moves ? self->pages : 0, migrated);
+	for (i = 0; !variant->error && i < self->pages; i++) {
+		ASSERT_EQ(variant->outcome, self->outcomes[i])
+			TH_LOG("page %zu: %s, want %s", i,
+			       hmm_outcome_str(self->outcomes[i]),
+			       hmm_outcome_str(variant->outcome));
+		ASSERT_EQ(0, hmm_entry(fd, area->addr + i * hmm_page_size(),
+				       &entry));
+		ASSERT_EQ(moves, !!(entry & HMMIRROR_PTE_PRIVATE));
+	}
+	/* What could not move is as it was. */
+	if (!moves || variant->error)
+		HMM_NEED(hmm_state_prove(area, state, 0, length), area->why);
+	if (!(state->prot & PROT_READ))
+		return;
+	/* The pattern of a hugetlb page is in its first small page. */
+	if (variant->error)
+		length = hmm_page_size();
+	ASSERT_EQ(-1, variant->zeroes ? hmm_all_bytes(area->addr, length, 0) :
+		  hmm_pattern_check(area->addr, length, 0));
+}
+
+/* What stops a migration: all before it is done, the rest left alone. */
+FIXTURE(migrate_stop)
+{
+	struct hmm_area area;
+	__u8 outcomes[PAGES];
+};
+
+FIXTURE_VARIANT(migrate_stop)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(migrate_stop, hole)
+{
+	.state = "hole",
+};
+
+FIXTURE_VARIANT_ADD(migrate_stop, noaccess)
+{
+	.state = "anon_noaccess",
+};
+
+FIXTURE_SETUP(migrate_stop)
+{
+	ASSERT_EQ(0, hmm_area_begin(&self->area, PAGES * hmm_page_size(), 0));
+}
+
+FIXTURE_TEARDOWN(migrate_stop)
+{
+	hmm_area_end(&self->area);
+}
+
+TEST_F(migrate_stop, in_the_middle)
+{
+	const struct hmm_state *writable = hmm_state_find("anon_writable");
+	const struct hmm_state *state = hmm_state_find(variant->state);
+	size_t page = hmm_page_size(), length = PAGES * page, i;
+	struct hmm_area *area = &self->area;
+	__u64 migrated = 0, entry;
+	int fd;
+
+	HMM_NEED(hmm_area_memory(area, 0), area->why);
+	HMM_NEED(hmm_state_make(area, writable, 0, length), area->why);
+	HMM_NEED(hmm_state_make(area, state, 3 * page, page), area->why);
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(-EFAULT, hmm_to_device(fd, area->addr, length,
+					 self->outcomes, &migrated));
+	ASSERT_EQ(3, migrated);
+	for (i = 0; i < PAGES; i++) {
+		if (i == 3)
+			continue;
+		ASSERT_EQ(0, hmm_entry(fd, area->addr + i * page, &entry));
+		ASSERT_EQ(i < 3, !!(entry & HMMIRROR_PTE_PRIVATE));
+		if (i < 3)
+			ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[i]);
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, 3 * page, 0));
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr + 4 * page, 4 * page, 0));
+}
+
+/* A huge page that is mapped in part can't be split, and stays. */
+FIXTURE(migrate_huge)
+{
+	struct hmm_area area;
+	__u8 *outcomes;
+	size_t pages;
+};
+
+FIXTURE_SETUP(migrate_huge)
+{
+	self->pages = hmm_pmd_size() / hmm_page_size();
+	self->outcomes = hmm_map_anon(self->pages, 0);
+	ASSERT_NE(NULL, self->outcomes);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+}
+
+FIXTURE_TEARDOWN(migrate_huge)
+{
+	hmm_unmap(self->outcomes, self->pages);
+	hmm_area_end(&self->area);
+}
+
+/* One small page out of a huge one. */
+TEST_F(migrate_huge, one_page)
+{
+	const struct hmm_state *state = hmm_state_find("thp_writable");
+	struct hmm_area *area = &self->area;
+	size_t page = hmm_page_size();
+	__u64 migrated = 0, entry;
+	int fd;
+
+	HMM_NEED(hmm_area_memory(area, 0), area->why);
+	HMM_NEED(hmm_state_make(area, state, 0, hmm_pmd_size()), area->why);
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 100 * page, page,
+				   self->outcomes, &migrated));
+	ASSERT_EQ(1, migrated);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
+	ASSERT_EQ(0, hmm_entry(fd, area->addr + 100 * page, &entry));
+	ASSERT_NE(0, entry & HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(0, hmm_entry(fd, area->addr + 101 * page, &entry));
+	ASSERT_EQ(0, entry & HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
+}
+
+#include "hmm_main.h"

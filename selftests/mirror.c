@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The device page table, and what must take entries out of it. */
+#include <fcntl.h>
+
+#include "hmm_test.h"
+
+#define PAGES	8
+
+/* What is in the middle, and gets hit. */
+#define FIRST	3
+#define HIT	2
+
+FIXTURE(mirror)
+{
+	struct hmm_area area;
+	struct hmmirror_stats stats;
+	__u64 entries[PAGES];
+	size_t page;
+	size_t length;
+	char *addr;
+	int fd;
+};
+
+FIXTURE_SETUP(mirror)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 1);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
+			     HMMIRROR_REQ_ALL, self->entries));
+	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &self->stats));
+}
+
+FIXTURE_TEARDOWN(mirror)
+{
+	hmm_area_end(&self->area);
+}
+
+/* All pages but those that were hit are still mirrored as they were. */
+static void check_gone(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(mirror) * self, size_t first, size_t pages)
+{
+	__u64 now[PAGES];
+	size_t i;
+
+	ASSERT_EQ(0, hmm_mirror(self->fd, self->addr, self->length, now));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(i >= first && i < first + pages ? 0 :
+			  self->entries[i], now[i])
+			TH_LOG("page %zu", i);
+}
+
+TEST_F(mirror, same_as_walked)
+{
+	__u64 walked[PAGES];
+	size_t i;
+
+	check_gone(_metadata, self, 0, 0);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, walked));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(self->entries[i], walked[i]);
+		ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+			  hmm_entry_flags(walked[i]));
+	}
+}
+
+/* A walk that does not say so maps nothing. */
+TEST_F(mirror, only_when_mapped)
+{
+	char *other = hmm_map_anon(self->length, 0);
+	__u64 entries[PAGES];
+	size_t i;
+
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, hmm_walk(self->fd, other, self->length, HMMIRROR_REQ_ALL,
+			      entries));
+	ASSERT_EQ(0, hmm_mirror(self->fd, other, self->length, entries));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(0, entries[i]);
+}
+
+/* A snapshot maps what is there, and takes away what is not. */
+TEST_F(mirror, map_snapshot)
+{
+	char *other = hmm_map_anon(2 * self->page, 0);
+	__u64 entries[2];
+
+	ASSERT_NE(NULL, other);
+	other[self->page] = 1;
+	ASSERT_EQ(0, hmm_map(self->fd, other, 2 * self->page, 0, NULL));
+	ASSERT_EQ(0, hmm_mirror(self->fd, other, 2 * self->page, entries));
+	ASSERT_EQ(0, entries[0]);
+	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+		  hmm_entry_flags(entries[1]));
+}
+
+/* Before an error, the entries are mapped; behind it, not. */
+TEST_F(mirror, map_error)
+{
+	size_t i;
+
+	ASSERT_EQ(0, munmap(self->addr + FIRST * self->page, self->page));
+	ASSERT_EQ(-EFAULT, hmm_map(self->fd, self->addr, self->length,
+				   HMMIRROR_REQ_FAULT, self->entries));
+	for (i = 0; i < FIRST; i++)
+		ASSERT_NE(0, self->entries[i] & HMMIRROR_PTE_VALID);
+	for (; i < PAGES; i++)
+		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[i]);
+	ASSERT_EQ(0, hmm_mirror(self->fd, self->addr, self->length,
+				self->entries));
+	ASSERT_NE(0, self->entries[0] & HMMIRROR_PTE_VALID);
+	ASSERT_EQ(0, self->entries[FIRST]);
+}
+
+TEST_F(mirror, munmap)
+{
+	ASSERT_EQ(0, munmap(self->addr + FIRST * self->page,
+			    HIT * self->page));
+	check_gone(_metadata, self, FIRST, HIT);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
+	ASSERT_LE(1, self->stats.invalidations_unmap);
+	ASSERT_LE(self->stats.invalidations_unmap, self->stats.invalidations);
+}
+
+TEST_F(mirror, mprotect)
+{
+	ASSERT_EQ(0, mprotect(self->addr + FIRST * self->page,
+			      HIT * self->page, PROT_READ));
+	check_gone(_metadata, self, FIRST, HIT);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
+	ASSERT_LE(1, self->stats.invalidations);
+	ASSERT_EQ(0, self->stats.invalidations_unmap);
+	/* It can be had again, but not to write. */
+	ASSERT_EQ(-EPERM, hmm_map(self->fd, self->addr, self->length,
+				  HMMIRROR_REQ_ALL, NULL));
+	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
+			     HMMIRROR_REQ_FAULT, self->entries));
+	ASSERT_EQ(HMMIRROR_PTE_VALID, hmm_entry_flags(self->entries[FIRST]));
+}
+
+TEST_F(mirror, mremap)
+{
+	char *from = self->addr + FIRST * self->page;
+	char *to = hmm_map_none(HIT * self->page, 0);
+	__u64 entries[HIT];
+	size_t i;
+
+	ASSERT_NE(NULL, to);
+	ASSERT_EQ(to, mremap(from, HIT * self->page, HIT * self->page,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	check_gone(_metadata, self, FIRST, HIT);
+	/* The same pages are found at their new place. */
+	ASSERT_EQ(0, hmm_mirror(self->fd, to, HIT * self->page, entries));
+	for (i = 0; i < HIT; i++)
+		ASSERT_EQ(0, entries[i]);
+	ASSERT_EQ(0, hmm_walk(self->fd, to, HIT * self->page, 0, entries));
+	for (i = 0; i < HIT; i++)
+		ASSERT_EQ(self->entries[FIRST + i], entries[i]);
+}
+
+TEST_F(mirror, discard)
+{
+	ASSERT_EQ(0, madvise(self->addr + FIRST * self->page,
+			     HIT * self->page, MADV_DONTNEED));
+	check_gone(_metadata, self, FIRST, HIT);
+}
+
+TEST_F(mirror, map_over)
+{
+	ASSERT_EQ(0, hmm_area_map_small(&self->area,
+					self->addr + FIRST * self->page,
+					HIT * self->page, PROT_READ));
+	check_gone(_metadata, self, FIRST, HIT);
+}
+
+/* The parent's pages are write-protected by it: all that is mirrored goes. */
+TEST_F(mirror, fork)
+{
+	size_t i;
+
+	self->area.child = hmm_fork_holder();
+	ASSERT_LT(0, self->area.child);
+	check_gone(_metadata, self, 0, PAGES);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
+			      self->entries));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(HMMIRROR_PTE_VALID,
+			  hmm_entry_flags(self->entries[i]));
+}
+
+/* The CPU's write breaks copy-on-write, and the device must see it. */
+TEST_F(mirror, cow)
+{
+	__u64 before[PAGES];
+
+	self->area.child = hmm_fork_holder();
+	ASSERT_LT(0, self->area.child);
+	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
+			     HMMIRROR_REQ_FAULT, before));
+	memcpy(self->entries, before, sizeof(before));
+	self->addr[FIRST * self->page] ^= 1;
+	check_gone(_metadata, self, FIRST, 1);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
+			      self->entries));
+	ASSERT_NE(before[FIRST], self->entries[FIRST]);
+	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+		  hmm_entry_flags(self->entries[FIRST]));
+	ASSERT_EQ(before[FIRST + 1], self->entries[FIRST + 1]);
+}
+
+/* The zero page gives way to a page of one's own. */
+TEST_F(mirror, zero_page_written)
+{
+	char *other = hmm_map_anon(self->page, 0);
+	__u64 entry;
+
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, hmm_map(self->fd, other, self->page, HMMIRROR_REQ_FAULT,
+			     &entry));
+	ASSERT_NE(0, entry & HMMIRROR_PTE_ZERO);
+	*other = 1;
+	ASSERT_EQ(0, hmm_mirror(self->fd, other, self->page, &entry));
+	ASSERT_EQ(0, entry);
+}
+
+TEST_F(mirror, truncate)
+{
+	int file = hmm_file_memfd(self->length, 0);
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, hmm_area_close_later(&self->area, file));
+	ASSERT_EQ(0, hmm_area_map(&self->area, self->addr, self->length,
+				  PROT_READ | PROT_WRITE, MAP_SHARED, file));
+	hmm_pattern_fill(self->addr, self->length, 2);
+	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
+			     HMMIRROR_REQ_ALL, self->entries));
+	ASSERT_EQ(0, ftruncate(file, FIRST * self->page));
+	check_gone(_metadata, self, FIRST, PAGES - FIRST);
+	ASSERT_EQ(-EFAULT, hmm_walk(self->fd, self->addr, self->length,
+				    HMMIRROR_REQ_FAULT, self->entries));
+}
+
+TEST_F(mirror, punch_hole)
+{
+	int file = hmm_file_memfd(self->length, 0);
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, hmm_area_close_later(&self->area, file));
+	ASSERT_EQ(0, hmm_area_map(&self->area, self->addr, self->length,
+				  PROT_READ | PROT_WRITE, MAP_SHARED, file));
+	hmm_pattern_fill(self->addr, self->length, 2);
+	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
+			     HMMIRROR_REQ_ALL, self->entries));
+	ASSERT_EQ(0, fallocate(file, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, FIRST * self->page,
+			       HIT * self->page));
+	check_gone(_metadata, self, FIRST, HIT);
+}
+
+/* Reading and writing by the CPU takes nothing away. */
+TEST_F(mirror, cpu_access)
+{
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	hmm_pattern_fill(self->addr, self->length, 2);
+	check_gone(_metadata, self, 0, 0);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
+	ASSERT_EQ(0, self->stats.invalidations);
+}
+
+TEST_F(mirror, two_of_one_process)
+{
+	int second = hmm_open(0), other = hmm_open(1);
+	__u64 entries[PAGES];
+	size_t i;
+
+	ASSERT_LE(0, second);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, hmm_map(second, self->addr, self->length,
+			     HMMIRROR_REQ_ALL, entries));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(self->entries[i], entries[i]);
+	ASSERT_EQ(0, hmm_map(other, self->addr, self->length,
+			     HMMIRROR_REQ_ALL, entries));
+	/* One event hits all three. */
+	ASSERT_EQ(0, munmap(self->addr + FIRST * self->page,
+			    HIT * self->page));
+	check_gone(_metadata, self, FIRST, HIT);
+	ASSERT_EQ(0, hmm_mirror(second, self->addr, self->length, entries));
+	ASSERT_EQ(0, entries[FIRST]);
+	ASSERT_EQ(self->entries[0], entries[0]);
+	ASSERT_EQ(0, hmm_mirror(other, self->addr, self->length, entries));
+	ASSERT_EQ(0, entries[FIRST]);
+	ASSERT_EQ(self->entries[0], entries[0]);
+	/* One that ends leaves the others alone. */
+	ASSERT_EQ(0, close(second));
+	ASSERT_EQ(0, close(other));
+	check_gone(_metadata, self, FIRST, HIT);
+}
+
+TEST_F(mirror, counters)
+{
+	struct hmmirror_stats *stats = &self->stats;
+
+	/* SETUP reset them. */
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, stats));
+	ASSERT_EQ(0, stats->walks);
+	ASSERT_EQ(0, stats->invalidations);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
+			      self->entries));
+	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, stats));
+	ASSERT_EQ(1, stats->walks - stats->retries);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, stats));
+	ASSERT_EQ(0, stats->walks);
+	ASSERT_LE(stats->device_pages_free, stats->device_pages);
+}
+
+/* A huge page in the mirror, hit by a change of one of its small pages. */
+TEST_F(mirror, part_of_huge)
+{
+	const struct hmm_state *state = hmm_state_find("thp_writable");
+	size_t pages = hmm_pmd_size() / self->page, i;
+	__u64 *entries = hmm_map_anon(pages * sizeof(__u64), 0);
+	int fd;
+
+	ASSERT_NE(NULL, entries);
+	hmm_area_end(&self->area);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+	HMM_NEED(hmm_state_make(&self->area, state, 0, hmm_pmd_size()),
+		 self->area.why);
+	fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, hmm_map(fd, self->area.addr, hmm_pmd_size(),
+			     HMMIRROR_REQ_ALL, entries));
+	ASSERT_EQ(9, hmm_entry_order(entries[pages - 1]));
+	ASSERT_EQ(0, munmap(self->area.addr + self->page, self->page));
+	ASSERT_EQ(0, hmm_mirror(fd, self->area.addr, hmm_pmd_size(), entries));
+	ASSERT_EQ(0, entries[1]);
+	/* What is left says nothing that is no longer so. */
+	for (i = 0; i < pages; i++)
+		if (entries[i])
+			ASSERT_NE(1, i);
+	ASSERT_EQ(0, hmm_map(fd, self->area.addr + 2 * self->page,
+			     hmm_pmd_size() - 2 * self->page,
+			     HMMIRROR_REQ_ALL, entries));
+	for (i = 0; i < pages - 2; i++)
+		ASSERT_EQ(0, hmm_entry_order(entries[i]));
+}
+
+#include "hmm_main.h"
