@@ -179,7 +179,8 @@ int hmm_state_prove(struct hmm_area *area, const struct hmm_state *state,
 
 /* For makers. */
 
-#define HMM_PRINTF(_text, _first)	__attribute__((format(printf, _text, _first)))
+#define HMM_ATTRIBUTE(_what)	__attribute__(_what)
+#define HMM_PRINTF(_text, _first)	HMM_ATTRIBUTE((format(printf, _text, _first)))
 
 /* hmm_skip - set area->why like printf() and return HMM_SKIP */
 int hmm_skip(struct hmm_area *area, const char *format, ...)

@@ -36,8 +36,8 @@
 	{ ROW(_name, EXPECT_HUGETLB, _snapshot, _read, _write) }
 #define REFUSED(_name, _level) \
 	{ ROW(_name, _level, E, FAULT, FAULT) }
-#define DEVICE(_name, _snapshot, _hit) \
-	{ ROW(_name, EXPECT_PTE, _snapshot, _snapshot, _snapshot), .hit = (_hit) }
+#define DEVICE(_name, _always, _hit) \
+	{ ROW(_name, EXPECT_PTE, _always, NO, NO), .hit = (_hit) }
 
 static const struct expect_row rows[] = {
 	/*				snapshot read	write */

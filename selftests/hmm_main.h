@@ -131,9 +131,11 @@ static void __attribute__((constructor(101))) hmm_quiet(void)
 
 int main(int argc, char **argv)
 {
-	char *harness_argv[] = { argv[0], NULL };
+	char *harness_argv[2];
 	int list = 0, count;
 
+	harness_argv[0] = argv[0];
+	harness_argv[1] = NULL;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	if (argc > 1 && argv[1][0] == '-') {

@@ -8,17 +8,18 @@
 #include "hmmirror_lib.h"
 
 /*
- * What a state maker or a walk returned, told to the harness: passes, skips
- * with a reason (and returns), or fails with the reason.
+ * What a state maker or a walk returned, told to the harness: goes on, skips
+ * with a reason and returns, or fails with it. The reason is the one other
+ * argument.
  */
-#define HMM_NEED(_ret, _why)						\
+#define HMM_NEED(_ret, ...)						\
 	do {								\
 		int __need = (_ret);					\
 									\
 		if (__need == HMM_SKIP)					\
-			SKIP(return, "%s", _why);			\
+			SKIP(return, "%s", ##__VA_ARGS__);		\
 		ASSERT_EQ(0, __need)					\
-			TH_LOG("%s", _why);				\
+			TH_LOG("%s", ##__VA_ARGS__);			\
 	} while (0)
 
 #endif /* HMM_TEST_H */
