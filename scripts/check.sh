@@ -11,10 +11,12 @@ RUN=$ROOT/run_tests.sh
 # shellcheck source-path=SCRIPTDIR
 . "$ROOT/scripts/common.sh"
 . "$ROOT/scripts/packages.sh"
+. "$ROOT/scripts/aptroot.sh"
 . "$ROOT/scripts/sources.sh"
 . "$ROOT/scripts/kernel.sh"
 . "$ROOT/scripts/build.sh"
 . "$ROOT/scripts/vm.sh"
+. "$ROOT/scripts/native.sh"
 
 OK=0
 BAD=0

@@ -61,6 +61,7 @@ on_exit() {
 	step_clear
 	kill_child
 	stop_guest
+	stop_native
 	entry_abandon
 	[ "${#CLEANUP[@]}" = 0 ] || rm -rf -- "${CLEANUP[@]}"
 	exit "$status"

@@ -21,7 +21,7 @@ resolve_kernel() {
 	native)
 		K_KIND=native
 		K_NAME="$(uname -r) (native)"
-		K_BUILD=/lib/modules/$(uname -r)/build
+		K_BUILD=${HMMIRROR_TEST_NATIVE:-/lib/modules/$(uname -r)/build}
 		;;
 	'')
 		default_release
@@ -192,6 +192,7 @@ prepare_kernel() {
 	*)
 		[ -e "$K_BUILD/.config" ] ||
 			die "no kernel headers in $K_BUILD; install linux-headers-$(uname -r)"
+		[ "$K_KIND" != native ] || check_native
 		K_ID=$(printf '%s\n' "$K_BUILD" "$(stat -c %Y "$K_BUILD/.config" \
 			"$K_BUILD/Module.symvers" 2>&1)" | hash_text)
 		;;

@@ -64,10 +64,9 @@ run_guests() {
 	while [ -n "$(plan)" ]; do
 		n=$((n + 1))
 		console=$LOGS/console.$n
-		make_plan "$WORK/plan.cpio" run < <(plan)
-		step "booting linux $K_NAME ($ACCEL)"
-		start_guest "$console"
+		launch "$console"
 		follow "$console" && lost=0 || lost=1
+		stop_native
 		[ -z "$READY_MS" ] || ((VERBOSE == 0)) || say "first test $READY_MS ms after QEMU's start"
 		((lost)) || break
 		if [ -z "$CURRENT" ] && [ "$PROGRESS" = 0 ]; then
@@ -84,20 +83,39 @@ run_guests() {
 	done
 }
 
+# launch CONSOLE: what has no verdict yet, in a guest or on this machine
+launch() {
+	if [ "$K_KIND" = native ]; then
+		plan > "$WORK/plan"
+		step "running on this machine's kernel, $K_NAME"
+		start_native "$1" "$WORK/plan"
+	else
+		make_plan "$WORK/plan.cpio" run < <(plan)
+		step "booting linux $K_NAME ($ACCEL)"
+		start_guest "$1"
+	fi
+}
+
 no_guest() {
 	step_clear
 	{ cat "$WORK/qemu.err"; tail -n 10 "$CONSOLE" | tr -d '\r'; } >&2
 	die "the guest does not come up with linux $K_NAME: $LOST; see $CONSOLE"
 }
 
+# in_guest FILE: where a program is for the agent
+in_guest() {
+	if [ "$K_KIND" = native ]; then echo "$1"; else echo "/tests/${1##*/}"; fi
+}
+
 run_suite() {
-	local name programs=()
+	local name where programs=()
 	select_tests
 	while read -r name; do
 		programs+=("$SUITE/$name")
 	done < <(for name in "${NAMES[@]}"; do echo "${PROGRAM[$name]}"; done | sort -u)
+	where=$(in_guest "$SUITE/")
 	for name in "${NAMES[@]}"; do
-		PROGRAM[$name]=/tests/${PROGRAM[$name]##*/}
+		PROGRAM[$name]=$where${PROGRAM[$name]}
 	done
 	start_work "${programs[@]}"
 	run_guests
@@ -106,7 +124,7 @@ run_suite() {
 run_upstream() {
 	build_upstream
 	NAMES=(hmm-tests)
-	PROGRAM=([hmm-tests]=/tests/hmm-tests)
+	PROGRAM=([hmm-tests]=$(in_guest "$UPSTREAM"))
 	start_work "$UPSTREAM"
 	run_guests
 }
@@ -117,6 +135,7 @@ start_work() {
 	new_tmp work
 	WORK=$TMP
 	exec {STREAM_FD}>> "$LOGS/results"
+	[ "$K_KIND" != native ] || return 0
 	make_image "$WORK/base.cpio" "$@"
 	choose_accel
 }
@@ -187,7 +206,13 @@ run_kernel() {
 	prepare_kernel "$2"
 	build_driver
 	build_agent
-	need "$NEEDS_GUEST"
+	if [ "$K_KIND" = native ]; then
+		case $MODE in
+		shell | exec) die "--$MODE is for a guest; on this machine just run it" ;;
+		esac
+	else
+		need "$NEEDS_GUEST"
+	fi
 	FINISHED=() VERDICT=() SPLAT=() PROGRAM=()
 	case $MODE in
 	suite)

@@ -25,22 +25,24 @@ default_release() {
 }
 
 offered_releases() {
-	apt-cache search --names-only '^linux-source-[0-9.]+$' 2>/dev/null |
+	apt-cache "${APT_OPTIONS[@]}" search --names-only '^linux-source-[0-9.]+$' 2>/dev/null |
 		sed 's/^linux-source-\([0-9.]*\) .*/\1/' | sort -V
 }
 
 # get_release X.Y: the source tree, from the cache or from apt. Sets SRC and
 # SRC_ID (which is the same for ever: a packaged tree does not change).
 get_release() {
-	local release=$1 version log
+	local release=$1 log
 	get_cached_release "$release" && return
 	need "$NEEDS_FETCH"
 	new_tmp source
 	log=$TMP/log
 	apt_lists "$log"
-	version=$(apt-cache show --no-all-versions "linux-source-$release" 2>/dev/null |
-		sed -n 's/^Version: //p' | head -n 1)
-	[ -n "$version" ] || die "$(no_release "$release")"
+	APT_OPTIONS=()
+	if [ -z "$(offered_version "$release")" ]; then
+		use_other_suites
+		[ -n "$(offered_version "$release")" ] || die "$(no_release)"
+	fi
 	lock "source-$release" "fetching linux-source-$release"
 	if ! get_cached_release "$release"; then
 		fetch_release "$release" "$log"
@@ -57,21 +59,23 @@ get_cached_release() {
 	SRC_ID=$release-$(< "$dir/.hmmirror-version")
 }
 
+offered_version() {
+	apt-cache "${APT_OPTIONS[@]}" show --no-all-versions "linux-source-$1" 2>/dev/null |
+		sed -n 's/^Version: //p' | head -n 1
+}
+
 no_release() {
 	local all
 	all=$(offered_releases | tr '\n' ' ')
-	if [ -n "$all" ]; then
-		echo "there is no linux-source-$1 in the machine's package sources; they have: $all(or give a tree with -k DIR)"
-	else
-		echo "the machine's package sources have no linux-source-$1; give a tree with -k DIR"
-	fi
+	echo "there is no linux-source-$release in the package sources${all:+; they have: $all}(or give a tree with -k DIR)"
 }
 
 # download_source RELEASE LOG DIR
 download_source() {
 	local old=$PWD status=0
 	cd "$3" || return
-	long "downloading linux-source-$1" "$2" 0 apt-get download -q "linux-source-$1" ||
+	long "downloading linux-source-$1" "$2" 0 \
+		apt-get "${APT_OPTIONS[@]}" download -q "linux-source-$1" ||
 		status=$?
 	cd "$old" || return
 	return "$status"
@@ -83,7 +87,7 @@ fetch_release() {
 	local release=$1 log=$2 dir=$TMP deb tar version
 	if ! download_source "$release" "$log" "$dir"; then
 		# lists that are older than what the archive keeps
-		am_root && ! apt_disk_full "$log" || apt_failed "$log" "linux-source-$release"
+		am_root && [ "${#APT_OPTIONS[@]}" = 0 ] && ! apt_disk_full "$log" || apt_failed "$log" "linux-source-$release"
 		apt_update "$log"
 		download_source "$release" "$log" "$dir" ||
 			apt_failed "$log" "linux-source-$release"

@@ -67,14 +67,14 @@ start_guest() {
 		-serial chardev:results)
 	printf '%q ' "${QEMU[@]}" > "$WORK/qemu.cmd"
 	# dies with us, even if we are killed
-	exec {RESULT_FD}< <(exec setpriv --pdeathsig KILL "${QEMU[@]}" \
+	exec {RESULT_FD}< <(exec setpriv --pdeathsig KILL setsid "${QEMU[@]}" \
 		< /dev/null 2> "$WORK/qemu.err")
 	QEMU_PID=$!
 }
 
 stop_guest() {
 	[ -n "$QEMU_PID" ] || return 0
-	kill -KILL "$QEMU_PID" 2>/dev/null
+	kill -KILL -- "-$QEMU_PID" "$QEMU_PID" 2>/dev/null
 	wait "$QEMU_PID" 2>/dev/null
 	QEMU_PID=
 	exec {RESULT_FD}<&-

@@ -159,8 +159,24 @@ static int drain(struct test *t, int fd)
 
 /*
  * The harness puts each test into a process group of its own, so the group of
- * the program is not enough where it can be helped.
+ * the program is not enough. What lost its parent has become our child.
  */
+static void kill_children(void)
+{
+	char path[64], buf[LINE_SIZE], *p, *end;
+	ssize_t n;
+	long pid;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	for (p = buf; (pid = strtol(p, &end, 10)) > 0; p = end)
+		kill(pid, SIGKILL);
+}
+
 static void kill_all(pid_t pid)
 {
 	if (alone)
@@ -168,6 +184,18 @@ static void kill_all(pid_t pid)
 	else
 		kill(-pid, SIGKILL);
 	kill(pid, SIGKILL);
+}
+
+/* Waits for all of them, the children of the killed too. */
+static void reap_all(void)
+{
+	pid_t pid;
+
+	do {
+		if (!alone)
+			kill_children();
+		pid = waitpid(-1, NULL, alone ? WNOHANG : 0);
+	} while (pid > 0 || (pid < 0 && errno == EINTR));
 }
 
 static void start(struct test *t, char **argv, int *fd)
@@ -259,9 +287,9 @@ static void run(const char *name, long seconds, char **argv)
 		end_line(&t);
 	close(fd);
 	left = now_ms() - begin;
-	kill_all(t.pid);
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
+	if (alone)
+		kill(-1, SIGKILL);
+	reap_all();
 	say("end", name, how, left);
 }
 

@@ -160,3 +160,25 @@ setup_file() {
 	[ "$status" = 0 ]
 	[ "${lines[-1]}" = '1 passed, 0 failed, 0 skipped' ]
 }
+
+@test "-k native runs the plan on this machine" {
+	local bin=$BATS_TEST_TMPDIR/bin
+	[ "$EUID" = 0 ] || skip 'needs root'
+	mkdir "$bin"
+	# a driver is not to come near the machine that this runs on
+	cat > "$bin/insmod" <<-END
+		#!/bin/sh
+		echo "\$0 \$*" >> $BATS_TEST_TMPDIR/log
+	END
+	cp "$bin/insmod" "$bin/rmmod"
+	printf '#!/bin/sh\nexec sleep 60\n' > "$bin/dmesg"
+	chmod +x "$bin"/*
+	PATH=$bin:$PATH HMMIRROR_TEST_NATIVE=$KERNEL_BUILD run "$RUN" -k native --timeout 2 \
+		fake.pass fake.fail fake.hang fake.die last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '2 passed, 3 failed, 0 skipped' ]
+	[[ "$(< "$BATS_TEST_TMPDIR/log")" == *insmod*hmmirror.ko*rmmod\ hmmirror ]]
+	# nothing that a test started is left
+	if pgrep -fa "$(cache)/suite/.*/fake fake"; then return 1; fi
+}
