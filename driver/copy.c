@@ -72,40 +72,35 @@ static unsigned long copy_piece(const struct hmmirror_transfer *t, u64 pte, size
 }
 
 /*
- * Copy what the device page table has, under mirror->lock.
- * Return: 0 all done; -ENOENT the device lacks the page at t->addr; -EFAULT the
- * buffer at t->uptr is not there now; -EINTR.
+ * Copy what the device page table has, up to the end of a leaf.
+ * Return: 0 all of that done; -ENOENT the device lacks the page at t->addr;
+ * -EFAULT the buffer at t->uptr is not there now.
  */
-static int copy_mapped(struct hmmirror *mirror, struct hmmirror_transfer *t)
+static int copy_span(struct hmmirror *mirror, struct hmmirror_transfer *t)
 {
+	unsigned long nr, i;
+	const u64 *ptes = hmmirror_pt_span(mirror, t->addr, t->end, &nr);
 	int ret = 0;
 
-	while (t->addr < t->end && !ret) {
-		unsigned long nr, i;
-		const u64 *ptes = hmmirror_pt_span(mirror, t->addr, t->end, &nr);
+	if (!ptes)
+		return -ENOENT;
 
-		if (!ptes)
-			return -ENOENT;
-		if (fatal_signal_pending(current))
-			return -EINTR;
+	pagefault_disable();
+	for (i = 0; i < nr && !ret; i++) {
+		size_t len = min(t->end - t->addr, PAGE_SIZE - offset_in_page(t->addr));
+		size_t left;
 
-		pagefault_disable();
-		for (i = 0; i < nr && !ret; i++) {
-			size_t len = min(t->end - t->addr, PAGE_SIZE - offset_in_page(t->addr));
-			size_t left;
-
-			if (!usable(t, ptes[i])) {
-				ret = -ENOENT;
-				break;
-			}
-			left = copy_piece(t, ptes[i], len);
-			if (left)
-				ret = -EFAULT;
-			t->addr += len - left;
-			t->uptr += len - left;
+		if (!usable(t, ptes[i])) {
+			ret = -ENOENT;
+			break;
 		}
-		pagefault_enable();
+		left = copy_piece(t, ptes[i], len);
+		if (left)
+			ret = -EFAULT;
+		t->addr += len - left;
+		t->uptr += len - left;
 	}
+	pagefault_enable();
 	return ret;
 }
 
@@ -142,13 +137,17 @@ int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 	if (!access_ok(u64_to_user_ptr(t->uptr), t->end - t->addr))
 		return -EFAULT;
 
-	for (;;) {
-		mutex_lock(&mirror->lock);
-		ret = copy_mapped(mirror, t);
+	while (t->addr < t->end) {
+		if (mutex_lock_killable(&mirror->lock))
+			return -EINTR;
+		ret = copy_span(mirror, t);
 		mutex_unlock(&mirror->lock);
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 
-		if (ret == -EFAULT && !ready_buffer(t))
+		if (!ret || (ret == -EFAULT && !ready_buffer(t)))
 			continue;
 		if (ret != -ENOENT)
 			return ret;
@@ -164,6 +163,8 @@ int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 		if (t->error == -EINTR)
 			return -EINTR;
 	}
+	t->error = 0;
+	return 0;
 }
 
 int hmmirror_ioctl_copy(struct hmmirror *mirror, void *arg)
