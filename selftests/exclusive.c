@@ -44,9 +44,6 @@ FIXTURE_TEARDOWN(exclusive)
 	hmm_area_end(&self->area);
 }
 
-/* Skips where the kernel has no exclusive access. */
-#define NEED_EXCLUSIVE()	HMM_NEED(self->lacking, self->area.why)
-
 #define TAKE() \
 	hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->addr, \
 		       self->length, self->held, &self->pages)
@@ -77,7 +74,8 @@ TEST_F(exclusive, take)
 	__u64 map;
 	int i;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	check_held(_metadata, self->fd, self->addr, "........");
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(PAGES, self->pages);
@@ -97,7 +95,8 @@ TEST_F(exclusive, take)
 
 TEST_F(exclusive, release)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_excl_pages(self->fd, HMMIRROR_EXCL_RELEASE,
 				    self->addr + self->page, 3 * self->page,
@@ -117,7 +116,8 @@ TEST_F(exclusive, release)
 
 TEST_F(exclusive, cpu_read)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &self->stats));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 2 * self->page,
@@ -131,7 +131,8 @@ TEST_F(exclusive, cpu_read)
 
 TEST_F(exclusive, cpu_write)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	hmm_pattern_fill(self->addr + 7 * self->page, self->page, 2);
 	check_held(_metadata, self->fd, self->addr, "xxxxxxx.");
@@ -146,7 +147,8 @@ TEST_F(exclusive, walk)
 	__u64 entries[PAGES];
 	int i;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, entries));
 	for (i = 0; i < PAGES; i++)
@@ -162,7 +164,8 @@ TEST_F(exclusive, walk)
 
 TEST_F(exclusive, unpopulated)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	ASSERT_EQ(0, TAKE());
 	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
@@ -173,9 +176,11 @@ TEST_F(exclusive, zero_page)
 {
 	const struct hmm_state *state = hmm_state_find("anon_zero");
 
-	NEED_EXCLUSIVE();
-	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
-		 self->area.why);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
@@ -187,9 +192,11 @@ TEST_F(exclusive, cow)
 	const struct hmm_state *state = hmm_state_find("anon_cow_parent");
 	__u64 before, after;
 
-	NEED_EXCLUSIVE();
-	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
-		 self->area.why);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why))
+		return;
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &before));
 	ASSERT_EQ(0, TAKE());
 	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
@@ -200,7 +207,8 @@ TEST_F(exclusive, cow)
 
 TEST_F(exclusive, readonly)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(-EFAULT, TAKE());
 	ASSERT_EQ(0, self->pages);
@@ -212,7 +220,8 @@ TEST_F(exclusive, readonly)
 
 TEST_F(exclusive, hole)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, munmap(self->addr + 4 * self->page, self->page));
 	ASSERT_EQ(-EFAULT, TAKE());
 	check_held(_metadata, self->fd, self->addr, "xxxx....");
@@ -225,9 +234,11 @@ TEST_F(exclusive, shmem)
 {
 	const struct hmm_state *state = hmm_state_find("shmem_shared_written");
 
-	NEED_EXCLUSIVE();
-	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
-		 self->area.why);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why))
+		return;
 	ASSERT_EQ(-EBUSY, TAKE());
 	ASSERT_EQ(0, self->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
@@ -237,9 +248,11 @@ TEST_F(exclusive, private_file)
 {
 	const struct hmm_state *state = hmm_state_find("file_private_read");
 
-	NEED_EXCLUSIVE();
-	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
-		 self->area.why);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why))
+		return;
 	/* Copied to be written, and then as anonymous as any. */
 	ASSERT_EQ(0, TAKE());
 	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
@@ -256,10 +269,12 @@ TEST_F(exclusive, huge)
 	struct hmm_area *area = &self->area;
 	int ret;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	HMM_NEED(hmm_state_make(area, state, 0, hmm_pmd_size()), area->why);
+	if (MISS(hmm_state_make(area, state, 0, hmm_pmd_size()), area->why))
+		return;
 	self->fd = hmm_area_device(area, 0);
 	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr,
 			     self->length, self->held, &self->pages);
@@ -274,7 +289,8 @@ TEST_F(exclusive, huge)
 
 TEST_F(exclusive, mprotect)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	check_held(_metadata, self->fd, self->addr, "........");
@@ -287,7 +303,8 @@ TEST_F(exclusive, mprotect)
 
 TEST_F(exclusive, munmap)
 {
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, munmap(self->addr + self->page, 2 * self->page));
 	check_held(_metadata, self->fd, self->addr, "x..xxxxx");
@@ -297,7 +314,8 @@ TEST_F(exclusive, mremap)
 {
 	char *to = hmm_map_none(self->length, 0);
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_NE(NULL, to);
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(to, mremap(self->addr, self->length, self->length,
@@ -310,7 +328,8 @@ TEST_F(exclusive, fork)
 {
 	pid_t child;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TAKE());
 	child = fork();
 	if (!child)
@@ -325,7 +344,8 @@ TEST_F(exclusive, close)
 {
 	int fd;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	fd = hmm_open(0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, self->addr,
@@ -342,7 +362,8 @@ TEST_F(exclusive, two_devices)
 {
 	int other = hmm_area_device(&self->area, 1);
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_excl_pages(other, HMMIRROR_EXCL_TAKE, self->addr,
@@ -357,7 +378,8 @@ TEST_F(exclusive, add)
 {
 	__u64 *word = (__u64 *)(self->addr + self->page - 8);
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	*word = 40;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD, word, 2, 0,
 				     &self->value));
@@ -375,7 +397,8 @@ TEST_F(exclusive, xchg)
 {
 	__u64 *word = (__u64 *)self->addr, old = *word;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_XCHG, word, 7, 0,
 				     &self->value));
 	ASSERT_EQ(old, self->value);
@@ -388,7 +411,8 @@ TEST_F(exclusive, cmpxchg)
 {
 	__u64 *word = (__u64 *)self->addr;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	*word = 5;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_CMPXCHG, word, 9,
 				     5, &self->value));
@@ -417,7 +441,8 @@ TEST_F(exclusive, add_against_cpu)
 	pthread_t thread;
 	int i, ret = 0;
 
-	NEED_EXCLUSIVE();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	*word = 0;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, cpu_adds, word));
 	for (i = 0; i < ADDS; i++) {

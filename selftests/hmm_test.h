@@ -8,18 +8,21 @@
 #include "hmmirror_lib.h"
 
 /*
- * What a state maker or a walk returned, told to the harness: goes on, skips
- * with a reason and returns, or fails with it. The reason is the one other
- * argument.
+ * What a state maker or a walk returned, told to the harness: true after a
+ * skip, and then the test has to return; false if all is well; a failure ends
+ * the test. The reason is the one other argument.
  */
-#define HMM_NEED(_ret, ...)						\
-	do {								\
+#define MISS(_ret, ...)							\
+	({								\
 		int __need = (_ret);					\
 									\
-		if (__need == HMM_SKIP)					\
-			SKIP(return, "%s", ##__VA_ARGS__);		\
-		ASSERT_EQ(0, __need)					\
-			TH_LOG("%s", ##__VA_ARGS__);			\
-	} while (0)
+		if (__need == HMM_SKIP) {				\
+			SKIP(, "%s", ##__VA_ARGS__);			\
+		} else {						\
+			ASSERT_EQ(0, __need)				\
+				TH_LOG("%s", ##__VA_ARGS__);		\
+		}							\
+		__need == HMM_SKIP;					\
+	})
 
 #endif /* HMM_TEST_H */

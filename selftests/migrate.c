@@ -58,9 +58,6 @@ FIXTURE_TEARDOWN(migrate)
 	hmm_area_end(&self->area);
 }
 
-/* Skips where the device has no memory: the first line of each test. */
-#define NEED_MEMORY()	HMM_NEED(self->lacking, self->area.why)
-
 #define TO_DEVICE() \
 	hmm_to_device(self->fd, self->addr, self->length, self->outcomes, \
 		      &self->migrated)
@@ -110,7 +107,8 @@ TEST_F(migrate, there_and_back)
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 	int i;
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 1);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
@@ -145,7 +143,8 @@ TEST_F(migrate, cpu_read)
 	long home = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
@@ -165,7 +164,8 @@ TEST_F(migrate, cpu_write)
 	long home = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 3);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
@@ -186,7 +186,8 @@ TEST_F(migrate, cpu_write)
 /* What is not there is made on the device, and reads as zeroes. */
 TEST_F(migrate, unpopulated)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
 	all_outcomes(_metadata, self->outcomes, 0, PAGES,
@@ -200,9 +201,11 @@ TEST_F(migrate, zero_page)
 {
 	const struct hmm_state *state = hmm_state_find("anon_zero");
 
-	NEED_MEMORY();
-	HMM_NEED(hmm_state_make(&self->area, state, 0, self->length),
-		 self->area.why);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_make(&self->area, state, 0, self->length),
+		 self->area.why))
+		return;
 	ASSERT_EQ(0, TO_DEVICE());
 	all_outcomes(_metadata, self->outcomes, 0, PAGES,
 		     HMMIRROR_OUT_POPULATED);
@@ -214,7 +217,8 @@ TEST_F(migrate, zero_page)
 /* Nothing there, no right to write: a read-only zeroed page. */
 TEST_F(migrate, unpopulated_readonly)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
 	all_outcomes(_metadata, self->outcomes, 0, PAGES,
@@ -226,7 +230,8 @@ TEST_F(migrate, unpopulated_readonly)
 
 TEST_F(migrate, readonly)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 5);
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
@@ -246,7 +251,8 @@ TEST_F(migrate, readonly)
 /* Only some pages are there; each gets its own outcome. */
 TEST_F(migrate, mixed)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr + self->page, 2 * self->page, 7);
 	hmm_touch_read(self->addr + 4 * self->page, self->page);
 	hmm_pattern_fill(self->addr + 6 * self->page, self->page, 7);
@@ -265,7 +271,8 @@ TEST_F(migrate, mixed)
 /* What is there already is not offered again. */
 TEST_F(migrate, twice)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 8);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, TO_DEVICE());
@@ -279,7 +286,8 @@ TEST_F(migrate, twice)
 
 TEST_F(migrate, back_without_being_there)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, 4 * self->page, 9);
 	ASSERT_EQ(0, TO_SYSTEM());
 	ASSERT_EQ(0, self->migrated);
@@ -291,7 +299,8 @@ TEST_F(migrate, back_in_part)
 {
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 10);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr + 2 * self->page,
@@ -310,8 +319,10 @@ TEST_F(migrate, other_device)
 	unsigned int number = variant->device + 1;
 	int other;
 
-	NEED_MEMORY();
-	HMM_NEED(hmm_area_memory(&self->area, number), self->area.why);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_area_memory(&self->area, number), self->area.why))
+		return;
 	other = hmm_area_device(&self->area, number);
 	hmm_pattern_fill(self->addr, self->length, 11);
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL,
@@ -332,7 +343,8 @@ TEST_F(migrate, close)
 {
 	int fd = hmm_open(variant->device);
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_LE(0, fd);
 	hmm_pattern_fill(self->addr, self->length, 12);
 	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL,
@@ -346,7 +358,8 @@ TEST_F(migrate, close)
 
 TEST_F(migrate, munmap)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 14);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	ASSERT_EQ(0, TO_DEVICE());
@@ -358,7 +371,8 @@ TEST_F(migrate, munmap)
 
 TEST_F(migrate, discard)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 15);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	ASSERT_EQ(0, TO_DEVICE());
@@ -372,7 +386,8 @@ TEST_F(migrate, mremap)
 {
 	char *to = hmm_map_none(self->length, 0);
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_NE(NULL, to);
 	hmm_pattern_fill(self->addr, self->length, 16);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -385,7 +400,8 @@ TEST_F(migrate, mremap)
 
 TEST_F(migrate, mprotect)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 17);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
@@ -403,7 +419,8 @@ TEST_F(migrate, exit)
 	pid_t child;
 	int fd;
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	child = fork();
 	if (!child) {
@@ -424,7 +441,8 @@ TEST_F(migrate, exit)
 /* Several mappings in one call. */
 TEST_F(migrate, several_mappings)
 {
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	hmm_pattern_fill(self->addr, self->length, 20);
 	ASSERT_EQ(0, mprotect(self->addr + 3 * self->page, 2 * self->page,
 			      PROT_READ));
@@ -445,7 +463,8 @@ TEST_F(migrate, large)
 	size_t length = 4UL << 20, pages = length / self->page;
 	char *memory = hmm_map_anon(length, 0);
 
-	NEED_MEMORY();
+	if (MISS(self->lacking, self->area.why))
+		return;
 	ASSERT_NE(NULL, memory);
 	hmm_pattern_fill(memory, length, 21);
 	ASSERT_EQ(0, hmm_to_device(self->fd, memory, length, NULL,

@@ -158,8 +158,10 @@ TEST_F(migrate_kind, to_device)
 	__u64 migrated = ~0ULL, entry;
 	int fd;
 
-	HMM_NEED(hmm_area_memory(area, 0), area->why);
-	HMM_NEED(hmm_state_make(area, state, 0, length), area->why);
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_make(area, state, 0, length), area->why))
+		return;
 	fd = hmm_area_device(area, 0);
 	memset(self->outcomes, 0xee, self->pages);
 	ASSERT_EQ(variant->error, hmm_to_device(fd, area->addr, length,
@@ -176,7 +178,8 @@ TEST_F(migrate_kind, to_device)
 	}
 	/* What could not move is as it was. */
 	if (!moves || variant->error)
-		HMM_NEED(hmm_state_prove(area, state, 0, length), area->why);
+		if (MISS(hmm_state_prove(area, state, 0, length), area->why))
+			return;
 	if (!(state->prot & PROT_READ))
 		return;
 	/* The pattern of a hugetlb page is in its first small page. */
@@ -227,9 +230,12 @@ TEST_F(migrate_stop, in_the_middle)
 	__u64 migrated = 0, entry;
 	int fd;
 
-	HMM_NEED(hmm_area_memory(area, 0), area->why);
-	HMM_NEED(hmm_state_make(area, writable, 0, length), area->why);
-	HMM_NEED(hmm_state_make(area, state, 3 * page, page), area->why);
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_make(area, writable, 0, length), area->why))
+		return;
+	if (MISS(hmm_state_make(area, state, 3 * page, page), area->why))
+		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(-EFAULT, hmm_to_device(fd, area->addr, length,
 					 self->outcomes, &migrated));
@@ -277,8 +283,10 @@ TEST_F(migrate_huge, one_page)
 	__u64 migrated = 0, entry;
 	int fd;
 
-	HMM_NEED(hmm_area_memory(area, 0), area->why);
-	HMM_NEED(hmm_state_make(area, state, 0, hmm_pmd_size()), area->why);
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_make(area, state, 0, hmm_pmd_size()), area->why))
+		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 100 * page, page,
 				   self->outcomes, &migrated));

@@ -116,8 +116,9 @@ TEST_F(testabi, snapshot_huge)
 
 	hmm_area_end(&self->area);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
-	HMM_NEED(hmm_state_make(&self->area, state, 0, hmm_pmd_size()),
-		 self->area.why);
+	if (MISS(hmm_state_make(&self->area, state, 0, hmm_pmd_size()),
+		 self->area.why))
+		return;
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT,
 				  self->area.addr + self->page, 300, got,
@@ -133,7 +134,8 @@ TEST_F(testabi, migrate)
 	unsigned char got[PAGES];
 	int other, i;
 
-	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
 	hmm_pattern_fill(self->area.addr, self->length, 6);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_DEV,
 				  self->area.addr, PAGES, self->buffer,
@@ -167,7 +169,8 @@ TEST_F(testabi, migrate)
 
 TEST_F(testabi, migrate_hole)
 {
-	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
 	hmm_pattern_fill(self->area.addr, self->length, 7);
 	ASSERT_EQ(0, munmap(self->area.addr + 3 * self->page, self->page));
 	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_DEV,
@@ -199,7 +202,8 @@ TEST_F(testabi, release)
 	__u64 entry;
 	int i;
 
-	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
 	hmm_pattern_fill(self->area.addr, self->length, 9);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length,
 				   NULL, NULL));
@@ -313,7 +317,8 @@ TEST_F(testabi_error, arguments)
 
 TEST_F(testabi_error, buffer)
 {
-	HMM_NEED(hmm_area_memory(&self->area, 0), self->area.why);
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
 	hmm_pattern_fill(self->area.addr, PAGES * self->page, 1);
 	ASSERT_EQ(0, munmap(self->buffer, PAGES * self->page));
 	ASSERT_EQ(variant->bufferless ? 0 : -EFAULT,

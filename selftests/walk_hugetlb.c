@@ -87,15 +87,20 @@ static void walk_huge(struct __test_metadata *_metadata, struct walk *walk,
 	size_t pmd = hmm_pmd_size() / hmm_page_size();
 
 	ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
-	HMM_NEED(walk_put(walk, state, 0, huge), walk->why);
+	if (MISS(walk_put(walk, state, 0, huge), walk->why))
+		return;
 	if (huge > pmd) {
-		HMM_NEED(walk_ask(walk, 0, 0, 16, request), walk->why);
+		if (MISS(walk_ask(walk, 0, 0, 16, request), walk->why))
+			return;
 		/* The first made it one that is there: make it anew. */
-		HMM_NEED(walk_put(walk, state, 0, huge), walk->why);
-		HMM_NEED(walk_ask(walk, 0, huge - 16, 16, request), walk->why);
+		if (MISS(walk_put(walk, state, 0, huge), walk->why))
+			return;
+		if (MISS(walk_ask(walk, 0, huge - 16, 16, request), walk->why))
+			return;
 		return;
 	}
-	HMM_NEED(walk_ask(walk, 0, 0, huge, request), walk->why);
+	if (MISS(walk_ask(walk, 0, 0, huge, request), walk->why))
+		return;
 }
 
 TEST_F(walk_hugetlb, snapshot)
@@ -128,17 +133,22 @@ TEST_F(walk_hugetlb, inside)
 	if (huge > pmd) {
 		/* One of this size is enough; PMDs mean nothing in it. */
 		ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
-		HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
-		HMM_NEED(walk_ask(walk, 0, pmd - 9, 14, 0), walk->why);
+		if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+			return;
+		if (MISS(walk_ask(walk, 0, pmd - 9, 14, 0), walk->why))
+			return;
 		return;
 	}
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
-		HMM_NEED(walk_put(walk, "hugetlb_writable", huge, huge),
-			 walk->why);
-		HMM_NEED(walk_ask(walk, 0, huge - 9, 14, requests[i]),
-			 walk->why);
+		if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+			return;
+		if (MISS(walk_put(walk, "hugetlb_writable", huge, huge),
+			 walk->why))
+			return;
+		if (MISS(walk_ask(walk, 0, huge - 9, 14, requests[i]),
+			 walk->why))
+			return;
 	}
 }
 
@@ -149,14 +159,17 @@ TEST_F(walk_hugetlb, page_requests)
 	size_t huge = self->huge;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
-	HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
+	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+		return;
 	walk->page[17].request = HMMIRROR_REQ_ALL;
-	HMM_NEED(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
-		 walk->why);
+	if (MISS(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
+		 walk->why))
+		return;
 	walk->page[10].request = HMMIRROR_REQ_ALL;
 	walk->page[17].request = 0;
-	HMM_NEED(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
-		 walk->why);
+	if (MISS(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
+		 walk->why))
+		return;
 }
 
 #include "hmm_main.h"

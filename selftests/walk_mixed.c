@@ -43,31 +43,35 @@ static void put_many(struct __test_metadata *_metadata, struct walk *walk)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(many); i++)
-		HMM_NEED(walk_put(walk, many[i].state, many[i].first,
-				  many[i].pages), walk->why);
+		if (MISS(walk_put(walk, many[i].state, many[i].first,
+				  many[i].pages), walk->why))
+			return;
 }
 
 TEST_F(walk_mixed, snapshot)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
 	put_many(_metadata, &self->walk);
-	HMM_NEED(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why);
+	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why))
+		return;
 }
 
 TEST_F(walk_mixed, read_fault)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
 	put_many(_metadata, &self->walk);
-	HMM_NEED(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
-		 self->walk.why);
+	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
+		 self->walk.why))
+		return;
 }
 
 TEST_F(walk_mixed, write_fault)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
 	put_many(_metadata, &self->walk);
-	HMM_NEED(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
-		 self->walk.why);
+	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
+		 self->walk.why))
+		return;
 }
 
 TEST_F(walk_mixed, page_requests)
@@ -80,8 +84,9 @@ TEST_F(walk_mixed, page_requests)
 	for (i = 0; i < MANY_PAGES; i++)
 		walk->page[i].request = i % 4 == 1 ? HMMIRROR_REQ_FAULT :
 					i % 4 == 3 ? HMMIRROR_REQ_ALL : 0;
-	HMM_NEED(walk_ask_pages(walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
-		 walk->why);
+	if (MISS(walk_ask_pages(walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
+		 walk->why))
+		return;
 }
 
 /*
@@ -156,12 +161,16 @@ static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
 	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, ERROR_PAGES, 0));
 	if (at)
-		HMM_NEED(walk_put(walk, "anon_zero", 0, at), walk->why);
-	HMM_NEED(walk_put(walk, state, at, 1), walk->why);
+		if (MISS(walk_put(walk, "anon_zero", 0, at), walk->why))
+			return;
+	if (MISS(walk_put(walk, state, at, 1), walk->why))
+		return;
 	if (at + 1 < ERROR_PAGES)
-		HMM_NEED(walk_put(walk, "anon_emptied", at + 1,
-				  ERROR_PAGES - at - 1), walk->why);
-	HMM_NEED(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why);
+		if (MISS(walk_put(walk, "anon_emptied", at + 1,
+				  ERROR_PAGES - at - 1), walk->why))
+			return;
+	if (MISS(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why))
+		return;
 	ASSERT_EQ(error, walk->error);
 	for (i = at; i < ERROR_PAGES; i++)
 		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, walk->entries[i]);
@@ -346,9 +355,11 @@ TEST_F(walk_large, read_fault)
 	size_t pmd = hmm_pmd_size();
 
 	ASSERT_LE(0, fd);
-	HMM_NEED(hmm_state_make(area, state, 0, pmd), area->why);
-	HMM_NEED(hmm_state_make(area, hmm_state_find("thp_none"), 0,
-				self->length), area->why);
+	if (MISS(hmm_state_make(area, state, 0, pmd), area->why))
+		return;
+	if (MISS(hmm_state_make(area, hmm_state_find("thp_none"), 0,
+				self->length), area->why))
+		return;
 	for (i = 0; i < self->length; i += 2 * pmd)
 		hmm_touch_read(area->addr + i, 1);
 	ASSERT_EQ(0, hmm_walk(fd, area->addr, self->length, HMMIRROR_REQ_FAULT,

@@ -16,8 +16,10 @@ static void walk_whole(struct __test_metadata *_metadata, struct walk *walk,
 		       const char *state, __u64 request)
 {
 	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
-	HMM_NEED(walk_put(walk, state, 0, WALK_PAGES), walk->why);
-	HMM_NEED(walk_ask(walk, 0, 0, WALK_PAGES, request), walk->why);
+	if (MISS(walk_put(walk, state, 0, WALK_PAGES), walk->why))
+		return;
+	if (MISS(walk_ask(walk, 0, 0, WALK_PAGES, request), walk->why))
+		return;
 }
 
 /* Requests by page, under a mask; none of the range by default. */
@@ -28,10 +30,12 @@ static void walk_pages(struct __test_metadata *_metadata, struct walk *walk,
 
 	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
-	HMM_NEED(walk_put(walk, state, 0, WALK_PAGES), walk->why);
+	if (MISS(walk_put(walk, state, 0, WALK_PAGES), walk->why))
+		return;
 	for (i = 0; i < WALK_PAGES; i++)
 		walk->page[i].request = requests[i];
-	HMM_NEED(walk_ask_pages(walk, 0, 0, WALK_PAGES, mask), walk->why);
+	if (MISS(walk_ask_pages(walk, 0, 0, WALK_PAGES, mask), walk->why))
+		return;
 }
 
 /* A state in the first, a middle and the last page, among writable ones. */
@@ -43,12 +47,15 @@ static void walk_among(struct __test_metadata *_metadata, struct walk *walk,
 	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
 	for (i = 0; i < ARRAY_SIZE(walk_places); i++)
-		HMM_NEED(walk_put(walk, state, walk_places[i], 1), walk->why);
+		if (MISS(walk_put(walk, state, walk_places[i], 1), walk->why))
+			return;
 	for (i = 0; i + 1 < ARRAY_SIZE(walk_places); i++)
-		HMM_NEED(walk_put(walk, "anon_writable", walk_places[i] + 1,
+		if (MISS(walk_put(walk, "anon_writable", walk_places[i] + 1,
 				  walk_places[i + 1] - walk_places[i] - 1),
-			 walk->why);
-	HMM_NEED(walk_ask(walk, 0, 0, WALK_PAGES, request), walk->why);
+			 walk->why))
+			return;
+	if (MISS(walk_ask(walk, 0, 0, WALK_PAGES, request), walk->why))
+		return;
 }
 
 TEST_F(WALK_FIXTURE, snapshot)

@@ -78,8 +78,10 @@ static void walk_huge(struct __test_metadata *_metadata, struct walk *walk,
 		      const char *state, size_t huge, __u64 request)
 {
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	HMM_NEED(walk_put(walk, state, 0, huge), walk->why);
-	HMM_NEED(walk_ask(walk, 0, 0, huge, request), walk->why);
+	if (MISS(walk_put(walk, state, 0, huge), walk->why))
+		return;
+	if (MISS(walk_ask(walk, 0, 0, huge, request), walk->why))
+		return;
 }
 
 TEST_F(walk_thp, snapshot)
@@ -111,10 +113,12 @@ TEST_F(walk_thp, inside)
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		HMM_NEED(walk_put(walk, variant->state, 0, 2 * huge),
-			 walk->why);
-		HMM_NEED(walk_ask(walk, 0, huge - 9, 14, requests[i]),
-			 walk->why);
+		if (MISS(walk_put(walk, variant->state, 0, 2 * huge),
+			 walk->why))
+			return;
+		if (MISS(walk_ask(walk, 0, huge - 9, 14, requests[i]),
+			 walk->why))
+			return;
 	}
 }
 
@@ -125,10 +129,12 @@ TEST_F(walk_thp, page_requests)
 	size_t huge = self->huge;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	HMM_NEED(walk_put(walk, variant->state, 0, huge), walk->why);
+	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+		return;
 	walk->page[huge / 2].request = HMMIRROR_REQ_ALL;
-	HMM_NEED(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL),
-		 walk->why);
+	if (MISS(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL),
+		 walk->why))
+		return;
 }
 
 /*
@@ -204,7 +210,8 @@ TEST_F(walk_thp_part, walk)
 	__u64 map, want;
 	int fd;
 
-	HMM_NEED(hmm_state_make(area, state, 0, area->length), area->why);
+	if (MISS(hmm_state_make(area, state, 0, area->length), area->why))
+		return;
 	ASSERT_EQ(0, variant->unmap ? munmap(at, page) :
 				      madvise(at, page, MADV_DONTNEED));
 	/* Still pages of a compound page, but no longer mapped as a huge one. */
