@@ -95,7 +95,7 @@ static int chunk_range_coherent(struct chunk *chunk)
 {
 	struct hmmirror_device *device = chunk->device;
 
-	if (!list_empty(&device->chunks))
+	if (!list_empty(&device->chunks) || device->nr_releases)
 		return -ENOMEM;
 
 	chunk->pgmap.type = MEMORY_DEVICE_COHERENT;
@@ -276,31 +276,39 @@ static void chunk_remove(struct chunk *chunk)
  * @device: the device
  *
  * Pages in use are brought to system memory first, however long that takes.
- * Memory is added again when next needed.
+ * Memory is added again when next needed. The chunks are emptied without
+ * chunk_lock: a migration waits for that with an mmap lock held, which bringing
+ * pages home can need.
  *
  * Return: 0, or -EINTR when killed meanwhile: the next call goes on.
  */
 int hmmirror_devmem_release(struct hmmirror_device *device)
 {
 	struct chunk *chunk, *next;
+	LIST_HEAD(leaving);
 	int ret = 0;
 
 	mutex_lock(&device->chunk_lock);
-
 	spin_lock(&device->free_lock);
 	list_for_each_entry(chunk, &device->chunks, list)
 		chunk->closing = true;
 	device->free_pages = NULL;
 	device->free_blocks = NULL;
 	spin_unlock(&device->free_lock);
+	list_splice_init(&device->chunks, &leaving);
+	device->nr_releases++;
+	mutex_unlock(&device->chunk_lock);
 
-	list_for_each_entry_safe(chunk, next, &device->chunks, list) {
+	list_for_each_entry_safe(chunk, next, &leaving, list) {
 		ret = chunk_empty(chunk);
 		if (ret)
 			break;
 		chunk_remove(chunk);
 	}
 
+	mutex_lock(&device->chunk_lock);
+	list_splice(&leaving, &device->chunks);
+	device->nr_releases--;
 	mutex_unlock(&device->chunk_lock);
 	return ret;
 }

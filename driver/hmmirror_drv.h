@@ -4,7 +4,7 @@
  *
  * Locks, outer to inner:
  *	mmap lock of the mirrored process > page lock > mirror->lock
- *	device->chunk_lock > device->free_lock
+ *	mmap lock > device->chunk_lock > device->free_lock
  * mirror->lock is taken by the invalidation callback, so nothing that holds it
  * may allocate with reclaim, fault, or wait for a page lock.
  */
@@ -31,8 +31,9 @@ struct hmmirror_device {
 	unsigned int id;
 	enum hmmirror_memory memory;
 
-	struct mutex chunk_lock;	/* protects chunks */
+	struct mutex chunk_lock;	/* protects the next two */
 	struct list_head chunks;
+	unsigned int nr_releases;	/* that have taken chunks off the list */
 
 	spinlock_t free_lock;		/* protects the rest of this block */
 	struct page *free_pages;	/* linked by zone_device_data */
@@ -176,6 +177,7 @@ struct hmmirror_move {
 	unsigned long addr;
 	unsigned long end;
 	bool to_device;
+	bool any_access;	/* VMAs without read access, too */
 	u8 *outcomes;		/* one a page, or NULL */
 	u64 migrated;		/* (out) */
 };
@@ -204,5 +206,6 @@ extern unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE
 extern unsigned int hmmirror_spm_size_mb;
 extern unsigned int hmmirror_chunk_mb;
 extern unsigned int hmmirror_max_range_mb;
+extern bool hmmirror_test_abi_5_10;
 
 #endif /* HMMIRROR_DRV_H */

@@ -34,6 +34,12 @@ unsigned int hmmirror_max_range_mb = 16 * 1024;
 module_param_named(max_range_mb, hmmirror_max_range_mb, uint, 0444);
 MODULE_PARM_DESC(max_range_mb, "Longest range of one call in MiB; needs up to 16 bytes a page");
 
+static char *test_abi = "";
+module_param(test_abi, charp, 0444);
+MODULE_PARM_DESC(test_abi, "Numbers of the kernel's test ABI: empty for those since 6.0, or 5.10");
+
+bool hmmirror_test_abi_5_10;
+
 static struct hmmirror_device devices[HMMIRROR_NR_DEVICES];
 static unsigned int nr_devices;
 
@@ -176,6 +182,11 @@ static void unregister_devices(void)
 
 static int check_parameters(void)
 {
+	hmmirror_test_abi_5_10 = !strcmp(test_abi, "5.10");
+	if (*test_abi && !hmmirror_test_abi_5_10) {
+		pr_err("test_abi must be empty or 5.10\n");
+		return -EINVAL;
+	}
 	if (!hmmirror_spm_addr[0] != !hmmirror_spm_addr[1]) {
 		pr_err("spm_addr_dev0 and spm_addr_dev1 must be given together\n");
 		return -EINVAL;
@@ -208,6 +219,10 @@ static int __init hmmirror_init(void)
 	unsigned int wanted = hmmirror_spm_addr[0] ? HMMIRROR_NR_DEVICES : HMMIRROR_NR_PRIVATE;
 	int ret = check_parameters();
 
+	if (hmmirror_spm_addr[0] && compat_no_coherent()) {
+		pr_info("no coherent devices: %s\n", compat_no_coherent());
+		wanted = HMMIRROR_NR_PRIVATE;
+	}
 	while (!ret && nr_devices < wanted) {
 		ret = register_device(&devices[nr_devices], nr_devices);
 		if (!ret)

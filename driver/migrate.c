@@ -226,7 +226,7 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 			break;
 		}
 		args.vma = vma_lookup(mm, addr);
-		if (!args.vma || !(args.vma->vm_flags & VM_READ)) {
+		if (!args.vma || !(move->any_access || args.vma->vm_flags & VM_READ)) {
 			ret = -EFAULT;
 		} else {
 			args.end = min3(move->end, args.vma->vm_end,
@@ -259,13 +259,18 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
  * @pfn: first page
  * @nr: pages
  *
- * Works without knowing who maps them. A page that is locked or busy stays.
+ * Works without knowing who maps them. A page that is locked or busy stays, and
+ * so do all when memory is short: ask again.
  */
 void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr)
 {
-	struct batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
+	struct batch *batch;
 	unsigned long end = pfn + nr;
 
+	if (compat_evict(device))
+		return;
+
+	batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
 	for (; pfn < end; pfn += nr) {
 		nr = min_t(unsigned long, end - pfn, HMMIRROR_BATCH);
 		memset(batch, 0, sizeof(*batch));

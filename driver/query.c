@@ -19,11 +19,12 @@ static const char *absent(struct hmmirror_device *device, unsigned int feature)
 		return IS_ENABLED(CONFIG_DEVICE_PRIVATE) ? NULL :
 		       "the kernel was built without CONFIG_DEVICE_PRIVATE";
 	case HMMIRROR_FEAT_DEVICE_COHERENT:
+		if (compat_no_coherent())
+			return compat_no_coherent();
 		return hmmirror_spm_addr[0] ? NULL :
 		       "no memory was reserved: module parameters spm_addr_dev0, spm_addr_dev1";
 	case HMMIRROR_FEAT_EXCLUSIVE:
-		return compat_has_exclusive() ? NULL :
-		       "the kernel has no make_device_exclusive()";
+		return compat_no_exclusive();
 	case HMMIRROR_FEAT_UNLOCKED:
 		return "hmm_range_fault_unlocked_timeout() is not used by this driver yet";
 	case HMMIRROR_FEAT_DEVICE_THP:

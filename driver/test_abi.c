@@ -208,6 +208,28 @@ static int dispatch(struct hmmirror *mirror, unsigned int nr, struct hmm_dmirror
 	}
 }
 
+/*
+ * Until 6.0 there was one call to migrate, and the ones behind it had the
+ * numbers below today's.
+ */
+static unsigned int number_of_5_10(unsigned int nr)
+{
+	switch (nr) {
+	case HMM_DMIRROR_5_10_SNAPSHOT:
+		return HMM_DMIRROR_SNAPSHOT;
+	case HMM_DMIRROR_5_10_EXCLUSIVE:
+		return HMM_DMIRROR_EXCLUSIVE;
+	case HMM_DMIRROR_5_10_CHECK_EXCLUSIVE:
+		return HMM_DMIRROR_CHECK_EXCLUSIVE;
+	case HMM_DMIRROR_READ:
+	case HMM_DMIRROR_WRITE:
+	case HMM_DMIRROR_MIGRATE_TO_DEV:
+		return nr;
+	default:
+		return 0;
+	}
+}
+
 /**
  * hmmirror_test_abi() - a call of the kernel's own test ABI
  * @mirror: the opened mirror
@@ -221,6 +243,8 @@ long hmmirror_test_abi(struct hmmirror *mirror, unsigned int nr, void __user *ar
 	struct hmm_dmirror_cmd cmd;
 	int ret;
 
+	if (hmmirror_test_abi_5_10)
+		nr = number_of_5_10(nr);
 	if (copy_from_user(&cmd, arg, sizeof(cmd)))
 		return -EFAULT;
 	if (cmd.npages > ULONG_MAX >> PAGE_SHIFT)

@@ -8,9 +8,13 @@
 
 #include "features.h"
 #include "alloc.h"
-#include "pagemap.h"
+#include "coherent.h"
+#include "evict.h"
 #include "exclusive.h"
+#include "folio.h"
 #include "migrate.h"
+#include "mm.h"
 #include "notifier.h"
+#include "pagemap.h"
 
 #endif /* HMMIRROR_COMPAT_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Exclusive access: one page a call since 6.15, a range a call before. */
+/* Exclusive access: one page a call since 6.15, a range a call since 5.14. */
 #ifndef HMMIRROR_COMPAT_EXCLUSIVE_H
 #define HMMIRROR_COMPAT_EXCLUSIVE_H
 
@@ -7,7 +7,13 @@
 #include <linux/mm.h>
 #include <linux/rmap.h>
 
-#ifndef HAVE_MAKE_DEVICE_EXCLUSIVE
+#include "folio.h"
+
+#if defined(HAVE_MAKE_DEVICE_EXCLUSIVE)
+#define COMPAT_HAS_EXCLUSIVE	1
+#elif defined(HAVE_MAKE_DEVICE_EXCLUSIVE_RANGE)
+#define COMPAT_HAS_EXCLUSIVE	1
+
 static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned long addr,
 						 void *owner, struct folio **foliop)
 {
@@ -22,11 +28,29 @@ static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned 
 	*foliop = page_folio(page);
 	return page;
 }
+#else
+#define COMPAT_HAS_EXCLUSIVE	0
+
+static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned long addr,
+						 void *owner, struct folio **foliop)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
 #endif
+
+/* Return: why the kernel can't do it, NULL if it can. */
+static inline const char *compat_no_exclusive(void)
+{
+	if (!COMPAT_HAS_EXCLUSIVE)
+		return "the kernel has no make_device_exclusive(), which is there since 5.14";
+	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE))
+		return "the kernel was built without CONFIG_DEVICE_PRIVATE";
+	return NULL;
+}
 
 static inline bool compat_has_exclusive(void)
 {
-	return IS_ENABLED(CONFIG_DEVICE_PRIVATE);
+	return !compat_no_exclusive();
 }
 
 #endif /* HMMIRROR_COMPAT_EXCLUSIVE_H */

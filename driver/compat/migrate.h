@@ -9,7 +9,9 @@
 /* The page that the CPU touched has one reference more; the kernel must know. */
 static inline void compat_set_fault_page(struct migrate_vma *args, struct vm_fault *vmf)
 {
+#ifdef HAVE_MIGRATE_VMA_FAULT_PAGE
 	args->fault_page = vmf->page;
+#endif
 }
 
 #endif /* HMMIRROR_COMPAT_MIGRATE_H */

@@ -5,10 +5,20 @@
 
 #include <linux/mmu_notifier.h>
 
+#ifndef HAVE_NOTIFY_EXCLUSIVE
+/* no event is one */
+#define MMU_NOTIFY_EXCLUSIVE	((enum mmu_notifier_event)-1)
+#endif
+
 /* Who caused a migration or exclusive event: what was given to the call. */
 static inline void *compat_event_owner(const struct mmu_notifier_range *range)
 {
+#if defined(HAVE_NOTIFIER_RANGE_OWNER)
 	return range->owner;
+#else
+	/* asked for exclusive events only, and there are none */
+	return NULL;
+#endif
 }
 
 #endif /* HMMIRROR_COMPAT_NOTIFIER_H */

@@ -6,10 +6,21 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 
+#include "folio.h"
+
 #ifndef HAVE_PAGE_PGMAP
 static inline struct dev_pagemap *page_pgmap(const struct page *page)
 {
 	return page->pgmap;
+}
+#endif
+
+#ifndef HAVE_ZONE_DEVICE_PAGE_INIT
+/* until 6.0, a free page of device memory keeps one reference */
+static inline void zone_device_page_init(struct page *page)
+{
+	get_page(page);
+	lock_page(page);
 }
 #endif
 

@@ -39,6 +39,11 @@ struct hmm_dmirror_cmd {
 #define HMM_DMIRROR_CHECK_EXCLUSIVE	_IOWR('H', 0x06, struct hmm_dmirror_cmd)
 #define HMM_DMIRROR_RELEASE		_IOWR('H', 0x07, struct hmm_dmirror_cmd)
 
+/* Numbers before 6.0 where they differ; the exclusive calls are there since 5.14. */
+#define HMM_DMIRROR_5_10_SNAPSHOT	_IOWR('H', 0x03, struct hmm_dmirror_cmd)
+#define HMM_DMIRROR_5_10_EXCLUSIVE	_IOWR('H', 0x04, struct hmm_dmirror_cmd)
+#define HMM_DMIRROR_5_10_CHECK_EXCLUSIVE _IOWR('H', 0x05, struct hmm_dmirror_cmd)
+
 /* What SNAPSHOT says of a page: a kind, or'ed with access and size. */
 enum {
 	HMM_DMIRROR_PROT_NONE			= 0x00,

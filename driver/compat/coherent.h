@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Device memory that the CPU can reach: since 6.0. */
+#ifndef HMMIRROR_COMPAT_COHERENT_H
+#define HMMIRROR_COMPAT_COHERENT_H
+
+#include <linux/memremap.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+
+#ifdef HAVE_DEVICE_COHERENT
+#define COMPAT_HAS_COHERENT	1
+#else
+#define COMPAT_HAS_COHERENT	0
+
+/* there is no such device then, and these are for none */
+#define MEMORY_DEVICE_COHERENT	((enum memory_type)0)
+#define MIGRATE_VMA_SELECT_DEVICE_COHERENT 0
+
+static inline bool is_device_coherent_page(const struct page *page)
+{
+	return false;
+}
+#endif
+
+/* Return: why the kernel can't do it, NULL if it can. */
+static inline const char *compat_no_coherent(void)
+{
+	if (!COMPAT_HAS_COHERENT)
+		return "the kernel has no MEMORY_DEVICE_COHERENT, which is there since 6.0";
+	if (!IS_ENABLED(CONFIG_ZONE_DEVICE))
+		return "the kernel was built without CONFIG_ZONE_DEVICE";
+	return NULL;
+}
+
+#endif /* HMMIRROR_COMPAT_COHERENT_H */
