@@ -73,10 +73,17 @@ TEST_F(WALK_FIXTURE, write_fault)
 	walk_whole(_metadata, &self->walk, variant->state, HMMIRROR_REQ_ALL);
 }
 
-/* The first, a middle and the last page ask, each kind of request alone. */
+/*
+ * The first, a middle and the last page ask, each kind of request alone; then
+ * some ask for nothing, some to be read, some to be written; and once more
+ * under a mask that lets only the reads through.
+ */
 TEST_F(WALK_FIXTURE, page_requests)
 {
 	static const __u64 kinds[] = { HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL };
+	static const __u64 mix[] = {
+		0, HMMIRROR_REQ_FAULT, 0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
+	};
 	__u64 requests[WALK_PAGES];
 	size_t i, kind;
 
@@ -87,20 +94,6 @@ TEST_F(WALK_FIXTURE, page_requests)
 		walk_pages(_metadata, &self->walk, variant->state, requests,
 			   HMMIRROR_REQ_ALL);
 	}
-}
-
-/*
- * Some pages ask for nothing, some to be read, some to be written; and once
- * more under a mask that lets only the reads through.
- */
-TEST_F(WALK_FIXTURE, page_mixed)
-{
-	static const __u64 mix[] = {
-		0, HMMIRROR_REQ_FAULT, 0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
-	};
-	__u64 requests[WALK_PAGES];
-	size_t i;
-
 	for (i = 0; i < WALK_PAGES; i++)
 		requests[i] = mix[i % ARRAY_SIZE(mix)];
 	walk_pages(_metadata, &self->walk, variant->state, requests,
