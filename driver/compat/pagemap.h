@@ -15,6 +15,7 @@ static inline struct dev_pagemap *page_pgmap(const struct page *page)
 }
 #endif
 
+#ifndef HAVE_ZONE_DEVICE_FOLIO_INIT
 #ifndef HAVE_ZONE_DEVICE_PAGE_INIT
 /* until 6.0, a free page of device memory keeps one reference */
 static inline void zone_device_page_init(struct page *page)
@@ -24,7 +25,6 @@ static inline void zone_device_page_init(struct page *page)
 }
 #endif
 
-#ifndef HAVE_ZONE_DEVICE_FOLIO_INIT
 static inline void zone_device_folio_init(struct folio *folio, struct dev_pagemap *pgmap,
 					  unsigned int order)
 {
