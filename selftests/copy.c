@@ -322,6 +322,24 @@ TEST_F(copy, device_memory)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));
 }
 
+/*
+ * The walker gives this device's pages as they are, whatever is asked: one
+ * that can't be written must not be asked for again and again.
+ */
+TEST_F(copy, device_memory_readonly)
+{
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
+				   NULL));
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	self->copy.flags = HMMIRROR_COPY_WRITE;
+	ASSERT_EQ(0, hmm_ioctl_copy(self->fd, &self->copy));
+	ASSERT_EQ(-EPERM, self->copy.error);
+	ASSERT_EQ(0, self->copy.copied);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
 /* Another device's memory comes home to be read. */
 TEST_F(copy, other_device_memory)
 {
