@@ -21,6 +21,9 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
 . "$ROOT/scripts/report.sh"
 . "$ROOT/scripts/run.sh"
 
+# the builds choose their own -j, and make check calls this too
+unset MAKEFLAGS MAKELEVEL MFLAGS
+
 parse_options "$@"
 init_common
 run_all

@@ -142,7 +142,7 @@ build_driver() {
 		long "building hmmirror.ko for $K_NAME" "$log" 0 \
 			make -C "$dir/src" KDIR="$K_BUILD" -j"$JOBS" ||
 			build_failed "building hmmirror.ko for $K_NAME" "$log"
-		grep ': warning: ' "$log" | head -n 3 >&2
+		grep -v '^make' "$log" | grep ': warning: ' | head -n 3 >&2
 		cp "$dir/src/hmmirror.ko" "$MODULE" || build_failed 'hmmirror.ko' "$log"
 		entry_end "$dir" "$state"
 	fi

@@ -199,7 +199,7 @@ follow() {
 			[ "$MODE" != exec ] || ((TIMEOUT)) || limit=864000
 			;;
 		'end '*)
-			rest=${line#end "$CURRENT" }
+			rest=${line#end }
 			PROGRESS=$((PROGRESS + 1))
 			read -ra rest <<< "${rest% ms}"
 			[ "${#rest[@]}" = 3 ] || rest=("${rest[0]}" - "${rest[1]}")

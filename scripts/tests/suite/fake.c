@@ -66,6 +66,8 @@ static int freeze(void)
 	for (cpu = cpus - 1; cpu >= 0; cpu--) {
 		if (cpu && fork())
 			continue;
+		if (!cpu)	/* the others first have to get to their CPUs */
+			usleep(300000);
 		CPU_ZERO(&set);
 		CPU_SET(cpu, &set);
 		sched_setaffinity(0, sizeof(set), &set);
