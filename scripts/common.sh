@@ -3,7 +3,7 @@
 # What every part needs: messages, progress, the cache, and leaving cleanly.
 
 PROG=${PROG:-run_tests.sh}
-CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hmmirror
+CACHE=${XDG_CACHE_HOME:-${HOME:-}/.cache}/hmmirror
 JOBS=$(nproc)
 VERBOSE=0
 CHILD=			# the process group that runs now
@@ -78,6 +78,7 @@ init_common() {
 	trap 'on_signal 143' TERM
 	trap 'on_signal 129' HUP
 	[ -t 2 ] && COLUMNS=$(stty size <&2 2>/dev/null | cut -d' ' -f2)
+	[ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] || die 'HOME is not set; set it or XDG_CACHE_HOME'
 	mkdir -p "$CACHE/tmp" 2>/dev/null ||
 		die "cannot write to $CACHE; set XDG_CACHE_HOME to a folder of your own"
 	sweep_cache
