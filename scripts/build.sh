@@ -93,7 +93,7 @@ build_kernel() {
 }
 
 expected_files() {
-	cat "$CACHE/kernel/files" 2>/dev/null || echo 1250
+	cat "$CACHE/kernel/files" 2>/dev/null || echo 1593
 }
 
 # QEMU starts a vmlinux with a PVH entry as it is; nothing needs to be packed and
