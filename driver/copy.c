@@ -10,6 +10,7 @@
  * from the byte where it stopped.
  */
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/memremap.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -21,6 +22,9 @@
 
 /* Bytes of the buffer that one fault-in makes ready. */
 #define BUFFER_STEP	(HMMIRROR_BATCH << PAGE_SHIFT)
+
+/* How long one page may be faulted in again and again. */
+#define STUCK_MS	1000
 
 static struct page *data_page(u64 pte)
 {
@@ -118,19 +122,36 @@ static int ready_buffer(const struct hmmirror_transfer *t)
 	return left == len ? -EFAULT : 0;
 }
 
+/*
+ * The walker hands out this device's own pages without a fault, also read-only
+ * ones when write is asked for. As a CPU's write would, bring such a page home,
+ * so that the next fault can unshare it or refuse.
+ */
+static void bring_home(struct hmmirror *mirror, unsigned long addr)
+{
+	struct hmmirror_move move = {
+		.addr = addr & PAGE_MASK,
+		.end = (addr & PAGE_MASK) + PAGE_SIZE,
+	};
+
+	hmmirror_move(mirror, &move);
+}
+
 /**
  * hmmirror_transfer() - copy between the mirrored memory and the caller's buffer
  * @mirror: whose address space; its mm must be held
  * @t: what to copy; addr and uptr move on as it goes
  *
  * Return: 0, and t->error says whether and why it stopped before the end:
- * -ENOENT (nothing mapped, faults not wanted) or the walker's error; -EFAULT
- * when the buffer can't be accessed, -EINTR when killed.
+ * -ENOENT (nothing mapped, faults not wanted), -EBUSY (taken away again and
+ * again, or never given as asked) or the walker's error; -EFAULT when the buffer can't be accessed, -EINTR when killed.
  */
 int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 {
-	u64 request = HMMIRROR_REQ_FAULT | (t->write ? HMMIRROR_REQ_WRITE : 0);
+	u64 request = HMMIRROR_REQ_FAULT | (t->write ? HMMIRROR_REQ_WRITE : 0) |
+		      (t->unlocked ? HMMIRROR_REQ_UNLOCKED : 0);
 	unsigned long mapped = t->addr;
+	unsigned long stuck = 0, deadline = 0;
 	int ret;
 
 	t->error = 0;
@@ -156,6 +177,18 @@ int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 		/* after a walk that failed, what it did map has been copied now */
 		if (t->error && t->addr >= mapped)
 			return 0;
+
+		if (t->faults && t->addr == stuck) {
+			/* asked for, given, and still not to be used */
+			t->error = -EBUSY;
+			if (time_after(jiffies, deadline))
+				return 0;
+			if (t->write)
+				bring_home(mirror, t->addr);
+		} else {
+			stuck = t->addr;
+			deadline = jiffies + msecs_to_jiffies(STUCK_MS);
+		}
 
 		t->faults++;
 		t->error = hmmirror_fault(mirror, t->addr & PAGE_MASK, PAGE_ALIGN(t->end),

@@ -20,11 +20,17 @@
 /* Return: 0, -EAGAIN when invalidated meanwhile, or the kernel's error. */
 static int take_page(struct hmmirror *mirror, struct hmmirror_watch *watch, unsigned long addr)
 {
+	unsigned long seq, mapped;
 	struct folio *folio;
-	unsigned long seq;
 	struct page *page;
 	int ret;
 	u64 pte;
+
+	/*
+	 * Populate, unshare and bring home first: done under the watch, it would
+	 * count as an invalidation. What fails here fails below, with its reason.
+	 */
+	hmmirror_fault(mirror, addr, addr + PAGE_SIZE, HMMIRROR_REQ_ALL, &mapped);
 
 	seq = mmu_interval_read_begin(&watch->notifier);
 	ret = hmmirror_pt_reserve(mirror, addr, addr + PAGE_SIZE);

@@ -134,6 +134,8 @@ static long hmmirror_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 
 	if (_IOC_TYPE(cmd) == HMMIRROR_IOC_TYPE)
 		return own_abi(file->private_data, cmd, uarg);
+	if (_IOC_TYPE(cmd) != _IOC_TYPE(HMM_DMIRROR_READ))
+		return -ENOTTY;
 	return hmmirror_test_abi(file->private_data, cmd, uarg);
 }
 
