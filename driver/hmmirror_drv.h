@@ -128,6 +128,7 @@ void hmmirror_watch_end(struct hmmirror_watch *watch);
  * @request_mask: which bits of @requests count
  * @timeout_ms: for how long to try again
  * @map: write the answers into the device page table
+ * @unlocked: the kernel takes the mmap lock, and may drop it to fault
  * @retries: (out) walks that were started again
  */
 struct hmmirror_walk {
@@ -139,10 +140,12 @@ struct hmmirror_walk {
 	u64 request_mask;
 	unsigned int timeout_ms;
 	bool map;
+	bool unlocked;
 	unsigned int retries;
 };
 
 /* walk.c */
+#define HMMIRROR_REQ_UNLOCKED	BIT_ULL(63)	/* of hmmirror_fault() only */
 int hmmirror_walk(struct hmmirror *mirror, struct hmmirror_walk *walk);
 int hmmirror_fault(struct hmmirror *mirror, unsigned long start, unsigned long end,
 		   u64 request, unsigned long *mapped);
@@ -154,6 +157,7 @@ struct hmmirror_transfer {
 	u64 uptr;		/* caller's buffer, moves on with addr */
 	bool write;		/* to the mirrored memory */
 	bool fault;		/* fault in what the device does not have */
+	bool unlocked;		/* the walks are, see struct hmmirror_walk */
 	u64 only;		/* if not 0: entries must have one of these flags,
 				 * and be no other device's
 				 */

@@ -26,7 +26,7 @@ static const char *absent(struct hmmirror_device *device, unsigned int feature)
 	case HMMIRROR_FEAT_EXCLUSIVE:
 		return compat_no_exclusive();
 	case HMMIRROR_FEAT_UNLOCKED:
-		return "hmm_range_fault_unlocked_timeout() is not used by this driver yet";
+		return compat_no_unlocked();
 	case HMMIRROR_FEAT_DEVICE_THP:
 		return "huge pages on the device are not used by this driver yet";
 	default:

@@ -32,6 +32,13 @@ static int read_write(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd, bool
 	return transfer(mirror, cmd, &t);
 }
 
+static int read_unlocked(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd)
+{
+	struct hmmirror_transfer t = { .fault = true, .unlocked = true };
+
+	return compat_no_unlocked() ? -EOPNOTSUPP : transfer(mirror, cmd, &t);
+}
+
 /*
  * The pages' data comes back to the caller, who checks it. A page that is not
  * where it should be ends it with -ENOENT.
@@ -203,6 +210,8 @@ static int dispatch(struct hmmirror *mirror, unsigned int nr, struct hmm_dmirror
 		return check_exclusive(mirror, cmd);
 	case HMM_DMIRROR_RELEASE:
 		return hmmirror_devmem_release(mirror->device);
+	case HMM_DMIRROR_READ_UNLOCKED:
+		return read_unlocked(mirror, cmd);
 	default:
 		return -EINVAL;
 	}

@@ -139,16 +139,36 @@ static unsigned long answered_pages(const struct hmmirror_walk *walk)
 	return nr;
 }
 
+/* The call itself. @deadline: for the kernel's own tries, where it makes them. */
+static int call_walker(struct hmmirror *mirror, const struct hmmirror_walk *walk,
+		       struct hmm_range *range, unsigned long deadline)
+{
+	int ret;
+
+	if (walk->unlocked)
+		return hmm_range_fault_unlocked_timeout(range,
+							max(1L, (long)(deadline - jiffies)));
+
+	if (mmap_read_lock_killable(mirror->mm))
+		return -EINTR;
+	ret = hmm_range_fault(range);
+	mmap_read_unlock(mirror->mm);
+	return ret;
+}
+
 /* One try. -EAGAIN: invalidated meanwhile. @answered: the entries say something. */
 static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
-		     struct hmmirror_walk *walk, struct hmm_range *range, bool *answered)
+		     struct hmmirror_walk *walk, struct hmm_range *range,
+		     unsigned long deadline, bool *answered)
 {
 	unsigned long nr = (walk->end - walk->start) >> PAGE_SHIFT;
+	unsigned long seq;
 	int ret;
 
 	prepare(walk, nr);
 	atomic64_inc(&mirror->count.walks);
-	range->notifier_seq = mmu_interval_read_begin(&watch->notifier);
+	seq = mmu_interval_read_begin(&watch->notifier);
+	range->notifier_seq = seq;
 
 	if (walk->map) {
 		ret = hmmirror_pt_reserve(mirror, walk->start, walk->end);
@@ -156,15 +176,17 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 			return ret;
 	}
 
-	if (mmap_read_lock_killable(mirror->mm))
-		return -EINTR;
-	ret = hmm_range_fault(range);
-	mmap_read_unlock(mirror->mm);
+	ret = call_walker(mirror, walk, range, deadline);
+	if (ret == -EINTR)
+		return ret;
 	if (ret == -EBUSY)
 		return -EAGAIN;
 
+	/* what was reserved is gone when the walker began anew by itself */
+	if (!walk->map)
+		seq = range->notifier_seq;
 	mutex_lock(&mirror->lock);
-	if (mmu_interval_read_retry(&watch->notifier, range->notifier_seq)) {
+	if (mmu_interval_read_retry(&watch->notifier, seq)) {
 		mutex_unlock(&mirror->lock);
 		return -EAGAIN;
 	}
@@ -208,7 +230,7 @@ int hmmirror_walk(struct hmmirror *mirror, struct hmmirror_walk *walk)
 	if (ret)
 		return ret;
 
-	while ((ret = walk_once(mirror, &watch, walk, &range, &answered)) == -EAGAIN) {
+	while ((ret = walk_once(mirror, &watch, walk, &range, deadline, &answered)) == -EAGAIN) {
 		walk->retries++;
 		atomic64_inc(&mirror->count.retries);
 		if (fatal_signal_pending(current))
@@ -231,7 +253,8 @@ int hmmirror_walk(struct hmmirror *mirror, struct hmmirror_walk *walk)
  * @mirror: whose address space; its mm must be held
  * @start: first byte, page aligned
  * @end: first byte behind, page aligned
- * @request: HMMIRROR_REQ_*; 0 takes what is there
+ * @request: HMMIRROR_REQ_*; 0 takes what is there; or'ed with
+ *	HMMIRROR_REQ_UNLOCKED, the kernel takes the mmap lock
  * @mapped: (out) first byte that was not reached
  *
  * In steps, so that the memory it needs does not grow with the range.
@@ -242,8 +265,9 @@ int hmmirror_fault(struct hmmirror *mirror, unsigned long start, unsigned long e
 		   u64 request, unsigned long *mapped)
 {
 	struct hmmirror_walk walk = {
-		.default_flags = request,
+		.default_flags = request & HMMIRROR_REQ_ALL,
 		.map = true,
+		.unlocked = request & HMMIRROR_REQ_UNLOCKED,
 	};
 	int ret = 0;
 
@@ -299,7 +323,7 @@ static int range_check(struct hmmirror *mirror, const struct hmmirror_range *cmd
 	if (cmd->flags & HMMIRROR_RANGE_MIRROR &&
 	    (cmd->flags != HMMIRROR_RANGE_MIRROR || cmd->default_flags || cmd->request_mask))
 		return -EINVAL;
-	if (cmd->flags & HMMIRROR_RANGE_UNLOCKED)
+	if (cmd->flags & HMMIRROR_RANGE_UNLOCKED && compat_no_unlocked())
 		return -EOPNOTSUPP;
 	return hmmirror_check_span(mirror, cmd->addr, cmd->length, PAGE_SIZE);
 }
@@ -329,6 +353,7 @@ int hmmirror_ioctl_range(struct hmmirror *mirror, void *arg)
 		.request_mask = cmd->request_mask,
 		.timeout_ms = cmd->timeout_ms,
 		.map = cmd->flags & HMMIRROR_RANGE_MAP,
+		.unlocked = cmd->flags & HMMIRROR_RANGE_UNLOCKED,
 	};
 	u64 *requests = NULL;
 	int ret;

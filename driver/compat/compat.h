@@ -16,5 +16,6 @@
 #include "mm.h"
 #include "notifier.h"
 #include "pagemap.h"
+#include "walk.h"
 
 #endif /* HMMIRROR_COMPAT_H */
