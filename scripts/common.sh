@@ -128,9 +128,10 @@ hash_tree() {
 		xargs -0r sha1sum | hash_text
 }
 
-# disk_full LOG: does it say so? The folder's own state can be better by now.
+# disk_full LOG: does it say so? The log can itself be cut short.
 disk_full() {
-	grep -q 'No space left on device' "$1" 2>/dev/null
+	grep -q 'No space left on device' "$1" 2>/dev/null ||
+		(($(df --output=avail -k "$CACHE" 2>/dev/null | tail -n 1) < 1024))
 }
 
 # long LABEL LOG COUNT COMMAND...: runs it into LOG and shows how it goes. COUNT

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Common to the tests of the runner: the built default kernel, and a suite whose
-# tests end in every way.
+# Common to the tests of the runner: the built default kernel, a driver that does
+# nothing, and a suite whose tests end in every way.
 # shellcheck disable=SC2154 # bats sets status, output and lines
 
 bats_require_minimum_version 1.5.0
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 export RUN=$ROOT/run_tests.sh
+export HMMIRROR_TEST_DRIVER=$ROOT/scripts/tests/driver
 export HMMIRROR_TEST_SUITE=$ROOT/scripts/tests/suite
 
 # default_kernel: sets KERNEL_BUILD and KERNEL_SOURCE, built before if need be
