@@ -120,7 +120,7 @@ fake_tree() {
 @test "full disk" {
 	[ "$EUID" = 0 ] || skip 'needs root, to mount a small disk'
 	own_cache
-	mount -t tmpfs -o size=300k small "$XDG_CACHE_HOME" || skip 'cannot mount'
+	mount -t tmpfs -o size=100k small "$XDG_CACHE_HOME" || skip 'cannot mount'
 	bad_input 'full' "$RUN" -k "$KERNEL_BUILD" fake.pass || { umount "$XDG_CACHE_HOME"; false; }
 	run find "$XDG_CACHE_HOME"/hmmirror/{tmp,driver} -mindepth 1
 	umount "$XDG_CACHE_HOME"
