@@ -73,15 +73,18 @@ setup_file() {
 }
 
 @test "--shell on a terminal" {
-	# what comes before the shell is there is lost, and half a line must do nothing
-	for _ in {1..50}; do
-		sleep 1
-		# shellcheck disable=SC2016 # the guest expands it
-		echo 'if cd /sys/module/hmmirror; then echo in $PWD; exit; fi'
-	done 2> /dev/null |
-		timeout 60 script -qec "$RUN --shell" /dev/null > "$BATS_TEST_TMPDIR/out"
-	cat "$BATS_TEST_TMPDIR/out"
-	grep -q 'in /sys/module/hmmirror' "$BATS_TEST_TMPDIR/out"
+	local in=$BATS_TEST_TMPDIR/in out=$BATS_TEST_TMPDIR/out
+	mkfifo "$in"
+	timeout 60 script -qec "$RUN --shell" /dev/null < "$in" > "$out" &
+	exec 9> "$in"
+	# what comes before the shell is there would be lost
+	wait_for 50 grep -q '/ # ' "$out"
+	# shellcheck disable=SC2016 # the guest expands it
+	echo 'cd /sys/module/hmmirror; echo "in $PWD"; exit' >&9
+	wait "$!"
+	exec 9>&-
+	cat "$out"
+	grep -q 'in /sys/module/hmmirror' "$out"
 }
 
 @test "--keep leaves what starts the guest again" {
