@@ -212,7 +212,7 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 	int ret = 0;
 
 	move->migrated = 0;
-	batch = kvmalloc(sizeof(*batch), GFP_KERNEL);
+	batch = kvzalloc(sizeof(*batch), GFP_KERNEL);
 	if (!batch)
 		return -ENOMEM;
 
