@@ -49,14 +49,22 @@ struct hmm_pick {
 	struct hmm_pick *next;
 };
 
+extern char __data_start[], _end[];
+
+/*
+ * The copy has to be shared with forks exactly where the original is. Newer
+ * harnesses share it and pass results through it. Older ones have it in static
+ * memory, and their child stores 0 to the pid that the parent waits for: if
+ * that were shared, the parent would wait for nobody and call the test passed.
+ */
 static struct __test_metadata *
 hmm_copy_test(const struct __test_metadata *test)
 {
-	/* Shared, as some harnesses have their results in it. */
-	struct __test_metadata *copy = mmap(NULL, sizeof(*copy),
-					    PROT_READ | PROT_WRITE,
-					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int is_static = (char *)test >= __data_start && (char *)test < _end;
+	struct __test_metadata *copy;
 
+	copy = mmap(NULL, sizeof(*copy), PROT_READ | PROT_WRITE,
+		    (is_static ? MAP_PRIVATE : MAP_SHARED) | MAP_ANONYMOUS, -1, 0);
 	if (copy == MAP_FAILED)
 		return NULL;
 	*copy = *test;
