@@ -144,7 +144,8 @@ static void bring_home(struct hmmirror *mirror, unsigned long addr)
  *
  * Return: 0, and t->error says whether and why it stopped before the end:
  * -ENOENT (nothing mapped, faults not wanted), -EBUSY (taken away again and
- * again, or never given as asked) or the walker's error; -EFAULT when the buffer can't be accessed, -EINTR when killed.
+ * again, or never given as asked) or the walker's error; -EFAULT when the buffer
+ * can't be accessed, -EINTR when killed.
  */
 int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 {

@@ -39,12 +39,12 @@ struct hmmirror_device *hmmirror_devmem_device(struct page *page)
 /* The page with the bytes. */
 struct page *hmmirror_devmem_data(struct page *page)
 {
-	return is_device_private_page(page) ? page->zone_device_data : page;
+	return is_device_private_page(page) ? *compat_zone_device_data(page) : page;
 }
 
 static void push(struct page **list, struct page *page)
 {
-	page->zone_device_data = *list;
+	*compat_zone_device_data(page) = *list;
 	*list = page;
 }
 
@@ -53,7 +53,7 @@ static struct page *pop(struct page **list)
 	struct page *page = *list;
 
 	if (page)
-		*list = page->zone_device_data;
+		*list = *compat_zone_device_data(page);
 	return page;
 }
 
@@ -64,7 +64,7 @@ static void devmem_free(struct folio *folio)
 	struct hmmirror_device *device = chunk->device;
 
 	if (is_device_private_page(page))
-		__free_page(page->zone_device_data);
+		__free_page(*compat_zone_device_data(page));
 
 	spin_lock(&device->free_lock);
 	if (!chunk->closing)
@@ -227,7 +227,7 @@ struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *
 		return NULL;
 
 	zone_device_folio_init(page_folio(page), page_pgmap(page), 0);
-	page->zone_device_data = data;
+	*compat_zone_device_data(page) = data;
 	return page;
 }
 

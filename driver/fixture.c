@@ -5,6 +5,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 
+#include "compat/compat.h"
 #include "hmmirror_drv.h"
 
 /**

@@ -166,12 +166,38 @@ static unsigned long settle(struct batch *batch, unsigned long nr)
 	return arrived;
 }
 
-/* One VMA's part of one batch; mmap lock held. */
+/* One VMA's part of one batch. */
+struct part {
+	const struct hmmirror_move *move;
+	struct hmmirror_device *device;
+	struct batch *batch;
+	unsigned long arrived;
+};
+
+static void part_fill(struct migrate_vma *args, void *data)
+{
+	unsigned long nr = (args->end - args->start) >> PAGE_SHIFT;
+	struct part *part = data;
+
+	if (part->move->to_device)
+		fill_device(part->device, part->batch, nr);
+	else
+		fill_system(args->vma, args->start, part->batch, nr);
+}
+
+static void part_settle(struct migrate_vma *args, void *data)
+{
+	struct part *part = data;
+
+	part->arrived = settle(part->batch, (args->end - args->start) >> PAGE_SHIFT);
+}
+
+/* mmap lock held */
 static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 		     struct migrate_vma *args, struct batch *batch, unsigned long *arrived)
 {
 	struct hmmirror_device *device = mirror->device;
-	unsigned long nr = (args->end - args->start) >> PAGE_SHIFT;
+	struct part part = { .move = move, .device = device, .batch = batch };
 	int ret;
 
 	args->src = batch->src;
@@ -179,20 +205,10 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 	args->pgmap_owner = device;
 	args->flags = move->to_device ? MIGRATE_VMA_SELECT_SYSTEM : select_device_pages(device);
 
-	memset(batch->outcomes, HMMIRROR_OUT_NONE, nr);
-	ret = migrate_vma_setup(args);
-	if (ret)
-		return ret;
-
-	if (move->to_device)
-		fill_device(device, batch, nr);
-	else
-		fill_system(args->vma, args->start, batch, nr);
-
-	migrate_vma_pages(args);
-	*arrived = settle(batch, nr);
-	migrate_vma_finalize(args);
-	return 0;
+	memset(batch->outcomes, HMMIRROR_OUT_NONE, (args->end - args->start) >> PAGE_SHIFT);
+	ret = compat_migrate_vma(args, part_fill, part_settle, &part);
+	*arrived = part.arrived;
+	return ret;
 }
 
 /**
@@ -285,6 +301,31 @@ void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned 
 	kvfree(batch);
 }
 
+struct cpu_fault {
+	struct hmmirror_device *device;
+	vm_fault_t result;
+};
+
+static void cpu_fault_fill(struct migrate_vma *args, void *data)
+{
+	struct cpu_fault *fault = data;
+	struct page *page;
+
+	if (!offered_page(*args->src))
+		return;
+	page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args->vma, args->start);
+	if (fill_system_page(page, *args->src, args->dst) == HMMIRROR_OUT_NOMEM)
+		fault->result = VM_FAULT_OOM;
+}
+
+static void cpu_fault_settle(struct migrate_vma *args, void *data)
+{
+	struct cpu_fault *fault = data;
+
+	if (!fault->result && offered_page(*args->src))
+		atomic64_inc(&fault->device->cpu_faults_home);
+}
+
 /**
  * hmmirror_migrate_to_ram() - the CPU touched a device-private page
  * @vmf: the fault; the page is locked or referenced by the caller
@@ -294,7 +335,7 @@ void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned 
  */
 vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 {
-	struct hmmirror_device *device = hmmirror_devmem_device(vmf->page);
+	struct cpu_fault fault = { .device = hmmirror_devmem_device(vmf->page) };
 	unsigned long src = 0, dst = 0;
 	struct migrate_vma args = {
 		.vma = vmf->vma,
@@ -302,27 +343,15 @@ vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 		.end = (vmf->address & PAGE_MASK) + PAGE_SIZE,
 		.src = &src,
 		.dst = &dst,
-		.pgmap_owner = device,
+		.pgmap_owner = fault.device,
 		.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
-	vm_fault_t ret = 0;
 
 	compat_set_fault_page(&args, vmf);
-	atomic64_inc(&device->cpu_faults);
-	if (migrate_vma_setup(&args))
+	atomic64_inc(&fault.device->cpu_faults);
+	if (compat_migrate_vma(&args, cpu_fault_fill, cpu_fault_settle, &fault))
 		return VM_FAULT_SIGBUS;
-
-	if (offered(src)) {
-		struct page *page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args.vma, args.start);
-
-		if (fill_system_page(page, src, &dst) == HMMIRROR_OUT_NOMEM)
-			ret = VM_FAULT_OOM;
-	}
-	migrate_vma_pages(&args);
-	if (!ret && offered(src))
-		atomic64_inc(&device->cpu_faults_home);
-	migrate_vma_finalize(&args);
-	return ret;
+	return fault.result;
 }
 
 int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)

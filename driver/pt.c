@@ -131,12 +131,14 @@ void hmmirror_pt_load(struct hmmirror *mirror, unsigned long addr, u64 *ptes, un
  */
 void hmmirror_pt_erase(struct hmmirror *mirror, unsigned long start, unsigned long end)
 {
+	unsigned long last = (end - 1) >> LEAF_SHIFT;
+	unsigned long i = start >> LEAF_SHIFT;
 	struct leaf *leaf;
-	unsigned long i;
 
 	lockdep_assert_held(&mirror->lock);
 
-	xa_for_each_range(&mirror->pt, i, leaf, start >> LEAF_SHIFT, (end - 1) >> LEAF_SHIFT) {
+	for (leaf = xa_find(&mirror->pt, &i, last, XA_PRESENT); leaf;
+	     leaf = xa_find_after(&mirror->pt, &i, last, XA_PRESENT)) {
 		unsigned long leaf_start = i << LEAF_SHIFT;
 		unsigned long from = max(start, leaf_start);
 		unsigned long to = min(end - 1, leaf_start + LEAF_SIZE - 1);

@@ -13,8 +13,9 @@ static const char *absent(struct hmmirror_device *device, unsigned int feature)
 	switch (feature) {
 	case HMMIRROR_FEAT_RANGE:
 	case HMMIRROR_FEAT_PAGE_REQUESTS:
-	case HMMIRROR_FEAT_ORDER:
 		return NULL;
+	case HMMIRROR_FEAT_ORDER:
+		return compat_no_order();
 	case HMMIRROR_FEAT_DEVICE_PRIVATE:
 		return IS_ENABLED(CONFIG_DEVICE_PRIVATE) ? NULL :
 		       "the kernel was built without CONFIG_DEVICE_PRIVATE";

@@ -2,7 +2,6 @@
 /*
  * The calls into hmm_range_fault(), and HMMIRROR_RANGE on top of them.
  */
-#include <linux/hmm.h>
 #include <linux/jiffies.h>
 #include <linux/memremap.h>
 #include <linux/sched/mm.h>

@@ -5,6 +5,8 @@
 
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/hmm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 
 /* The array must be zeroed. Return: pages that are in it, from the start. */
@@ -19,6 +21,21 @@ static inline unsigned long compat_alloc_pages_bulk(gfp_t gfp, unsigned long nr,
 	return 0;
 #endif
 }
+
+#ifdef HAVE_HMM_VMA_ALLOC_LOCKED_PAGE
+/* Where there is this one, what it is made of is not for modules. */
+static inline struct page *compat_alloc_page_vma(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct page *page = hmm_vma_alloc_locked_page(vma, addr);
+
+	if (page)
+		unlock_page(page);
+	return page;
+}
+
+#undef alloc_page_vma
+#define alloc_page_vma(_gfp, _vma, _addr) compat_alloc_page_vma(_vma, _addr)
+#endif
 
 /* Does anything but the local node come into question for a page of @vma? */
 static inline bool compat_has_policy(const struct vm_area_struct *vma)

@@ -12,10 +12,12 @@
 #include "evict.h"
 #include "exclusive.h"
 #include "folio.h"
+#include "interval.h"
 #include "migrate.h"
 #include "mm.h"
 #include "notifier.h"
 #include "pagemap.h"
+#include "uaccess.h"
 #include "walk.h"
 
 #endif /* HMMIRROR_COMPAT_H */

@@ -18,8 +18,6 @@ struct folio {
 	};
 };
 
-static_assert(offsetof(struct folio, mapping) == offsetof(struct page, mapping));
-
 #define page_folio(_page)	((struct folio *)compound_head(_page))
 
 static inline void folio_lock(struct folio *folio)
@@ -34,6 +32,7 @@ static inline void folio_unlock(struct folio *folio)
 
 static inline void folio_put(struct folio *folio)
 {
+	BUILD_BUG_ON(offsetof(struct folio, mapping) != offsetof(struct page, mapping));
 	put_page(&folio->page);
 }
 #endif

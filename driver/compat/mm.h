@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VMAs by address, and user memory made ready for an access that can't fault. */
+/* The mmap lock, VMAs by address, and user memory made ready for an access that can't fault. */
 #ifndef HMMIRROR_COMPAT_MM_H
 #define HMMIRROR_COMPAT_MM_H
 
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/uaccess.h>
+
+#ifndef HAVE_MMAP_LOCK
+static inline int mmap_read_lock_killable(struct mm_struct *mm)
+{
+	return down_read_killable(&mm->mmap_sem);
+}
+
+static inline void mmap_read_unlock(struct mm_struct *mm)
+{
+	up_read(&mm->mmap_sem);
+}
+#endif
 
 #ifndef HAVE_VMA_LOOKUP
 static inline struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)

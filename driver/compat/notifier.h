@@ -5,8 +5,13 @@
 
 #include <linux/mmu_notifier.h>
 
+#include "interval.h"
+
+/* where the kernel does not tell, no event is one */
+#ifndef HAVE_NOTIFY_MIGRATE
+#define MMU_NOTIFY_MIGRATE	((enum mmu_notifier_event)-2)
+#endif
 #ifndef HAVE_NOTIFY_EXCLUSIVE
-/* no event is one */
 #define MMU_NOTIFY_EXCLUSIVE	((enum mmu_notifier_event)-1)
 #endif
 

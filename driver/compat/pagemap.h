@@ -1,19 +1,79 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Device memory: how a page is set up, finds its pgmap, and is freed. */
+/* Device memory: how it is added, how a page is set up, finds its pgmap, and is freed. */
 #ifndef HMMIRROR_COMPAT_PAGEMAP_H
 #define HMMIRROR_COMPAT_PAGEMAP_H
 
+#include <linux/hmm.h>
+#include <linux/ioport.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/range.h>
 
 #include "folio.h"
 
+#ifndef HAVE_DEV_PAGEMAP_OPS
+struct dev_pagemap_ops {
+	void (*page_free)(struct page *page);
+	vm_fault_t (*migrate_to_ram)(struct vm_fault *vmf);
+};
+#endif
+
+#ifndef HAVE_RANGE_LEN
+static inline u64 range_len(const struct range *range)
+{
+	return range->end - range->start + 1;
+}
+#endif
+
+#ifndef HAVE_REQUEST_FREE_MEM_REGION
+struct resource *request_free_mem_region(struct resource *base, unsigned long size,
+					 const char *name);
+#endif
+
+#if defined(HAVE_PGMAP_OWNER) && defined(HAVE_PGMAP_RANGE)
 #ifndef HAVE_PAGE_PGMAP
 static inline struct dev_pagemap *page_pgmap(const struct page *page)
 {
 	return page->pgmap;
 }
 #endif
+#else
+/* Before 5.10, today's pgmap with the kernel's own in it. */
+struct compat_pagemap {
+#ifdef HAVE_MEMREMAP_PAGES
+	struct dev_pagemap real;
+#else
+	struct hmm_devmem devmem;	/* it looks for the callback around the pgmap */
+	struct device *dev;
+#endif
+	enum memory_type type;
+	const struct dev_pagemap_ops *ops;
+	void *owner;
+	int nr_range;
+	struct range range;
+};
+
+void *compat_memremap_pages(struct compat_pagemap *pgmap, int nid);
+void compat_memunmap_pages(struct compat_pagemap *pgmap);
+struct compat_pagemap *page_pgmap(const struct page *page);
+
+/* from here on, the names mean today's */
+#ifndef COMPAT_PAGEMAP_C
+#define dev_pagemap compat_pagemap
+#define memremap_pages compat_memremap_pages
+#define memunmap_pages compat_memunmap_pages
+#endif
+#endif
+
+/* What a page of device memory holds for the driver. */
+static inline void **compat_zone_device_data(struct page *page)
+{
+#ifdef HAVE_ZONE_DEVICE_DATA
+	return &page->zone_device_data;
+#else
+	return (void **)&page->hmm_data;
+#endif
+}
 
 #ifndef HAVE_ZONE_DEVICE_FOLIO_INIT
 #ifndef HAVE_ZONE_DEVICE_PAGE_INIT
@@ -25,11 +85,8 @@ static inline void zone_device_page_init(struct page *page)
 }
 #endif
 
-static inline void zone_device_folio_init(struct folio *folio, struct dev_pagemap *pgmap,
-					  unsigned int order)
-{
-	zone_device_page_init(&folio->page);
-}
+#define zone_device_folio_init(_folio, _pgmap, _order)			\
+	((void)(_pgmap), zone_device_page_init(&(_folio)->page))
 #endif
 
 /* Folios of device memory are freed by a callback; by the page before. */
