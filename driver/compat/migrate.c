@@ -5,6 +5,7 @@
  */
 #define COMPAT_MIGRATE_C
 #include "compat.h"
+#include "stack.h"
 
 #ifndef HAVE_MIGRATE_VMA_FLAGS
 
@@ -89,6 +90,7 @@ static int run_steps(struct steps *steps)
 {
 	struct compat_migrate_args *args = steps->args;
 
+	compat_clear_stack();
 	return migrate_vma(&steps_ops, args->vma, args->start, args->end, args->src, args->dst,
 			   steps);
 }

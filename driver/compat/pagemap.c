@@ -76,6 +76,8 @@ static struct compat_pagemap *around(struct dev_pagemap *real)
 #else
 static void page_free(struct page *page, void *data)
 {
+	/* it would be taken for a page that has its reverse mapping already */
+	page->mapping = NULL;
 	our_ops->page_free(page);
 }
 

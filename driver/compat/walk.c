@@ -17,6 +17,7 @@
 
 #define COMPAT_WALK_C
 #include "compat.h"
+#include "stack.h"
 
 #ifndef HAVE_HMM_PFNS
 
@@ -138,11 +139,13 @@ static int walk_vma(struct compat_hmm_range *range, struct vm_area_struct *vma,
 		/* it would fault there for ever, and no signal could end it */
 		if (all & COMPAT_PFN_WRITE && !(vma->vm_flags & VM_WRITE))
 			return -EPERM;
+		compat_clear_stack();
 		ret = hmm_vma_fault(&real, true);
 		/* a fault that had to wait: it gave the lock back, though asked not to */
 		if (ret == -EBUSY)
 			down_read(&range->notifier->mm->mmap_sem);
 	} else {
+		compat_clear_stack();
 		ret = hmm_vma_get_pfns(&real);
 	}
 	if (!ret)
