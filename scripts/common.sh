@@ -7,6 +7,7 @@ CACHE=${XDG_CACHE_HOME:-${HOME:-}/.cache}/hmmirror
 JOBS=$(nproc)
 VERBOSE=0
 CHILD=			# the process group that runs now
+WORKERS=()		# processes that follow a guest each
 CLEANUP=()		# files and folders to remove on the way out
 STEP_OPEN=0		# a progress line stands on the terminal
 
@@ -60,6 +61,7 @@ on_exit() {
 	trap '' INT TERM HUP
 	step_clear
 	kill_child
+	[ "${#WORKERS[@]}" = 0 ] || { kill "${WORKERS[@]}"; wait "${WORKERS[@]}"; } 2>/dev/null
 	stop_guest
 	stop_native
 	entry_abandon

@@ -7,6 +7,8 @@ KEEP_LOGS=30		# runs
 LOGS=''			# folder of this run's
 declare -A FINISHED=()	# tests that need not be run again in the next guest
 declare -A PROGRAM=()	# of each test
+CONSOLES=0		# number of the last console log
+SHARE=''		# .1, .2, ...: which of several guests side by side
 NAMES=()
 
 # new_logs: a folder for this run; the oldest of the others go
@@ -60,7 +62,7 @@ plan() {
 
 # run_guests: until every planned test has a verdict
 run_guests() {
-	local n=0 idle=0 lost console
+	local n=$CONSOLES idle=0 lost console
 	while [ -n "$(plan)" ]; do
 		n=$((n + 1))
 		console=$LOGS/console.$n
@@ -91,7 +93,7 @@ launch() {
 		start_native "$1" "$WORK/plan"
 	else
 		make_plan "$WORK/plan.cpio" run < <(plan)
-		step "booting linux $K_NAME ($ACCEL)"
+		[ -n "$SHARE" ] || step "booting linux $K_NAME ($ACCEL)"
 		start_guest "$1"
 	fi
 }
@@ -118,7 +120,66 @@ run_suite() {
 		PROGRAM[$name]=$where${PROGRAM[$name]}
 	done
 	start_work "${programs[@]}"
+	share_out
+}
+
+# guests_at_once: as many as cores, memory and tests are good for
+guests_at_once() {
+	local free n=${HMMIRROR_GUESTS:-}
+	if [ -n "$n" ] && [ "$K_KIND" != native ]; then
+		[[ $n =~ ^[1-9][0-9]?$ ]] || die "HMMIRROR_GUESTS=$n: a number is wanted, 1 to 99"
+		echo $((n < ${#NAMES[@]} ? n : ${#NAMES[@]}))
+		return
+	fi
+	n=$JOBS
+	free=$(awk '/^MemAvailable:/ { print int($2 / 1024 / 1024 / 4) }' /proc/meminfo)
+	((n <= free)) || n=$free
+	((n <= ${#NAMES[@]} / 32)) || n=$((${#NAMES[@]} / 32))
+	[ "$K_KIND" != native ] || n=1
+	echo $((n > 1 ? n : 1))
+}
+
+# share_out: the planned tests go to several guests side by side, each followed by
+# a process of its own. They are dealt out one by one, as long ones stand together.
+share_out() {
+	local i n status name file passed failed skipped all=("${NAMES[@]}")
+	n=$(guests_at_once) || exit 2
+	((n > 1)) || { run_guests; return; }
+	step "booting linux $K_NAME ($ACCEL), $n guests"
+	for ((i = 0; i < n; i++)); do
+		NAMES=()
+		for ((name = i; name < ${#all[@]}; name += n)); do NAMES+=("${all[name]}"); done
+		worker "$i" &
+		WORKERS+=($!)
+	done
+	for i in "${WORKERS[@]}"; do
+		wait "$i"
+		status=$?
+		((status == 0)) || exit "$status"
+	done
+	WORKERS=()
+	for file in "$WORK"/*/totals; do
+		read -r passed failed skipped < "$file"
+		PASSED=$((PASSED + passed))
+		FAILED=$((FAILED + failed))
+		SKIPPED=$((SKIPPED + skipped))
+	done
+}
+
+# worker INDEX: a share of the tests; its own folder, its own consoles
+worker() {
+	trap stop_guest EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	mkdir "$WORK/$1"
+	ln "$WORK/base.cpio" "$WORK/$1/base.cpio" || die "cannot write to $CACHE; is the disk full?"
+	WORK=$WORK/$1
+	SHARE=.$(($1 + 1))
+	CONSOLES=$((($1 + 1) * 100))
+	PASSED=0 FAILED=0 SKIPPED=0
 	run_guests
+	keep_guest
+	echo "$PASSED $FAILED $SKIPPED" > "$WORK/totals"
 }
 
 run_upstream() {
@@ -249,7 +310,8 @@ run_all() {
 keep_guest() {
 	[ "$KEEP" = 1 ] && [ -e "$WORK/initramfs" ] || return 0
 	: > "$LOGS/keep"
-	cp "$WORK/initramfs" "$LOGS/initramfs"
+	cp "$WORK/initramfs" "$LOGS/initramfs$SHARE"
 	[ ! -e "$WORK/qemu.cmd" ] ||
-		sed "s|$WORK/|$LOGS/|g" "$WORK/qemu.cmd" > "$LOGS/qemu.cmd"
+		sed "s|$WORK/initramfs|&$SHARE|; s|$WORK/|$LOGS/|g" "$WORK/qemu.cmd" \
+			> "$LOGS/qemu.cmd$SHARE"
 }

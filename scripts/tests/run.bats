@@ -47,6 +47,21 @@ setup_file() {
 	grep -q '^ok    last.pass ' <<< "$output"
 }
 
+@test "several guests side by side share the tests, and lose none" {
+	HMMIRROR_GUESTS=3 run "$RUN" --keep 'fake.[!hf]*' last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '2 passed, 5 failed, 1 skipped' ]
+	grep -q '^FAIL  fake.splat .*WARNING: CPU: 0 PID: 1 at mm/fake.c' <<< "$output"
+	grep -q '^FAIL  fake.crash .*the guest died' <<< "$output"
+	grep -q '^ok    last.pass ' <<< "$output"
+	[ -s "${lines[-2]#logs: }/console.301" ]
+	[ -s "${lines[-2]#logs: }/initramfs.3" ]
+	HMMIRROR_GUESTS=no run "$RUN" last.pass
+	[ "$status" = 2 ]
+	[[ ${lines[-1]} == *'a number is wanted'* ]]
+}
+
 @test "--exec shows the output and passes the status on" {
 	cat > "$BATS_TEST_TMPDIR/a.c" <<-'END'
 		#include <stdio.h>
