@@ -140,15 +140,15 @@ guests_at_once() {
 }
 
 # share_out: the planned tests go to several guests side by side, each followed by
-# a process of its own. They are dealt out one by one, as long ones stand together.
+# a process of its own. Neighbours stay together: they run the same code, and every
+# guest has to translate what it runs.
 share_out() {
-	local i n status name file passed failed skipped all=("${NAMES[@]}")
+	local i n status file passed failed skipped all=("${NAMES[@]}")
 	n=$(guests_at_once) || exit 2
 	((n > 1)) || { run_guests; return; }
 	step "booting linux $K_NAME ($ACCEL), $n guests"
 	for ((i = 0; i < n; i++)); do
-		NAMES=()
-		for ((name = i; name < ${#all[@]}; name += n)); do NAMES+=("${all[name]}"); done
+		NAMES=("${all[@]:${#all[@]} * i / n:${#all[@]} * (i + 1) / n - ${#all[@]} * i / n}")
 		worker "$i" &
 		WORKERS+=($!)
 	done
