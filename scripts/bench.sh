@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make bench: the driver beside the kernel's own test_hmm.ko in one guest, how its
 # costs grow, and how long the runner takes. docs/performance.md has the results.
+# shellcheck disable=SC2034 # variables of the parts
 set -u
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2

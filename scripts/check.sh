@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make check: everything that can be said about this checkout, on the default
 # kernel. Closes with the totals of all of it.
+# shellcheck disable=SC2034 # variables of the parts
 set -u
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # variables of the other parts
 # SPDX-License-Identifier: GPL-2.0
 # -k native: the same plan on the running kernel. The agent's output takes the way
 # that a guest's second serial line takes, and the kernel log that of its first.

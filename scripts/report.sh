@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # variables of the other parts
 # SPDX-License-Identifier: GPL-2.0
 # Follows a guest: what its tests say, and what its kernel says under them.
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # variables of the other parts
 # SPDX-License-Identifier: GPL-2.0
 # From a prepared kernel to verdicts: which tests, in how many guests.
 
@@ -215,7 +216,7 @@ run_shell() {
 	fi
 	new_tmp script
 	cat > "$TMP/script"
-	MODE=exec
+	MODE='exec'
 	TIMEOUT=0
 	exec_guest "$TMP/script" /bin/sh /tests/script
 }

@@ -41,10 +41,10 @@ qemu_args() {
 	append+=" tsc=reliable no_timer_check random.trust_cpu=on printk.devkmsg=on mitigations=off"
 	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
 	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
-		-M q35 -smp 2,sockets=2 -m 4G
-		-object memory-backend-ram,id=m0,size=2G
-		-object memory-backend-ram,id=m1,size=2G
-		-numa node,cpus=0,memdev=m0 -numa node,cpus=1,memdev=m1
+		-M q35 -smp "2,sockets=2" -m 4G
+		-object "memory-backend-ram,id=m0,size=2G"
+		-object "memory-backend-ram,id=m1,size=2G"
+		-numa "node,cpus=0,memdev=m0" -numa "node,cpus=1,memdev=m1"
 		-kernel "$K_IMAGE" -initrd "$WORK/initramfs")
 	if [ "$ACCEL" = kvm ]; then
 		QEMU+=(-accel kvm -cpu host)
