@@ -79,6 +79,7 @@ build_kernel() {
 		# a tree of the user's own will be built again; on a first build ccache
 		# only costs
 		[ "$K_KIND" = tree ] && command -v ccache > /dev/null && cc=(CC='ccache gcc')
+		forget_objects "$dir"
 		configure_kernel "$log" "$@"
 		long "building linux $K_NAME" "$log" "$(expected_files)" \
 			make -C "$K_SRC" O="$build" KBUILD_KCONFIG="$build/Kconfig.hmmirror" \
@@ -90,6 +91,25 @@ build_kernel() {
 		entry_end "$dir" "$K_STATE"
 	fi
 	unlock
+}
+
+# make goes by dates, and a file that is put back as it was has an old one. What
+# was made from files that changed goes; for anything but a C file, all goes.
+forget_objects() {
+	local files=$1/files name
+	tree_files "$K_SRC" > "$files.new" || die "cannot write to $CACHE; is the disk full?"
+	if [ -e "$files" ]; then
+		while read -r name; do
+			case $name in
+			*.c) rm -f "$1/build/${name%.c}.o" ;;
+			*)
+				[ "$K_SRC/$name" -nt "$files" ] ||
+					find "$1/build" -name '*.o' -delete
+				;;
+			esac
+		done < <(LC_ALL=C comm -3 "$files" "$files.new" | awk '{ print $1 }' | sort -u)
+	fi
+	mv "$files.new" "$files"
 }
 
 expected_files() {

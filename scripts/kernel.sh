@@ -164,13 +164,18 @@ find_fragment() {
 	fi
 }
 
-# tree_state TREE: changes when a source file that can matter does.
-tree_state() {
+# tree_files TREE: name, date and size of the source files that can matter
+tree_files() {
 	(cd "$1" && find . \( -path ./Documentation -o -path ./sound -o -path ./samples \
 		-o -path ./tools/testing -o -path './arch/[!x]*' -o -path './.git' \
 		-o -path ./drivers/gpu -o -path ./drivers/net -o -path ./drivers/media \
 		-o -path ./drivers/staging -o -path ./drivers/usb \) -prune -o \
-		-type f -printf '%P %T@ %s\n' | LC_ALL=C sort | hash_text)
+		-type f -printf '%P %T@ %s\n' | LC_ALL=C sort)
+}
+
+# tree_state TREE: changes when one of them does
+tree_state() {
+	tree_files "$1" | hash_text
 }
 
 # prepare_kernel CONFIGS: after this K_BUILD, K_IMAGE and K_ID are there. CONFIGS
