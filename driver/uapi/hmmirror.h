@@ -66,7 +66,9 @@ enum hmmirror_feature {
 };
 
 enum hmmirror_memory {
-	/* the kernel gave this device no memory: it mirrors, it can't migrate */
+	/* no CONFIG_DEVICE_PRIVATE: devices 0 and 1 mirror, they can't migrate.
+	 * A coherent device without memory is not there at all.
+	 */
 	HMMIRROR_MEMORY_NONE		= 0,
 	HMMIRROR_MEMORY_PRIVATE		= 1,
 	HMMIRROR_MEMORY_COHERENT	= 2,
@@ -185,7 +187,11 @@ struct hmmirror_range {
  *	error, or -ENOENT with HMMIRROR_COPY_NOFAULT
  * @reserved: must be 0
  *
- * @buffer not accessible: EFAULT, nothing is said of how much was copied.
+ * @buffer not accessible: EFAULT, nothing is said of how much was copied; the
+ * device page table may have got entries by then.
+ *
+ * A write to a page of this device that is read-only brings the page home
+ * first, as a CPU's write would: it is unshared, or @error is -EPERM.
  */
 struct hmmirror_copy {
 	__u32 size;
@@ -268,7 +274,8 @@ enum hmmirror_exclusive_op {
  * @error: (out) 0; the kernel's error; or -EBUSY where TAKE did not get all
  * @addr: first byte; page aligned but for atomics
  * @length: bytes; page multiple but for atomics
- * @held: (out) TAKE, TEST: pointer to one byte a page, 1 if held; or 0
+ * @held: (out) TAKE, TEST: pointer to one byte a page, 1 if held; or 0.
+ *	Atomics: must be 0
  * @pages: (out) TAKE, TEST: pages held; RELEASE: pages given back
  * @operand: (in) atomics
  * @compare: (in) CMPXCHG
