@@ -10,7 +10,7 @@ NEEDS_SUITE='gcc:gcc make:make /usr/include/stdio.h:libc6-dev
 	/usr/include/numa.h:libnuma-dev /usr/include/hugetlbfs.h:libhugetlbfs-dev'
 NEEDS_GUEST='qemu-system-x86_64:qemu-system-x86 cpio:cpio busybox:busybox-static'
 NEEDS_FETCH='xz:xz-utils'
-NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl'
+NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps'
 
 # For the tests: a machine that lacks these, whatever is installed.
 HIDDEN=${HMMIRROR_TEST_MISSING:-}
