@@ -39,6 +39,8 @@ installed, fetched and built first.
   -h, --help           this text
 
 Exit status: 0 no test failed, 1 a test failed, 2 it could not be run.
+Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APPEND;
+see README.md.
 END
 }
 
