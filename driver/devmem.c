@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The devices' memory: chunks of ZONE_DEVICE pages, added when first needed.
+ * The devices' memory: chunks of ZONE_DEVICE pages, added when first needed, cut
+ * into blocks that are a huge page or single pages.
  *
  * A device-private page has no memory behind it that the CPU could reach; the
  * bytes of this pretended device lie in a system page that its zone_device_data
- * points at. A device-coherent page is its own memory. While a page is free,
- * zone_device_data links the free list.
+ * points at. Those of a huge page lie in as many pages, one behind the other,
+ * each of which can be freed by itself: after a split each device page has its
+ * own. A device-coherent page is its own memory. While a single page is free,
+ * zone_device_data links the free list of its block.
  */
 #include <linux/delay.h>
 #include <linux/highmem.h>
@@ -18,97 +21,27 @@
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
+/* All that is not constant: under free_lock. */
+struct block {
+	struct list_head list;	/* whole_blocks or broken_blocks; empty if none is free */
+	struct page *first;	/* constant */
+	struct page *free;	/* given back */
+	unsigned int nr_fresh;	/* the first of the pages that were not given out yet */
+	unsigned int nr_used;
+};
+
 struct chunk {
 	struct dev_pagemap pgmap;
 	struct list_head list;
 	struct hmmirror_device *device;
 	unsigned long used;	/* under free_lock: pages that are not free */
 	bool closing;		/* under free_lock: freed pages are not used again */
+	struct block blocks[];
 };
 
 static struct chunk *page_chunk(struct page *page)
 {
 	return container_of(page_pgmap(page), struct chunk, pgmap);
-}
-
-struct hmmirror_device *hmmirror_devmem_device(struct page *page)
-{
-	return page_chunk(page)->device;
-}
-
-/* The page with the bytes. */
-struct page *hmmirror_devmem_data(struct page *page)
-{
-	return is_device_private_page(page) ? *compat_zone_device_data(page) : page;
-}
-
-static void push(struct page **list, struct page *page)
-{
-	*compat_zone_device_data(page) = *list;
-	*list = page;
-}
-
-static struct page *pop(struct page **list)
-{
-	struct page *page = *list;
-
-	if (page)
-		*list = *compat_zone_device_data(page);
-	return page;
-}
-
-static void devmem_free(struct folio *folio)
-{
-	struct page *page = &folio->page;
-	struct chunk *chunk = page_chunk(page);
-	struct hmmirror_device *device = chunk->device;
-
-	if (is_device_private_page(page))
-		__free_page(*compat_zone_device_data(page));
-
-	spin_lock(&device->free_lock);
-	if (!chunk->closing)
-		push(&device->free_pages, page);
-	chunk->used--;
-	device->nr_free++;
-	spin_unlock(&device->free_lock);
-}
-
-COMPAT_PAGEMAP_OPS(devmem_ops, devmem_free, hmmirror_migrate_to_ram);
-
-static int chunk_range_private(struct chunk *chunk)
-{
-	struct resource *res;
-
-	res = request_free_mem_region(&iomem_resource, (u64)hmmirror_chunk_mb << 20, "hmmirror");
-	if (IS_ERR(res))
-		return PTR_ERR(res);
-
-	chunk->pgmap.type = MEMORY_DEVICE_PRIVATE;
-	chunk->pgmap.range.start = res->start;
-	chunk->pgmap.range.end = res->end;
-	return 0;
-}
-
-/* The reserved memory is one chunk: there is no more when that is used up. */
-static int chunk_range_coherent(struct chunk *chunk)
-{
-	struct hmmirror_device *device = chunk->device;
-
-	if (!list_empty(&device->chunks) || device->nr_releases)
-		return -ENOMEM;
-
-	chunk->pgmap.type = MEMORY_DEVICE_COHERENT;
-	chunk->pgmap.range.start = hmmirror_spm_addr[device->id - HMMIRROR_NR_PRIVATE];
-	chunk->pgmap.range.end = chunk->pgmap.range.start +
-				 ((u64)hmmirror_spm_size_mb << 20) - 1;
-	return 0;
-}
-
-static void chunk_release_range(struct chunk *chunk)
-{
-	if (chunk->pgmap.type == MEMORY_DEVICE_PRIVATE)
-		release_mem_region(chunk->pgmap.range.start, range_len(&chunk->pgmap.range));
 }
 
 static unsigned long chunk_pfn(struct chunk *chunk)
@@ -121,6 +54,128 @@ static unsigned long chunk_pages(struct chunk *chunk)
 	return PHYS_PFN(range_len(&chunk->pgmap.range));
 }
 
+struct hmmirror_device *hmmirror_devmem_device(struct page *page)
+{
+	return page_chunk(page)->device;
+}
+
+/* The page with the bytes. */
+struct page *hmmirror_devmem_data(struct page *page)
+{
+	struct page *head = &page_folio(page)->page;
+
+	if (!is_device_private_page(page))
+		return page;
+	return (struct page *)*compat_zone_device_data(head) + (page - head);
+}
+
+static void free_data(struct page *data, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		__free_page(data + i);
+}
+
+static struct page *block_take_page(struct block *block)
+{
+	struct page *page = block->free;
+
+	block->nr_used++;
+	if (!page)
+		return block->first + block->nr_fresh++;
+	block->free = *compat_zone_device_data(page);
+	return page;
+}
+
+static struct page *block_take_all(struct block *block)
+{
+	block->nr_used = HMMIRROR_BATCH;
+	block->nr_fresh = HMMIRROR_BATCH;
+	return block->first;
+}
+
+/*
+ * The first page of a block that became whole is the first to be given out. As
+ * long as it was not, it can still say that it is the head of a huge page, and
+ * the kernel would skip the others when it looks for pages to bring home.
+ */
+static void block_give(struct block *block, struct page *page, unsigned int order)
+{
+	block->nr_used -= 1U << order;
+	if (!block->nr_used) {
+		block->free = NULL;
+		block->nr_fresh = 0;
+	} else {
+		*compat_zone_device_data(page) = block->free;
+		block->free = page;
+	}
+}
+
+static void devmem_free(struct folio *folio)
+{
+	struct page *page = &folio->page;
+	struct chunk *chunk = page_chunk(page);
+	struct hmmirror_device *device = chunk->device;
+	unsigned int order = folio_order(folio);
+	struct block *block = &chunk->blocks[(page_to_pfn(page) - chunk_pfn(chunk)) /
+					     HMMIRROR_BATCH];
+
+	if (is_device_private_page(page))
+		free_data(*compat_zone_device_data(page), order);
+
+	spin_lock(&device->free_lock);
+	block_give(block, page, order);
+	if (!chunk->closing)
+		list_move(&block->list, block->nr_used ? &device->broken_blocks :
+							 &device->whole_blocks);
+	chunk->used -= 1UL << order;
+	device->nr_free += 1UL << order;
+	spin_unlock(&device->free_lock);
+}
+
+static void devmem_split(struct folio *head, struct folio *tail)
+{
+	*compat_zone_device_data(&tail->page) =
+		(struct page *)*compat_zone_device_data(&head->page) + (&tail->page - &head->page);
+}
+
+COMPAT_PAGEMAP_OPS(devmem_ops, devmem_free, hmmirror_migrate_to_ram, devmem_split);
+
+static int chunk_range_private(struct chunk *chunk, u64 size)
+{
+	struct resource *res;
+
+	res = request_free_mem_region(&iomem_resource, size, "hmmirror");
+	if (IS_ERR(res))
+		return PTR_ERR(res);
+
+	chunk->pgmap.type = MEMORY_DEVICE_PRIVATE;
+	chunk->pgmap.range.start = res->start;
+	chunk->pgmap.range.end = res->end;
+	return 0;
+}
+
+/* The reserved memory is one chunk: there is no more when that is used up. */
+static int chunk_range_coherent(struct chunk *chunk, u64 size)
+{
+	struct hmmirror_device *device = chunk->device;
+
+	if (!list_empty(&device->chunks) || device->nr_releases)
+		return -ENOMEM;
+
+	chunk->pgmap.type = MEMORY_DEVICE_COHERENT;
+	chunk->pgmap.range.start = hmmirror_spm_addr[device->id - HMMIRROR_NR_PRIVATE];
+	chunk->pgmap.range.end = chunk->pgmap.range.start + size - 1;
+	return 0;
+}
+
+static void chunk_release_range(struct chunk *chunk)
+{
+	if (chunk->pgmap.type == MEMORY_DEVICE_PRIVATE)
+		release_mem_region(chunk->pgmap.range.start, range_len(&chunk->pgmap.range));
+}
+
 static void chunk_publish(struct chunk *chunk)
 {
 	struct hmmirror_device *device = chunk->device;
@@ -128,8 +183,12 @@ static void chunk_publish(struct chunk *chunk)
 	unsigned long i;
 
 	spin_lock(&device->free_lock);
-	for (i = 0; i < nr; i += HMMIRROR_BATCH)
-		push(&device->free_blocks, pfn_to_page(chunk_pfn(chunk) + i));
+	for (i = 0; i < nr / HMMIRROR_BATCH; i++) {
+		struct block *block = &chunk->blocks[i];
+
+		block->first = pfn_to_page(chunk_pfn(chunk) + i * HMMIRROR_BATCH);
+		list_add_tail(&block->list, &device->whole_blocks);
+	}
 	device->nr_pages += nr;
 	device->nr_free += nr;
 	spin_unlock(&device->free_lock);
@@ -137,13 +196,16 @@ static void chunk_publish(struct chunk *chunk)
 
 static int chunk_add(struct hmmirror_device *device)
 {
+	bool private = device->memory == HMMIRROR_MEMORY_PRIVATE;
+	u64 size = (u64)(private ? hmmirror_chunk_mb : hmmirror_spm_size_mb) << 20;
 	struct chunk *chunk;
 	void *addr;
 	int ret;
 
 	lockdep_assert_held(&device->chunk_lock);
 
-	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
+	chunk = kvzalloc(struct_size(chunk, blocks, size / (HMMIRROR_BATCH << PAGE_SHIFT)),
+			 GFP_KERNEL);
 	if (!chunk)
 		return -ENOMEM;
 
@@ -152,10 +214,10 @@ static int chunk_add(struct hmmirror_device *device)
 	chunk->pgmap.ops = &devmem_ops;
 	chunk->pgmap.owner = device;
 
-	if (device->memory == HMMIRROR_MEMORY_PRIVATE)
-		ret = chunk_range_private(chunk);
+	if (private)
+		ret = chunk_range_private(chunk, size);
 	else
-		ret = chunk_range_coherent(chunk);
+		ret = chunk_range_coherent(chunk, size);
 	if (ret)
 		goto err_free;
 
@@ -172,42 +234,48 @@ static int chunk_add(struct hmmirror_device *device)
 err_range:
 	chunk_release_range(chunk);
 err_free:
-	kfree(chunk);
+	kvfree(chunk);
 	return ret;
 }
 
-static struct page *take_free(struct hmmirror_device *device)
+static struct block *first_block(struct list_head *blocks)
 {
-	struct page *page;
+	return list_first_entry_or_null(blocks, struct block, list);
+}
+
+static struct page *take_free(struct hmmirror_device *device, unsigned int order)
+{
+	struct page *page = NULL;
+	struct block *block;
 
 	spin_lock(&device->free_lock);
-	if (!device->free_pages && device->free_blocks) {
-		struct page *block = pop(&device->free_blocks);
-		unsigned long i;
-
-		for (i = HMMIRROR_BATCH; i--;)
-			push(&device->free_pages, block + i);
-	}
-	page = pop(&device->free_pages);
-	if (page) {
-		page_chunk(page)->used++;
-		device->nr_free--;
+	block = order ? NULL : first_block(&device->broken_blocks);
+	if (!block)
+		block = first_block(&device->whole_blocks);
+	if (block) {
+		page = order ? block_take_all(block) : block_take_page(block);
+		if (block->nr_used == HMMIRROR_BATCH)
+			list_del_init(&block->list);
+		else
+			list_move(&block->list, &device->broken_blocks);
+		page_chunk(block->first)->used += 1UL << order;
+		device->nr_free -= 1UL << order;
 	}
 	spin_unlock(&device->free_lock);
 	return page;
 }
 
-static struct page *take_or_grow(struct hmmirror_device *device)
+static struct page *take_or_grow(struct hmmirror_device *device, unsigned int order)
 {
-	struct page *page = take_free(device);
+	struct page *page = take_free(device, order);
 
 	if (page)
 		return page;
 
 	mutex_lock(&device->chunk_lock);
-	page = take_free(device);
+	page = take_free(device, order);
 	if (!page && !chunk_add(device))
-		page = take_free(device);
+		page = take_free(device, order);
 	mutex_unlock(&device->chunk_lock);
 	return page;
 }
@@ -216,18 +284,45 @@ static struct page *take_or_grow(struct hmmirror_device *device)
  * hmmirror_devmem_alloc() - a page of the device's memory
  * @device: the device
  * @data: where its bytes will be, freed with it; NULL for coherent memory
+ * @order: 0, or HMMIRROR_HUGE_ORDER with as many pages at @data
  *
  * Return: the page, locked, with one reference; NULL if there is no memory.
  */
-struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data)
+struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data,
+				   unsigned int order)
 {
-	struct page *page = take_or_grow(device);
+	struct page *page = take_or_grow(device, order);
 
 	if (!page)
 		return NULL;
 
-	zone_device_folio_init(page_folio(page), page_pgmap(page), 0);
+	/* not page_folio(): it can have been the tail of a huge page that is gone */
+	zone_device_folio_init((struct folio *)page, page_pgmap(page), order);
 	*compat_zone_device_data(page) = data;
+	return page;
+}
+
+/**
+ * hmmirror_devmem_alloc_huge() - a huge page of the device's memory
+ * @device: the device, with private memory
+ *
+ * Return: the page, locked, with one reference and with memory for its bytes;
+ * NULL if there is none.
+ */
+struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device)
+{
+	struct page *data, *page;
+
+	if (hmmirror_fail_huge(device))
+		return NULL;
+	data = alloc_pages(GFP_TRANSHUGE & ~__GFP_COMP, HMMIRROR_HUGE_ORDER);
+	if (!data)
+		return NULL;
+	split_page(data, HMMIRROR_HUGE_ORDER);
+
+	page = hmmirror_devmem_alloc(device, data, HMMIRROR_HUGE_ORDER);
+	if (!page)
+		free_data(data, HMMIRROR_HUGE_ORDER);
 	return page;
 }
 
@@ -268,7 +363,7 @@ static void chunk_remove(struct chunk *chunk)
 
 	memunmap_pages(&chunk->pgmap);
 	chunk_release_range(chunk);
-	kfree(chunk);
+	kvfree(chunk);
 }
 
 /**
@@ -292,8 +387,8 @@ int hmmirror_devmem_release(struct hmmirror_device *device)
 	spin_lock(&device->free_lock);
 	list_for_each_entry(chunk, &device->chunks, list)
 		chunk->closing = true;
-	device->free_pages = NULL;
-	device->free_blocks = NULL;
+	INIT_LIST_HEAD(&device->whole_blocks);
+	INIT_LIST_HEAD(&device->broken_blocks);
 	spin_unlock(&device->free_lock);
 	list_splice_init(&device->chunks, &leaving);
 	device->nr_releases++;
@@ -324,6 +419,8 @@ void hmmirror_devmem_init(struct hmmirror_device *device)
 	mutex_init(&device->chunk_lock);
 	spin_lock_init(&device->free_lock);
 	INIT_LIST_HEAD(&device->chunks);
+	INIT_LIST_HEAD(&device->whole_blocks);
+	INIT_LIST_HEAD(&device->broken_blocks);
 
 	if (device->id < HMMIRROR_NR_PRIVATE)
 		device->memory = IS_ENABLED(CONFIG_DEVICE_PRIVATE) ?

@@ -3,8 +3,10 @@
  * What the files of the driver share.
  *
  * Locks, outer to inner:
- *	mmap lock of the mirrored process > page lock > mirror->lock
+ *	mirror->dma_lock > mmap lock of the mirrored process > page lock > mirror->lock
+ *	mirror->plant_lock > mmap lock > planting->lock > page table lock
  *	mmap lock > device->chunk_lock > device->free_lock
+ *	mirror->inject_lock is taken under any of them, and nothing under it
  * mirror->lock is taken by the invalidation callback, so nothing that holds it
  * may allocate with reclaim, fault, or wait for a page lock.
  */
@@ -23,8 +25,9 @@
 #define HMMIRROR_NR_DEVICES	4
 #define HMMIRROR_NR_PRIVATE	2	/* the others are coherent */
 
-/* Pages that one step of a long call handles: one PMD's worth. */
+/* Pages that one step of a long call handles: one PMD's worth, or one huge page. */
 #define HMMIRROR_BATCH		PTRS_PER_PTE
+#define HMMIRROR_HUGE_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 
 struct hmmirror_device {
 	struct miscdevice misc;
@@ -36,11 +39,12 @@ struct hmmirror_device {
 	unsigned int nr_releases;	/* that have taken chunks off the list */
 
 	spinlock_t free_lock;		/* protects the rest of this block */
-	struct page *free_pages;	/* linked by zone_device_data */
-	struct page *free_blocks;	/* of HMMIRROR_BATCH pages each */
+	struct list_head whole_blocks;	/* all pages free */
+	struct list_head broken_blocks;	/* some pages free */
 	u64 nr_pages;
 	u64 nr_free;
 
+	atomic_t fail_huge;		/* that many huge allocations shall fail */
 	atomic64_t cpu_faults;
 	atomic64_t cpu_faults_home;
 	atomic64_t evicted;
@@ -57,6 +61,23 @@ struct hmmirror_counters {
 	atomic64_t to_system;
 };
 
+/* hold.c: where a migration or a walk is to stop, or does. */
+struct hmmirror_hold_point {
+	wait_queue_head_t wait;
+	enum hmmirror_held held;	/* changed by cmpxchg() */
+	enum hmmirror_stage stage;	/* from here on: of the hold that is armed */
+	unsigned int limit_ms;
+};
+
+/* inject.c: under inject_lock */
+struct hmmirror_injection {
+	unsigned int before;		/* to be let through first */
+	unsigned int times;
+	unsigned int hits;
+};
+
+struct hmmirror_planting;
+
 /* One open() of a device: the opener's address space as the device sees it. */
 struct hmmirror {
 	struct hmmirror_device *device;
@@ -64,7 +85,14 @@ struct hmmirror {
 	struct mmu_interval_notifier notifier;
 	struct mutex lock;		/* protects pt and what it points at */
 	struct xarray pt;		/* see pt.c */
+	struct hmmirror_dma_map *dma;	/* written under both, freed under dma_lock */
+	struct mutex dma_lock;		/* held for a call, outside of mmap lock */
 	struct hmmirror_counters count;
+	struct hmmirror_hold_point hold;
+	spinlock_t inject_lock;		/* protects injections */
+	struct hmmirror_injection injections[HMMIRROR_INJECT_NR];
+	struct mutex plant_lock;	/* protects the next */
+	struct hmmirror_planting *planting;
 };
 
 /*
@@ -129,6 +157,10 @@ void hmmirror_watch_end(struct hmmirror_watch *watch);
  * @timeout_ms: for how long to try again
  * @map: write the answers into the device page table
  * @unlocked: the kernel takes the mmap lock, and may drop it to fault
+ * @system_only: pages of this device are like another's
+ * @prepare: may add flags to what the entries hold before the walk, or NULL
+ * @accept: gets the first @nr entries as the walker answered them, under
+ *	mirror->lock, or NULL
  * @retries: (out) walks that were started again
  */
 struct hmmirror_walk {
@@ -141,11 +173,15 @@ struct hmmirror_walk {
 	unsigned int timeout_ms;
 	bool map;
 	bool unlocked;
+	bool system_only;
+	void (*prepare)(struct hmmirror_walk *walk);
+	void (*accept)(struct hmmirror_walk *walk, unsigned long nr);
 	unsigned int retries;
 };
 
 /* walk.c */
 #define HMMIRROR_REQ_UNLOCKED	BIT_ULL(63)	/* of hmmirror_fault() only */
+bool hmmirror_request_ok(u64 request);
 int hmmirror_walk(struct hmmirror *mirror, struct hmmirror_walk *walk);
 int hmmirror_fault(struct hmmirror *mirror, unsigned long start, unsigned long end,
 		   u64 request, unsigned long *mapped);
@@ -171,30 +207,67 @@ void hmmirror_pte_dirty(u64 pte);
 
 /* devmem.c: the devices' own memory. */
 void hmmirror_devmem_init(struct hmmirror_device *device);
-struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data);
+struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data,
+				   unsigned int order);
+struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device);
 struct page *hmmirror_devmem_data(struct page *page);
 struct hmmirror_device *hmmirror_devmem_device(struct page *page);
 int hmmirror_devmem_release(struct hmmirror_device *device);
+
+/* Shall this huge allocation fail? Each call is one. */
+static inline bool hmmirror_fail_huge(struct hmmirror_device *device)
+{
+	return atomic_dec_if_positive(&device->fail_huge) >= 0;
+}
 
 /* migrate.c */
 struct hmmirror_move {
 	unsigned long addr;
 	unsigned long end;
 	bool to_device;
+	bool huge;		/* huge pages whole, if the kernel can */
 	bool any_access;	/* VMAs without read access, too */
 	u8 *outcomes;		/* one a page, or NULL */
 	u64 migrated;		/* (out) */
 };
 
 int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move);
-void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr);
 vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf);
+unsigned long hmmirror_evict_range(struct hmmirror_device *device, unsigned long pfn,
+				   unsigned long nr, bool *no_huge);
+/* evict.c: pages home without knowing who maps them. */
+void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr);
+
+/* query.c */
+const char *hmmirror_no_huge(struct hmmirror_device *device);
 
 /* exclusive.c */
 int hmmirror_take(struct hmmirror *mirror, unsigned long start, unsigned long end, u64 *taken);
 
+/* dma.c */
+const char *hmmirror_no_iommu(void);
+void hmmirror_dma_invalidate(struct hmmirror *mirror, unsigned long start, unsigned long end);
+u64 hmmirror_dma_free(struct hmmirror *mirror);
+int hmmirror_dma_init(void);
+void hmmirror_dma_exit(void);
+
 /* fixture.c: mappings for tests by mmap() of the device. */
+int hmmirror_fixture_init(void);
+void hmmirror_fixture_exit(void);
 int hmmirror_fixture_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* hold.c */
+void hmmirror_hold_init(struct hmmirror *mirror);
+void hmmirror_hold_here(struct hmmirror *mirror, enum hmmirror_stage stage);
+void hmmirror_hold_close(struct hmmirror *mirror);
+
+/* inject.c */
+bool hmmirror_injected(struct hmmirror *mirror, enum hmmirror_event event);
+void hmmirror_inject_invalidation(struct hmmirror *mirror, unsigned long addr);
+
+/* plant.c */
+void hmmirror_plant_close(struct hmmirror *mirror);
+void hmmirror_plant_end(struct hmmirror *mirror);
 
 /* The calls. Handlers get their struct, zero-extended to its newest size. */
 int hmmirror_ioctl_query(struct hmmirror *mirror, void *arg);
@@ -203,6 +276,10 @@ int hmmirror_ioctl_copy(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_exclusive(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_stats(struct hmmirror *mirror, void *arg);
+int hmmirror_ioctl_hold(struct hmmirror *mirror, void *arg);
+int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg);
+int hmmirror_ioctl_inject(struct hmmirror *mirror, void *arg);
+int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg);
 long hmmirror_test_abi(struct hmmirror *mirror, unsigned int cmd, void __user *arg);
 
 /* module parameters, see main.c */

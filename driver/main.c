@@ -3,6 +3,8 @@
  * hmmirror: devices that mirror the address space of who opens them, to test
  * the kernel's HMM. The devices, their files and the table of calls.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -32,7 +34,7 @@ MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB
 
 unsigned int hmmirror_max_range_mb = 16 * 1024;
 module_param_named(max_range_mb, hmmirror_max_range_mb, uint, 0444);
-MODULE_PARM_DESC(max_range_mb, "Longest range of one call in MiB; needs up to 16 bytes a page");
+MODULE_PARM_DESC(max_range_mb, "Longest range of one call in MiB; needs up to 40 bytes a page");
 
 static char *test_abi = "";
 module_param(test_abi, charp, 0444);
@@ -56,6 +58,14 @@ static int hmmirror_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Each close() of a descriptor, also that of an exit; release() is the last one's. */
+static int hmmirror_flush(struct file *file, fl_owner_t id)
+{
+	hmmirror_hold_close(file->private_data);
+	hmmirror_plant_close(file->private_data);
+	return 0;
+}
+
 static int hmmirror_release(struct inode *inode, struct file *file)
 {
 	hmmirror_destroy(file->private_data);
@@ -70,6 +80,10 @@ union hmmirror_arg {
 	struct hmmirror_migrate migrate;
 	struct hmmirror_exclusive exclusive;
 	struct hmmirror_stats stats;
+	struct hmmirror_hold hold;
+	struct hmmirror_plant plant;
+	struct hmmirror_inject inject;
+	struct hmmirror_dma dma;
 };
 
 static const struct {
@@ -96,6 +110,18 @@ static const struct {
 	}, {
 		HMMIRROR_STATS, sizeof(struct hmmirror_stats),
 		offsetofend(struct hmmirror_stats, device_pages_free), hmmirror_ioctl_stats,
+	}, {
+		HMMIRROR_HOLD, sizeof(struct hmmirror_hold),
+		offsetofend(struct hmmirror_hold, reserved), hmmirror_ioctl_hold,
+	}, {
+		HMMIRROR_PLANT, sizeof(struct hmmirror_plant),
+		offsetofend(struct hmmirror_plant, reserved), hmmirror_ioctl_plant,
+	}, {
+		HMMIRROR_INJECT, sizeof(struct hmmirror_inject),
+		offsetofend(struct hmmirror_inject, hits), hmmirror_ioctl_inject,
+	}, {
+		HMMIRROR_DMA, sizeof(struct hmmirror_dma),
+		offsetofend(struct hmmirror_dma, way), hmmirror_ioctl_dma,
 	},
 };
 
@@ -142,6 +168,7 @@ static long hmmirror_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 static const struct file_operations hmmirror_fops = {
 	.owner		= THIS_MODULE,
 	.open		= hmmirror_open,
+	.flush		= hmmirror_flush,
 	.release	= hmmirror_release,
 	.mmap		= hmmirror_fixture_mmap,
 	.unlocked_ioctl	= hmmirror_ioctl,
@@ -225,13 +252,27 @@ static int __init hmmirror_init(void)
 		pr_info("no coherent devices: %s\n", compat_no_coherent());
 		wanted = HMMIRROR_NR_PRIVATE;
 	}
+	if (!ret)
+		ret = hmmirror_fixture_init();
+	if (ret)
+		return ret;
+	ret = hmmirror_dma_init();
+	if (ret)
+		goto err_fixture;
 	while (!ret && nr_devices < wanted) {
 		ret = register_device(&devices[nr_devices], nr_devices);
 		if (!ret)
 			nr_devices++;
 	}
 	if (ret)
-		unregister_devices();
+		goto err_devices;
+	return 0;
+
+err_devices:
+	unregister_devices();
+	hmmirror_dma_exit();
+err_fixture:
+	hmmirror_fixture_exit();
 	return ret;
 }
 module_init(hmmirror_init);
@@ -239,6 +280,8 @@ module_init(hmmirror_init);
 static void __exit hmmirror_exit(void)
 {
 	unregister_devices();
+	hmmirror_dma_exit();
+	hmmirror_fixture_exit();
 }
 module_exit(hmmirror_exit);
 

@@ -25,6 +25,7 @@ struct batch {
 	u8 outcomes[HMMIRROR_BATCH];
 	struct page *pool[HMMIRROR_BATCH];
 	unsigned long nr_pool;
+	bool no_huge;	/* one was offered, and there is none to take its place */
 };
 
 static unsigned long select_device_pages(const struct hmmirror_device *device)
@@ -42,6 +43,12 @@ static bool offered(unsigned long src)
 static bool offered_page(unsigned long src)
 {
 	return offered(src) && migrate_pfn_to_page(src);
+}
+
+/* Aligned as it is, it fills the batch. */
+static bool offered_huge(unsigned long src)
+{
+	return offered(src) && src & MIGRATE_PFN_COMPOUND;
 }
 
 /*
@@ -83,8 +90,7 @@ static u8 fill_device_page(struct hmmirror_device *device, struct batch *batch,
 		if (!data)
 			return HMMIRROR_OUT_NOMEM;
 	}
-	page = hmmirror_devmem_alloc(device, data);
-
+	page = hmmirror_devmem_alloc(device, data, 0);
 	if (!page) {
 		if (data)
 			__free_page(data);
@@ -116,31 +122,102 @@ static u8 fill_system_page(struct page *page, unsigned long src, unsigned long *
 	return HMMIRROR_OUT_MIGRATED;
 }
 
-static void fill_device(struct hmmirror_device *device, struct batch *batch, unsigned long nr)
+/* @to: the huge page @page, or what holds its bytes; @from: NULL for zeroes */
+static void fill_huge(struct batch *batch, struct page *page, struct page *to, struct page *from)
 {
 	unsigned long i;
 
+	for (i = 0; i < HMMIRROR_BATCH; i++) {
+		if (from)
+			copy_highpage(to + i, from + i);
+		else
+			clear_highpage(to + i);
+	}
+	batch->dst[0] = migrate_pfn(page_to_pfn(page)) | MIGRATE_PFN_COMPOUND |
+			(batch->src[0] & MIGRATE_PFN_WRITE);
+	memset(batch->outcomes, from ? HMMIRROR_OUT_MIGRATED : HMMIRROR_OUT_POPULATED,
+	       HMMIRROR_BATCH);
+}
+
+static void fill_device_huge(struct hmmirror_device *device, struct batch *batch)
+{
+	struct page *page = hmmirror_devmem_alloc_huge(device);
+
+	batch->no_huge = !page;
+	if (page)
+		fill_huge(batch, page, hmmirror_devmem_data(page),
+			  migrate_pfn_to_page(batch->src[0]));
+}
+
+static void fill_system_huge(struct hmmirror_device *device, struct vm_area_struct *vma,
+			     unsigned long addr, struct batch *batch)
+{
+	struct page *page = NULL;
+
+	if (!hmmirror_fail_huge(device))
+		page = compat_alloc_huge(GFP_TRANSHUGE, HMMIRROR_HUGE_ORDER, vma, addr);
+	batch->no_huge = !page;
+	if (!page)
+		return;
+	lock_page(page);
+	fill_huge(batch, page, page, hmmirror_devmem_data(migrate_pfn_to_page(batch->src[0])));
+}
+
+/* Return: how a page fails because a test asked for it, else HMMIRROR_OUT_NONE. */
+static u8 injected_failure(struct hmmirror *mirror)
+{
+	if (hmmirror_injected(mirror, HMMIRROR_INJECT_ALLOC))
+		return HMMIRROR_OUT_NOMEM;
+	if (hmmirror_injected(mirror, HMMIRROR_INJECT_COPY))
+		return HMMIRROR_OUT_NOCOPY;
+	return HMMIRROR_OUT_NONE;
+}
+
+static void fill_device(struct hmmirror *mirror, struct batch *batch, unsigned long nr)
+{
+	struct hmmirror_device *device = mirror->device;
+	unsigned long i;
+
+	if (offered_huge(batch->src[0])) {
+		fill_device_huge(device, batch);
+		return;
+	}
 	if (device->memory == HMMIRROR_MEMORY_PRIVATE)
 		pool_fill(batch, nr, offered);
-	for (i = 0; i < nr; i++)
-		if (offered(batch->src[i]))
+	for (i = 0; i < nr; i++) {
+		if (!offered(batch->src[i]))
+			continue;
+		batch->outcomes[i] = injected_failure(mirror);
+		if (!batch->outcomes[i])
 			batch->outcomes[i] = fill_device_page(device, batch, batch->src[i],
 							      &batch->dst[i]);
+	}
 	pool_drain(batch);
 }
 
-/* @vma: where the pages will be mapped at @addr and on; NULL: nobody knows */
-static void fill_system(struct vm_area_struct *vma, unsigned long addr, struct batch *batch,
+/*
+ * @mirror: whose migration it is; NULL: nobody's
+ * @vma: where the pages will be mapped at @addr and on; NULL: nobody knows
+ */
+static void fill_system(struct hmmirror *mirror, struct hmmirror_device *device,
+			struct vm_area_struct *vma, unsigned long addr, struct batch *batch,
 			unsigned long nr)
 {
 	bool policy = vma && compat_has_policy(vma);
 	struct page *page;
 	unsigned long i;
 
+	if (offered_huge(batch->src[0])) {
+		fill_system_huge(device, vma, addr, batch);
+		return;
+	}
 	if (!policy)
 		pool_fill(batch, nr, offered_page);
 	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
 		if (!offered_page(batch->src[i]))
+			continue;
+		batch->outcomes[i] = injected_failure(mirror);
+		if (batch->outcomes[i])
 			continue;
 		page = policy ? alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma, addr) :
 				pool_take(batch);
@@ -152,16 +229,17 @@ static void fill_system(struct vm_area_struct *vma, unsigned long addr, struct b
 /* Return: pages that arrived. */
 static unsigned long settle(struct batch *batch, unsigned long nr)
 {
-	unsigned long i, arrived = 0;
+	unsigned long i, n, arrived = 0;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i += n) {
+		n = batch->dst[i] & MIGRATE_PFN_COMPOUND ? HMMIRROR_BATCH : 1;
 		if (batch->outcomes[i] != HMMIRROR_OUT_MIGRATED &&
 		    batch->outcomes[i] != HMMIRROR_OUT_POPULATED)
 			continue;
 		if (offered(batch->src[i]))
-			arrived++;
+			arrived += n;
 		else
-			batch->outcomes[i] = HMMIRROR_OUT_REFUSED;
+			memset(&batch->outcomes[i], HMMIRROR_OUT_REFUSED, n);
 	}
 	return arrived;
 }
@@ -169,7 +247,7 @@ static unsigned long settle(struct batch *batch, unsigned long nr)
 /* One VMA's part of one batch. */
 struct part {
 	const struct hmmirror_move *move;
-	struct hmmirror_device *device;
+	struct hmmirror *mirror;
 	struct batch *batch;
 	unsigned long arrived;
 };
@@ -179,16 +257,20 @@ static void part_fill(struct migrate_vma *args, void *data)
 	unsigned long nr = (args->end - args->start) >> PAGE_SHIFT;
 	struct part *part = data;
 
+	hmmirror_hold_here(part->mirror, HMMIRROR_STAGE_SETUP);
 	if (part->move->to_device)
-		fill_device(part->device, part->batch, nr);
+		fill_device(part->mirror, part->batch, nr);
 	else
-		fill_system(args->vma, args->start, part->batch, nr);
+		fill_system(part->mirror, part->mirror->device, args->vma, args->start,
+			    part->batch, nr);
+	hmmirror_hold_here(part->mirror, HMMIRROR_STAGE_COPIED);
 }
 
 static void part_settle(struct migrate_vma *args, void *data)
 {
 	struct part *part = data;
 
+	hmmirror_hold_here(part->mirror, HMMIRROR_STAGE_MOVED);
 	part->arrived = settle(part->batch, (args->end - args->start) >> PAGE_SHIFT);
 }
 
@@ -197,16 +279,24 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 		     struct migrate_vma *args, struct batch *batch, unsigned long *arrived)
 {
 	struct hmmirror_device *device = mirror->device;
-	struct part part = { .move = move, .device = device, .batch = batch };
+	struct part part = { .move = move, .mirror = mirror, .batch = batch };
 	int ret;
 
 	args->src = batch->src;
 	args->dst = batch->dst;
 	args->pgmap_owner = device;
 	args->flags = move->to_device ? MIGRATE_VMA_SELECT_SYSTEM : select_device_pages(device);
+	if (move->huge)
+		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
 
+	batch->no_huge = false;
 	memset(batch->outcomes, HMMIRROR_OUT_NONE, (args->end - args->start) >> PAGE_SHIFT);
 	ret = compat_migrate_vma(args, part_fill, part_settle, &part);
+	if (!ret && batch->no_huge) {
+		/* as it was offered, it is still there: have it split, small pages do */
+		args->flags &= ~MIGRATE_VMA_SELECT_COMPOUND;
+		ret = compat_migrate_vma(args, part_fill, part_settle, &part);
+	}
 	*arrived = part.arrived;
 	return ret;
 }
@@ -270,39 +360,45 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 }
 
 /**
- * hmmirror_evict() - bring a range of the device's pages to system memory
+ * hmmirror_evict_range() - bring a range of the device's pages to system memory
  * @device: the device
  * @pfn: first page
  * @nr: pages
+ * @no_huge: (out) set if a huge page stays since there is none to take its place
  *
  * Works without knowing who maps them. A page that is locked or busy stays, and
  * so do all when memory is short: ask again.
+ *
+ * Return: pages that came home.
  */
-void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr)
+unsigned long hmmirror_evict_range(struct hmmirror_device *device, unsigned long pfn,
+				   unsigned long nr, bool *no_huge)
 {
-	struct batch *batch;
+	struct batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
 	unsigned long end = pfn + nr;
+	unsigned long arrived = 0;
 
-	if (compat_evict(device))
-		return;
-
-	batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
 	for (; pfn < end; pfn += nr) {
 		nr = min_t(unsigned long, end - pfn, HMMIRROR_BATCH);
 		memset(batch, 0, sizeof(*batch));
 		if (migrate_device_range(batch->src, pfn, nr))
 			break;
-		fill_system(NULL, 0, batch, nr);
+		fill_system(NULL, device, NULL, 0, batch, nr);
 		migrate_device_pages(batch->src, batch->dst, nr);
-		atomic64_add(settle(batch, nr), &device->evicted);
+		arrived += settle(batch, nr);
 		migrate_device_finalize(batch->src, batch->dst, nr);
+		*no_huge |= batch->no_huge;
 		cond_resched();
 	}
 	kvfree(batch);
+	return arrived;
 }
 
 struct cpu_fault {
 	struct hmmirror_device *device;
+	struct vm_fault *vmf;
+	struct batch *batch;	/* of a huge page */
+	bool shared;		/* this, with another process */
 	vm_fault_t result;
 };
 
@@ -326,6 +422,52 @@ static void cpu_fault_settle(struct migrate_vma *args, void *data)
 		atomic64_inc(&fault->device->cpu_faults_home);
 }
 
+static void huge_fault_fill(struct migrate_vma *args, void *data)
+{
+	struct cpu_fault *fault = data;
+	struct batch *batch = fault->batch;
+	unsigned long i;
+
+	fill_system(NULL, fault->device, args->vma, args->start, batch, HMMIRROR_BATCH);
+	/* of a shared one, the kernel would split our entry only: try again later */
+	if (!batch->no_huge || fault->shared)
+		return;
+
+	/* small destinations have the kernel split the source between its steps */
+	for (i = 0; i < HMMIRROR_BATCH; i++) {
+		unsigned long src = batch->src[0] + (i << MIGRATE_PFN_SHIFT);
+		struct page *page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args->vma,
+						   args->start + (i << PAGE_SHIFT));
+
+		batch->outcomes[i] = fill_system_page(page, src, &batch->dst[i]);
+		if (batch->outcomes[i] == HMMIRROR_OUT_NOMEM)
+			break;
+	}
+	if (!i)
+		fault->result = VM_FAULT_OOM;
+	/*
+	 * It splits a page that nobody else holds, and does not allow for the
+	 * reference of the fault that we serve; the one of setup keeps the page.
+	 */
+	folio_put(page_folio(fault->vmf->page));
+}
+
+static void huge_fault_settle(struct migrate_vma *args, void *data)
+{
+	struct cpu_fault *fault = data;
+
+	if (fault->batch->no_huge && !fault->shared)
+		folio_get(page_folio(fault->vmf->page));
+	if (!fault->result && settle(fault->batch, HMMIRROR_BATCH))
+		atomic64_inc(&fault->device->cpu_faults_home);
+}
+
+/* Is it an entry for a huge page that was touched? Then there are no PTEs. */
+static bool is_huge_fault(const struct vm_fault *vmf)
+{
+	return !vmf->pte && folio_order(page_folio(vmf->page)) == HMMIRROR_HUGE_ORDER;
+}
+
 /**
  * hmmirror_migrate_to_ram() - the CPU touched a device-private page
  * @vmf: the fault; the page is locked or referenced by the caller
@@ -335,23 +477,42 @@ static void cpu_fault_settle(struct migrate_vma *args, void *data)
  */
 vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 {
-	struct cpu_fault fault = { .device = hmmirror_devmem_device(vmf->page) };
+	struct cpu_fault fault = {
+		.device = hmmirror_devmem_device(vmf->page),
+		.vmf = vmf,
+	};
+	bool huge = is_huge_fault(vmf);
+	unsigned long size = huge ? PMD_SIZE : PAGE_SIZE;
 	unsigned long src = 0, dst = 0;
 	struct migrate_vma args = {
 		.vma = vmf->vma,
-		.start = vmf->address & PAGE_MASK,
-		.end = (vmf->address & PAGE_MASK) + PAGE_SIZE,
+		.start = ALIGN_DOWN(vmf->address, size),
+		.end = ALIGN_DOWN(vmf->address, size) + size,
 		.src = &src,
 		.dst = &dst,
 		.pgmap_owner = fault.device,
 		.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
+	int ret;
+
+	if (huge) {
+		fault.batch = kvzalloc(sizeof(*fault.batch), GFP_KERNEL);
+		if (!fault.batch)
+			return VM_FAULT_OOM;
+		args.src = fault.batch->src;
+		args.dst = fault.batch->dst;
+		args.flags |= MIGRATE_VMA_SELECT_COMPOUND;
+		fault.shared = compat_mapped_twice(page_folio(vmf->page));
+	}
 
 	compat_set_fault_page(&args, vmf);
 	atomic64_inc(&fault.device->cpu_faults);
-	if (compat_migrate_vma(&args, cpu_fault_fill, cpu_fault_settle, &fault))
-		return VM_FAULT_SIGBUS;
-	return fault.result;
+	if (huge)
+		ret = compat_migrate_vma(&args, huge_fault_fill, huge_fault_settle, &fault);
+	else
+		ret = compat_migrate_vma(&args, cpu_fault_fill, cpu_fault_settle, &fault);
+	kvfree(fault.batch);
+	return ret ? VM_FAULT_SIGBUS : fault.result;
 }
 
 int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
@@ -363,6 +524,7 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 		.addr = cmd->addr,
 		.end = cmd->addr + cmd->length,
 		.to_device = cmd->flags & HMMIRROR_MIGRATE_TO_DEVICE,
+		.huge = cmd->flags & HMMIRROR_MIGRATE_HUGE,
 	};
 	int ret;
 
@@ -373,7 +535,8 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 	ret = hmmirror_check_span(mirror, cmd->addr, cmd->length, PAGE_SIZE);
 	if (ret)
 		return ret;
-	if (cmd->flags & HMMIRROR_MIGRATE_HUGE || mirror->device->memory == HMMIRROR_MEMORY_NONE)
+	if (mirror->device->memory == HMMIRROR_MEMORY_NONE ||
+	    (move.huge && hmmirror_no_huge(mirror->device)))
 		return -EOPNOTSUPP;
 	if (cmd->outcomes) {
 		if (!hmmirror_user_writable(cmd->outcomes, nr))

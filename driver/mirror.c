@@ -27,6 +27,7 @@ static bool forget(struct hmmirror *mirror, struct mmu_interval_notifier *notifi
 
 	mmu_interval_set_seq(notifier, seq);
 	hmmirror_pt_erase(mirror, range->start, range->end);
+	hmmirror_dma_invalidate(mirror, range->start, range->end);
 	mutex_unlock(&mirror->lock);
 	return true;
 }
@@ -117,6 +118,10 @@ struct hmmirror *hmmirror_create(struct hmmirror_device *device)
 	mirror->device = device;
 	mirror->mm = current->mm;
 	mutex_init(&mirror->lock);
+	mutex_init(&mirror->plant_lock);
+	spin_lock_init(&mirror->inject_lock);
+	hmmirror_hold_init(mirror);
+	mutex_init(&mirror->dma_lock);
 	hmmirror_pt_init(mirror);
 
 	ret = mmu_interval_notifier_insert(&mirror->notifier, current->mm, 0,
@@ -130,7 +135,9 @@ struct hmmirror *hmmirror_create(struct hmmirror_device *device)
 
 void hmmirror_destroy(struct hmmirror *mirror)
 {
+	hmmirror_plant_end(mirror);
 	mmu_interval_notifier_remove(&mirror->notifier);
+	hmmirror_dma_free(mirror);
 	hmmirror_pt_destroy(mirror);
 	kfree(mirror);
 }

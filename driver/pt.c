@@ -58,11 +58,11 @@ int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned l
 		if (!leaf)
 			return -ENOMEM;
 		ret = xa_insert(&mirror->pt, i, leaf, GFP_KERNEL_ACCOUNT);
-		if (ret) {
+		/* else somebody else was faster */
+		if (ret)
 			kfree(leaf);
-			if (ret != -EBUSY)
-				return -ENOMEM;
-		}
+		if (ret == -ENOMEM)
+			return ret;
 	}
 	return 0;
 }
@@ -137,7 +137,8 @@ void hmmirror_pt_erase(struct hmmirror *mirror, unsigned long start, unsigned lo
 
 	lockdep_assert_held(&mirror->lock);
 
-	for (leaf = xa_find(&mirror->pt, &i, last, XA_PRESENT); leaf;
+	/* before 5.5, xa_find_after() goes one beyond the last if there is an entry */
+	for (leaf = xa_find(&mirror->pt, &i, last, XA_PRESENT); leaf && i <= last;
 	     leaf = xa_find_after(&mirror->pt, &i, last, XA_PRESENT)) {
 		unsigned long leaf_start = i << LEAF_SHIFT;
 		unsigned long from = max(start, leaf_start);

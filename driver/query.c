@@ -7,6 +7,23 @@
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
+static const char no_private[] = "the kernel was built without CONFIG_DEVICE_PRIVATE";
+
+/* Return: why this device has no huge pages, NULL if it has. */
+const char *hmmirror_no_huge(struct hmmirror_device *device)
+{
+	if (compat_no_device_thp())
+		return compat_no_device_thp();
+	switch (device->memory) {
+	case HMMIRROR_MEMORY_PRIVATE:
+		return NULL;
+	case HMMIRROR_MEMORY_COHERENT:
+		return "the kernel offers no huge page of a coherent device for the way back";
+	default:
+		return no_private;
+	}
+}
+
 /* NULL: the kernel has it. */
 static const char *absent(struct hmmirror_device *device, unsigned int feature)
 {
@@ -17,8 +34,7 @@ static const char *absent(struct hmmirror_device *device, unsigned int feature)
 	case HMMIRROR_FEAT_ORDER:
 		return compat_no_order();
 	case HMMIRROR_FEAT_DEVICE_PRIVATE:
-		return IS_ENABLED(CONFIG_DEVICE_PRIVATE) ? NULL :
-		       "the kernel was built without CONFIG_DEVICE_PRIVATE";
+		return IS_ENABLED(CONFIG_DEVICE_PRIVATE) ? NULL : no_private;
 	case HMMIRROR_FEAT_DEVICE_COHERENT:
 		if (compat_no_coherent())
 			return compat_no_coherent();
@@ -29,7 +45,11 @@ static const char *absent(struct hmmirror_device *device, unsigned int feature)
 	case HMMIRROR_FEAT_UNLOCKED:
 		return compat_no_unlocked();
 	case HMMIRROR_FEAT_DEVICE_THP:
-		return "huge pages on the device are not used by this driver yet";
+		return hmmirror_no_huge(device);
+	case HMMIRROR_FEAT_DMA:
+		return compat_no_dma();
+	case HMMIRROR_FEAT_DMA_IOMMU:
+		return hmmirror_no_iommu();
 	default:
 		return "unknown";
 	}
@@ -53,6 +73,9 @@ int hmmirror_ioctl_query(struct hmmirror *mirror, void *arg)
 	cmd->device = mirror->device->id;
 	cmd->memory = mirror->device->memory;
 	cmd->max_range = (u64)hmmirror_max_range_mb << 20;
+	cmd->traits = compat_traits();
+	cmd->walker = compat_walker();
+	cmd->unused = 0;
 
 	memset(cmd->reason, 0, sizeof(cmd->reason));
 	reason = absent(mirror->device, cmd->ask);

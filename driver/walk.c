@@ -43,13 +43,15 @@ static u64 device_flags(struct hmmirror *mirror, struct page *page)
 }
 
 /*
- * The kernel does not export what tells it. Of all that a read-only huge entry
- * can map, it alone belongs to no mapping.
+ * The kernel does not export what tells it. Of all huge pages that can be mapped
+ * read-only, it alone belongs to no mapping.
  */
 static bool is_huge_zero(struct page *page, unsigned long hmm_pfn)
 {
-	return hmm_pfn_to_map_order(hmm_pfn) == PMD_SHIFT - PAGE_SHIFT &&
-	       !(hmm_pfn & HMM_PFN_WRITE) && !page_folio(page)->mapping;
+	struct folio *folio = page_folio(page);
+
+	return compound_order(&folio->page) == PMD_SHIFT - PAGE_SHIFT &&
+	       !(hmm_pfn & HMM_PFN_WRITE) && !folio->mapping;
 }
 
 /* Must hold mirror->lock with an unbroken watch: looks at struct page. */
@@ -118,7 +120,28 @@ static void translate(struct hmmirror *mirror, u64 *entries, unsigned long nr)
 	}
 }
 
-static void prepare(const struct hmmirror_walk *walk, unsigned long nr)
+/*
+ * For a range that starts inside of a huge page of the device's, the walker
+ * counts from the first page of that, so that the device would use the wrong
+ * pages. Huge entries map aligned to aligned, which tells the right ones.
+ */
+static void put_right(const struct hmmirror_walk *walk, unsigned long nr)
+{
+	unsigned long page = walk->start >> PAGE_SHIFT;
+	unsigned long i;
+
+	for (i = 0; i < nr; i++, page++) {
+		u64 pte = walk->entries[i];
+		u64 inside = (1ULL << hmmirror_pte_order(pte)) - 1;
+
+		if (!(pte & HMMIRROR_PTE_PRIVATE) || !inside)
+			continue;
+		walk->entries[i] = (pte & ~(inside << HMMIRROR_PTE_PFN_SHIFT)) |
+				   (page & inside) << HMMIRROR_PTE_PFN_SHIFT;
+	}
+}
+
+static void prepare(struct hmmirror_walk *walk, unsigned long nr)
 {
 	unsigned long *hmm_pfns = (unsigned long *)walk->entries;
 	unsigned long i;
@@ -126,6 +149,16 @@ static void prepare(const struct hmmirror_walk *walk, unsigned long nr)
 	memset64((u64 *)hmm_pfns, UNTOUCHED_PFN, nr);
 	for (i = 0; walk->requests && i < nr; i++)
 		hmm_pfns[i] |= request_to_hmm(walk->requests[i]);
+	if (walk->prepare)
+		walk->prepare(walk);
+}
+
+/* Entries as the walker answered them: all of them, or up to an error. */
+static unsigned long raw_answers(const struct hmmirror_walk *walk, unsigned long nr)
+{
+	while (nr && (walk->entries[nr - 1] & ~HMM_PFN_FLAGS) == UNTOUCHED_PFN)
+		nr--;
+	return nr;
 }
 
 /* After an error, the answers up to it are final and the rest was not looked at. */
@@ -150,6 +183,8 @@ static int call_walker(struct hmmirror *mirror, const struct hmmirror_walk *walk
 
 	if (mmap_read_lock_killable(mirror->mm))
 		return -EINTR;
+	if (hmmirror_injected(mirror, HMMIRROR_INJECT_INVALIDATE))
+		hmmirror_inject_invalidation(mirror, range->start);
 	ret = hmm_range_fault(range);
 	mmap_read_unlock(mirror->mm);
 	return ret;
@@ -164,9 +199,9 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 	unsigned long seq;
 	int ret;
 
-	prepare(walk, nr);
 	atomic64_inc(&mirror->count.walks);
 	seq = mmu_interval_read_begin(&watch->notifier);
+	prepare(walk, nr);
 	range->notifier_seq = seq;
 
 	if (walk->map) {
@@ -175,7 +210,9 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 			return ret;
 	}
 
+	hmmirror_hold_here(mirror, HMMIRROR_STAGE_WALK);
 	ret = call_walker(mirror, walk, range, deadline);
+	hmmirror_hold_here(mirror, HMMIRROR_STAGE_WALKED);
 	if (ret == -EINTR)
 		return ret;
 	if (ret == -EBUSY)
@@ -189,9 +226,13 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 		mutex_unlock(&mirror->lock);
 		return -EAGAIN;
 	}
+	if (walk->accept)
+		walk->accept(walk, raw_answers(walk, nr));
 	translate(mirror, walk->entries, nr);
-	if (walk->map)
+	if (walk->map) {
+		put_right(walk, nr);
 		hmmirror_pt_store(mirror, walk->start, walk->entries, answered_pages(walk));
+	}
 	mutex_unlock(&mirror->lock);
 	*answered = true;
 	return ret;
@@ -217,7 +258,7 @@ int hmmirror_walk(struct hmmirror *mirror, struct hmmirror_walk *walk)
 		.hmm_pfns = (unsigned long *)walk->entries,
 		.default_flags = request_to_hmm(walk->default_flags),
 		.pfn_flags_mask = request_to_hmm(walk->request_mask),
-		.dev_private_owner = mirror->device,
+		.dev_private_owner = walk->system_only ? NULL : mirror->device,
 	};
 	bool answered = false;
 	int ret;
@@ -286,7 +327,7 @@ int hmmirror_fault(struct hmmirror *mirror, unsigned long start, unsigned long e
 	return ret;
 }
 
-static bool request_ok(u64 request)
+bool hmmirror_request_ok(u64 request)
 {
 	if (request & ~HMMIRROR_REQ_ALL)
 		return false;
@@ -303,7 +344,7 @@ static u64 *read_requests(const struct hmmirror_range *cmd, unsigned long nr)
 		return requests;
 
 	for (i = 0; i < nr; i++) {
-		if (request_ok(requests[i]))
+		if (hmmirror_request_ok(requests[i]))
 			continue;
 		kvfree(requests);
 		return ERR_PTR(-EINVAL);
@@ -317,7 +358,7 @@ static int range_check(struct hmmirror *mirror, const struct hmmirror_range *cmd
 		return -EINVAL;
 	if (cmd->reserved || cmd->timeout_ms > MAX_TIMEOUT_MS)
 		return -EINVAL;
-	if (!request_ok(cmd->default_flags) || cmd->request_mask & ~HMMIRROR_REQ_ALL)
+	if (!hmmirror_request_ok(cmd->default_flags) || cmd->request_mask & ~HMMIRROR_REQ_ALL)
 		return -EINVAL;
 	if (cmd->flags & HMMIRROR_RANGE_MIRROR &&
 	    (cmd->flags != HMMIRROR_RANGE_MIRROR || cmd->default_flags || cmd->request_mask))

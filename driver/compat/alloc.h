@@ -24,7 +24,8 @@ static inline unsigned long compat_alloc_pages_bulk(gfp_t gfp, unsigned long nr,
 
 #ifdef HAVE_HMM_VMA_ALLOC_LOCKED_PAGE
 /* Where there is this one, what it is made of is not for modules. */
-static inline struct page *compat_alloc_page_vma(struct vm_area_struct *vma, unsigned long addr)
+static inline struct page *compat_alloc_page_vma(gfp_t gfp, struct vm_area_struct *vma,
+						 unsigned long addr)
 {
 	struct page *page = hmm_vma_alloc_locked_page(vma, addr);
 
@@ -34,7 +35,7 @@ static inline struct page *compat_alloc_page_vma(struct vm_area_struct *vma, uns
 }
 
 #undef alloc_page_vma
-#define alloc_page_vma(_gfp, _vma, _addr) compat_alloc_page_vma(_vma, _addr)
+#define alloc_page_vma compat_alloc_page_vma
 #endif
 
 /* Does anything but the local node come into question for a page of @vma? */

@@ -26,7 +26,7 @@ static inline bool is_device_coherent_page(const struct page *page)
 static inline const char *compat_no_coherent(void)
 {
 	if (!COMPAT_HAS_COHERENT)
-		return "the kernel has no MEMORY_DEVICE_COHERENT, which is there since 6.0";
+		return "the kernel has no MEMORY_DEVICE_COHERENT";
 	if (!IS_ENABLED(CONFIG_ZONE_DEVICE))
 		return "the kernel was built without CONFIG_ZONE_DEVICE";
 	return NULL;

@@ -9,6 +9,7 @@
 #include "features.h"
 #include "alloc.h"
 #include "coherent.h"
+#include "dma.h"
 #include "evict.h"
 #include "exclusive.h"
 #include "folio.h"
@@ -17,7 +18,11 @@
 #include "mm.h"
 #include "notifier.h"
 #include "pagemap.h"
+#include "shared.h"
+#include "thp.h"
+#include "traits.h"
 #include "uaccess.h"
+#include "vma.h"
 #include "walk.h"
 
 #endif /* HMMIRROR_COMPAT_H */

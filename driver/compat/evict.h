@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Device pages brought home without knowing who maps them: since 6.1. Before,
- * all address spaces are searched for them, see evict.c.
+ * all address spaces are searched for them, see ../evict.c.
  */
 #ifndef HMMIRROR_COMPAT_EVICT_H
 #define HMMIRROR_COMPAT_EVICT_H
@@ -10,15 +10,10 @@
 #include <linux/migrate.h>
 #include <linux/types.h>
 
-struct hmmirror_device;
-
 #ifdef HAVE_MIGRATE_DEVICE_RANGE
-static inline bool compat_evict(struct hmmirror_device *device)
-{
-	return false;
-}
+#define compat_has_device_range()	true
 #else
-bool compat_evict(struct hmmirror_device *device);
+#define compat_has_device_range()	false
 
 static inline int migrate_device_range(unsigned long *src, unsigned long start,
 				       unsigned long nr)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Exclusive access: one page a call since 6.15, a range a call since 5.14. */
+/* Exclusive access: a range a call up to 6.12, a page a call in newer kernels. */
 #ifndef HMMIRROR_COMPAT_EXCLUSIVE_H
 #define HMMIRROR_COMPAT_EXCLUSIVE_H
 
@@ -38,11 +38,22 @@ static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned 
 }
 #endif
 
+#ifndef CONFIG_DEVICE_PRIVATE
+/* The headers declare it all the same; a module with a call to it doesn't load. */
+static inline struct page *compat_make_nothing_exclusive(struct mm_struct *mm, unsigned long addr,
+							 void *owner, struct folio **foliop)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+#define make_device_exclusive compat_make_nothing_exclusive
+#endif
+
 /* Return: why the kernel can't do it, NULL if it can. */
 static inline const char *compat_no_exclusive(void)
 {
 	if (!COMPAT_HAS_EXCLUSIVE)
-		return "the kernel has no make_device_exclusive(), which is there since 5.14";
+		return "the kernel has no make_device_exclusive() and none for a range";
 	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE))
 		return "the kernel was built without CONFIG_DEVICE_PRIVATE";
 	return NULL;

@@ -20,6 +20,11 @@ struct folio {
 
 #define page_folio(_page)	((struct folio *)compound_head(_page))
 
+static inline unsigned int folio_order(struct folio *folio)
+{
+	return compound_order(&folio->page);
+}
+
 static inline void folio_lock(struct folio *folio)
 {
 	lock_page(&folio->page);
@@ -28,6 +33,11 @@ static inline void folio_lock(struct folio *folio)
 static inline void folio_unlock(struct folio *folio)
 {
 	unlock_page(&folio->page);
+}
+
+static inline void folio_get(struct folio *folio)
+{
+	get_page(&folio->page);
 }
 
 static inline void folio_put(struct folio *folio)

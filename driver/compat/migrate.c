@@ -69,7 +69,9 @@ static void alloc_and_copy(struct vm_area_struct *vma, const unsigned long *src,
 			   unsigned long *dst, unsigned long start, unsigned long end,
 			   void *private)
 {
+	compat_shared_show(src);
 	fill_wanted(private);
+	compat_shared_hide_references(src, dst);
 }
 
 static void finalize_and_map(struct vm_area_struct *vma, const unsigned long *src,
@@ -78,6 +80,7 @@ static void finalize_and_map(struct vm_area_struct *vma, const unsigned long *sr
 {
 	struct steps *steps = private;
 
+	compat_shared_show_references();
 	steps->settle(steps->args, steps->data);
 }
 
@@ -89,10 +92,14 @@ static const struct migrate_vma_ops steps_ops = {
 static int run_steps(struct steps *steps)
 {
 	struct compat_migrate_args *args = steps->args;
+	int ret;
 
+	compat_shared_hide(args->vma, args->start, args->end);
 	compat_clear_stack();
-	return migrate_vma(&steps_ops, args->vma, args->start, args->end, args->src, args->dst,
-			   steps);
+	ret = migrate_vma(&steps_ops, args->vma, args->start, args->end, args->src, args->dst,
+			  steps);
+	compat_shared_end(args->src);
+	return ret;
 }
 #endif
 

@@ -68,7 +68,7 @@ static inline void compat_set_fault_page(struct migrate_vma *args, struct vm_fau
 	args->fault_page = vmf->page;
 }
 #else
-#define compat_set_fault_page(_args, _vmf) do { } while (0)
+#define compat_set_fault_page(_args, _vmf) do { (void)(_args); (void)(_vmf); } while (0)
 #endif
 
 #endif /* HMMIRROR_COMPAT_MIGRATE_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Today's way to add device memory on kernels before 5.10. Up to 5.2 such memory
+ * Today's way to add device memory on kernels before 5.10. Up to 5.3 such memory
  * lives and dies with a struct device: each pgmap gets one of its own.
  */
 #include <linux/device.h>
@@ -74,11 +74,50 @@ static struct compat_pagemap *around(struct dev_pagemap *real)
 	return container_of(real, struct compat_pagemap, real);
 }
 #else
-static void page_free(struct page *page, void *data)
+static void free_our_page(struct page *page)
 {
+	if (compat_shared_keep(page))
+		return;
 	/* it would be taken for a page that has its reverse mapping already */
 	page->mapping = NULL;
 	our_ops->page_free(page);
+}
+
+#ifdef HAVE_DEV_PAGEMAP_OPS
+/* 5.3: the callbacks are as they are today */
+static vm_fault_t fault_our_page(struct vm_fault *vmf)
+{
+	return our_ops->migrate_to_ram(vmf);
+}
+
+static const struct dev_pagemap_ops wrapped_ops = {
+	.page_free = free_our_page,
+	.migrate_to_ram = fault_our_page,
+};
+
+static bool is_ours(const struct dev_pagemap *real)
+{
+	return real->ops == &wrapped_ops;
+}
+
+static struct compat_pagemap *around(struct dev_pagemap *real)
+{
+	return container_of(real, struct compat_pagemap, real);
+}
+
+static struct dev_pagemap *set_up(struct compat_pagemap *pgmap)
+{
+	pgmap->real.ops = &wrapped_ops;
+	return &pgmap->real;
+}
+
+static void tear_down(struct compat_pagemap *pgmap)
+{
+}
+#else
+static void page_free(struct page *page, void *data)
+{
+	free_our_page(page);
 }
 
 static vm_fault_t page_fault(struct vm_area_struct *vma, unsigned long addr,
@@ -116,6 +155,35 @@ static void ref_cleanup(struct percpu_ref *ref)
 	percpu_ref_exit(ref);
 }
 
+static struct dev_pagemap *set_up(struct compat_pagemap *pgmap)
+{
+	struct dev_pagemap *real = &pgmap->devmem.pagemap;
+	int ret;
+
+	ret = percpu_ref_init(&pgmap->devmem.ref, ref_release, 0, GFP_KERNEL);
+	if (ret)
+		return ERR_PTR(ret);
+	init_completion(&pgmap->devmem.completion);
+	pgmap->devmem.page_fault = page_fault;
+	real->page_free = page_free;
+	real->ref = &pgmap->devmem.ref;
+	real->kill = percpu_ref_kill;
+#ifdef HAVE_PAGEMAP_CLEANUP
+	real->cleanup = ref_cleanup;
+#endif
+	dev_pagemap_get_ops();
+	return real;
+}
+
+static void tear_down(struct compat_pagemap *pgmap)
+{
+#ifndef HAVE_PAGEMAP_CLEANUP
+	ref_cleanup(&pgmap->devmem.ref);
+#endif
+	dev_pagemap_put_ops();
+}
+#endif
+
 static void device_release(struct device *dev)
 {
 	kfree(dev);
@@ -125,26 +193,22 @@ static void device_release(struct device *dev)
 static void remove_device(struct compat_pagemap *pgmap)
 {
 	put_device(pgmap->dev);
-#ifndef HAVE_PAGEMAP_CLEANUP
-	ref_cleanup(&pgmap->devmem.ref);
-#endif
-	dev_pagemap_put_ops();
+	tear_down(pgmap);
 }
 
 void *compat_memremap_pages(struct compat_pagemap *pgmap, int nid)
 {
-	struct dev_pagemap *real = &pgmap->devmem.pagemap;
+	struct dev_pagemap *real;
 	struct device *dev;
 	void *addr;
-	int ret;
 
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
-	ret = percpu_ref_init(&pgmap->devmem.ref, ref_release, 0, GFP_KERNEL);
-	if (ret) {
+	real = set_up(pgmap);
+	if (IS_ERR(real)) {
 		kfree(dev);
-		return ERR_PTR(ret);
+		return real;
 	}
 
 	device_initialize(dev);
@@ -152,17 +216,8 @@ void *compat_memremap_pages(struct compat_pagemap *pgmap, int nid)
 	set_dev_node(dev, nid);
 	pgmap->dev = dev;
 	our_ops = pgmap->ops;
-	init_completion(&pgmap->devmem.completion);
-	pgmap->devmem.page_fault = page_fault;
 	set_range(real, pgmap);
-	real->page_free = page_free;
-	real->ref = &pgmap->devmem.ref;
-	real->kill = percpu_ref_kill;
-#ifdef HAVE_PAGEMAP_CLEANUP
-	real->cleanup = ref_cleanup;
-#endif
 
-	dev_pagemap_get_ops();
 	addr = devm_memremap_pages(dev, real);
 	if (IS_ERR(addr))
 		remove_device(pgmap);

@@ -40,10 +40,12 @@ static inline struct dev_pagemap *page_pgmap(const struct page *page)
 #else
 /* Before 5.10, today's pgmap with the kernel's own in it. */
 struct compat_pagemap {
-#ifdef HAVE_MEMREMAP_PAGES
+#ifdef HAVE_DEV_PAGEMAP_OPS
 	struct dev_pagemap real;
 #else
 	struct hmm_devmem devmem;	/* it looks for the callback around the pgmap */
+#endif
+#ifndef HAVE_MEMREMAP_PAGES
 	struct device *dev;
 #endif
 	enum memory_type type;
@@ -86,27 +88,59 @@ static inline void zone_device_page_init(struct page *page)
 #endif
 
 #define zone_device_folio_init(_folio, _pgmap, _order)			\
-	((void)(_pgmap), zone_device_page_init(&(_folio)->page))
+	((void)(_pgmap), (void)(_order), zone_device_page_init(&(_folio)->page))
 #endif
 
 /* Folios of device memory are freed by a callback; by the page before. */
 #ifdef HAVE_FOLIO_FREE
-#define COMPAT_PAGEMAP_OPS(_name, _folio_free, _migrate_to_ram)		\
-static const struct dev_pagemap_ops _name = {				\
-	.folio_free = _folio_free,					\
-	.migrate_to_ram = _migrate_to_ram,				\
+#define compat_free	folio_free
+#define compat_freed	folio
+static inline struct folio *compat_freed_folio(struct folio *folio)
+{
+	return folio;
 }
 #else
-#define COMPAT_PAGEMAP_OPS(_name, _folio_free, _migrate_to_ram)		\
-static void _name##_page_free(struct page *page)			\
+#define compat_free	page_free
+#define compat_freed	page
+static inline struct folio *compat_freed_folio(struct page *page)
+{
+	return page_folio(page);
+}
+#endif
+
+/* Where one can be split, a new folio takes over what the kernel leaves to us. */
+#ifdef HAVE_DEVICE_THP
+#define COMPAT_SET_SPLIT(_folio_split)	.folio_split = _folio_split
+static inline void compat_inherit(struct folio *head, struct folio *tail)
+{
+	tail->pgmap = head->pgmap;
+	tail->mapping = head->mapping;
+}
+#else
+#define COMPAT_SET_SPLIT(...)
+static inline void compat_inherit(struct folio *head, struct folio *tail)
+{
+}
+#endif
+
+#define COMPAT_PAGEMAP_OPS(_name, _folio_free, _migrate_to_ram, _folio_split)	\
+static void _folio_free##_freed(struct compat_freed *freed)		\
 {									\
-	_folio_free(page_folio(page));					\
+	_folio_free(compat_freed_folio(freed));				\
+}									\
+									\
+static void __maybe_unused _folio_split##_tail(struct folio *head, struct folio *tail)	\
+{									\
+	if (!tail)							\
+		return;							\
+	compat_inherit(head, tail);					\
+	_folio_split(head, tail);					\
 }									\
 									\
 static const struct dev_pagemap_ops _name = {				\
-	.page_free = _name##_page_free,					\
+	.compat_free = _folio_free##_freed,				\
 	.migrate_to_ram = _migrate_to_ram,				\
+	COMPAT_SET_SPLIT(_folio_split##_tail)				\
 }
-#endif
 
 #endif /* HMMIRROR_COMPAT_PAGEMAP_H */

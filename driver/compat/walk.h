@@ -82,7 +82,7 @@ static inline const char *compat_no_unlocked(void)
 #ifdef HAVE_HMM_RANGE_FAULT_UNLOCKED
 	return NULL;
 #else
-	return "the kernel has no hmm_range_fault_unlocked_timeout(), which is there since 7.3";
+	return "the kernel has no hmm_range_fault_unlocked_timeout()";
 #endif
 }
 

@@ -17,7 +17,7 @@
  *    Longer than the module parameter max_range_mb: EFBIG.
  *  - A user pointer that can't be read or written: EFAULT.
  *  - What this kernel can't do: EOPNOTSUPP; HMMIRROR_QUERY tells why.
- *  - The opener's address space is gone: ESRCH.
+ *  - The opener's address space is gone: ESRCH, from calls that work on it.
  *  - A fatal signal while it waits: EINTR.
  *  - When the call itself fails, nothing was changed and nothing written back.
  *    What the kernel under test answered is not a failure of the call: it
@@ -35,7 +35,6 @@
 
 /*
  * The size is in the struct, so it is not encoded in the number.
- * 0x08 to 0x0b are kept for hold, plant, inject and dma.
  */
 #define HMMIRROR_QUERY		_IO(HMMIRROR_IOC_TYPE, 0x00)
 #define HMMIRROR_RANGE		_IO(HMMIRROR_IOC_TYPE, 0x01)
@@ -43,6 +42,10 @@
 #define HMMIRROR_MIGRATE	_IO(HMMIRROR_IOC_TYPE, 0x03)
 #define HMMIRROR_EXCLUSIVE	_IO(HMMIRROR_IOC_TYPE, 0x04)
 #define HMMIRROR_STATS		_IO(HMMIRROR_IOC_TYPE, 0x05)
+#define HMMIRROR_HOLD		_IO(HMMIRROR_IOC_TYPE, 0x08)
+#define HMMIRROR_PLANT		_IO(HMMIRROR_IOC_TYPE, 0x09)
+#define HMMIRROR_INJECT		_IO(HMMIRROR_IOC_TYPE, 0x0a)
+#define HMMIRROR_DMA		_IO(HMMIRROR_IOC_TYPE, 0x0b)
 
 /* Bit numbers of hmmirror_query.features, and values for .ask. */
 enum hmmirror_feature {
@@ -62,6 +65,10 @@ enum hmmirror_feature {
 	HMMIRROR_FEAT_UNLOCKED		= 6,
 	/* HMMIRROR_MIGRATE_HUGE */
 	HMMIRROR_FEAT_DEVICE_THP	= 7,
+	/* HMMIRROR_DMA */
+	HMMIRROR_FEAT_DMA		= 8,
+	/* HMMIRROR_DMA_IOMMU */
+	HMMIRROR_FEAT_DMA_IOMMU		= 9,
 	HMMIRROR_FEAT_NR
 };
 
@@ -72,6 +79,43 @@ enum hmmirror_memory {
 	HMMIRROR_MEMORY_NONE		= 0,
 	HMMIRROR_MEMORY_PRIVATE		= 1,
 	HMMIRROR_MEMORY_COHERENT	= 2,
+};
+
+/*
+ * Answers that differ between kernels though the calls look alike: bits of
+ * hmmirror_query.traits. A bit is set if the interface of the kernel says so for
+ * certain; driver/compat/traits.h says how it is told.
+ */
+/* page faults that the walker takes are counted for the process */
+#define HMMIRROR_TRAIT_FAULTS_COUNTED	_BITULL(0)
+/* a fault request brings home what is private to another device */
+#define HMMIRROR_TRAIT_OTHER_FAULTED	_BITULL(1)
+/*
+ * Exclusive access is given page by page: tail pages of a huge page too; what is
+ * not anonymous is EOPNOTSUPP; and that a CPU took it back is an invalidation
+ * like any.
+ */
+#define HMMIRROR_TRAIT_EXCLUSIVE_PAGE	_BITULL(2)
+
+/* only holes in anonymous memory are offered for migration to a device */
+#define HMMIRROR_TRAIT_HOLES_ANON	_BITULL(3)
+/* the zero page is reported as any page is; else it ends a walk */
+#define HMMIRROR_TRAIT_ZERO_PAGE	_BITULL(4)
+/* an invalidation says whether it comes from munmap() or mremap() */
+#define HMMIRROR_TRAIT_UNMAP_TOLD	_BITULL(5)
+
+/* Which walker it is, by its interface: what it decides came with that. */
+enum hmmirror_walker {
+	/* hmm_vma_get_pfns(), hmm_vma_fault(): 5.0, 5.1 */
+	HMMIRROR_WALKER_VMA		= 0,
+	/* hmm_range_snapshot(), hmm_range_fault(): 5.2, 5.3 */
+	HMMIRROR_WALKER_SNAPSHOT	= 1,
+	/* hmm_range_fault() with flags: 5.4 to 5.6 */
+	HMMIRROR_WALKER_FLAGS		= 2,
+	/* without, and the caller has tables of flags and values: 5.7 */
+	HMMIRROR_WALKER_TABLES		= 3,
+	/* hmm_pfns: since 5.8 */
+	HMMIRROR_WALKER_PFNS		= 4,
 };
 
 /**
@@ -85,6 +129,9 @@ enum hmmirror_memory {
  * @device: (out) 0 to 3, the N of /dev/hmm_dmirrorN
  * @memory: (out) enum hmmirror_memory
  * @max_range: (out) longest @length that a call takes, bytes
+ * @traits: (out) HMMIRROR_TRAIT_*
+ * @walker: (out) enum hmmirror_walker
+ * @unused: (out) 0
  * @reason: (out) empty if the kernel has @ask, else why not; ends with NUL
  */
 struct hmmirror_query {
@@ -97,6 +144,9 @@ struct hmmirror_query {
 	__u32 device;
 	__u32 memory;
 	__u64 max_range;
+	__u64 traits;
+	__u32 walker;
+	__u32 unused;
 	char reason[80];
 };
 
@@ -129,7 +179,11 @@ struct hmmirror_query {
 #define HMMIRROR_PTE_ORDER_MASK	0xffULL
 #define HMMIRROR_PTE_PFN_SHIFT	24
 
-/* Write the result into the mirror's device page table, as a driver would. */
+/*
+ * Write the result into the mirror's device page table, as a driver would. Where
+ * the kernel gives a wrong pfn (a range that starts inside of a huge page of the
+ * device's), it is put right; without this flag, it is told as it came.
+ */
 #define HMMIRROR_RANGE_MAP	_BITUL(0)
 /* Let the kernel take and drop the mmap lock (HMMIRROR_FEAT_UNLOCKED). */
 #define HMMIRROR_RANGE_UNLOCKED	_BITUL(1)
@@ -225,6 +279,8 @@ enum hmmirror_outcome {
 	HMMIRROR_OUT_NOMEM	= 3,
 	/* offered and copied, then the kernel kept the old one */
 	HMMIRROR_OUT_REFUSED	= 4,
+	/* offered, but the copy failed, see HMMIRROR_INJECT */
+	HMMIRROR_OUT_NOCOPY	= 5,
 };
 
 /**
@@ -237,7 +293,7 @@ enum hmmirror_outcome {
  * @migrated: (out) pages that are MIGRATED or POPULATED
  * @error: (out) 0; -EFAULT where no VMA is or one that can't be read,
  *	-EINVAL where the kernel refuses the VMA (hugetlb, special, DAX), with
- *	the pages before it done and the rest left alone
+ *	the pages before it done and the rest left alone; -ENOMEM, nothing done
  * @reserved: must be 0
  */
 struct hmmirror_migrate {
@@ -295,6 +351,89 @@ struct hmmirror_exclusive {
 	__u64 value;
 };
 
+enum hmmirror_dma_op {
+	/* make a map of the range; a mirror has one at a time, else EBUSY */
+	HMMIRROR_DMA_ALLOC	= 0,
+	/* walk a part of it, and map what is valid */
+	HMMIRROR_DMA_MAP	= 1,
+	/* unmap a part of it */
+	HMMIRROR_DMA_UNMAP	= 2,
+	/* unmap all, and take the map down */
+	HMMIRROR_DMA_FREE	= 3,
+};
+
+/* How the kernel gives DMA addresses. */
+enum hmmirror_dma_way {
+	/* those of the memory */
+	HMMIRROR_DMA_DIRECT	= 0,
+	/* a stretch of I/O address space for the range, each page at its place */
+	HMMIRROR_DMA_IOVA	= 1,
+	/* any I/O address for each page */
+	HMMIRROR_DMA_SINGLE	= 2,
+};
+
+/* ALLOC: for the device behind an IOMMU (HMMIRROR_FEAT_DMA_IOMMU). */
+#define HMMIRROR_DMA_IOMMU		_BITUL(0)
+
+#define HMMIRROR_DMA_PAGE_MAPPED	_BITULL(0)
+/* with MAPPED: it was mapped before, and stayed so */
+#define HMMIRROR_DMA_PAGE_KEPT		_BITULL(1)
+
+/**
+ * struct hmmirror_dma_page - what MAP says of a page
+ * @entry: HMMIRROR_PTE_*, the walker's answer
+ * @address: where a device finds it; 0 if not MAPPED
+ * @memory: what that address leads to, as the IOMMU has it, or the same address
+ *	without one; 0 if not MAPPED
+ * @flags: HMMIRROR_DMA_PAGE_*
+ */
+struct hmmirror_dma_page {
+	__u64 entry;
+	__u64 address;
+	__u64 memory;
+	__u64 flags;
+};
+
+/**
+ * struct hmmirror_dma - pages of a walk mapped for DMA of a device
+ * @size: sizeof(struct hmmirror_dma)
+ * @flags: HMMIRROR_DMA_IOMMU with ALLOC, else 0
+ * @op: enum hmmirror_dma_op
+ * @error: (out) ALLOC: the kernel's answer, there is no map unless 0. MAP: the
+ *	walker's answer, or -EIO where a page could not be mapped; what is before
+ *	it is done
+ * @addr: first byte, page aligned; 0 with FREE
+ * @length: bytes, page multiple; 0 with FREE
+ * @results: (out) MAP: pointer to one struct hmmirror_dma_page a page; UNMAP: to
+ *	one byte a page, 1 if it was mapped; ALLOC, FREE: not looked at
+ * @request: MAP: HMMIRROR_REQ_* for every page; 0 maps what is there. Else must
+ *	be 0
+ * @pages: (out) MAP: pages that are mapped; UNMAP, FREE: pages that were
+ * @mask_bits: ALLOC: address bits that the device can put out, 24 to 64; 0 is 64.
+ *	Else must be 0
+ * @way: (out) ALLOC: enum hmmirror_dma_way
+ *
+ * MAP and UNMAP outside of the range of ALLOC, or without one, and FREE without
+ * one: EINVAL. What is invalidated is unmapped. Pages of devices are no
+ * destination of DMA: they are brought home, or not valid with no request.
+ *
+ * Memory used: 8 to 16 bytes a page from ALLOC to FREE; by MAP 40 bytes a page,
+ * by UNMAP one, until it returns.
+ */
+struct hmmirror_dma {
+	__u32 size;
+	__u32 flags;
+	__u32 op;
+	__s32 error;
+	__u64 addr;
+	__u64 length;
+	__u64 results;
+	__u64 request;
+	__u64 pages;
+	__u32 mask_bits;
+	__u32 way;
+};
+
 /* Start counting from 0 again after reading (this mirror's counters only). */
 #define HMMIRROR_STATS_RESET	_BITUL(0)
 
@@ -337,5 +476,156 @@ struct hmmirror_stats {
 	__u64 device_pages;
 	__u64 device_pages_free;
 };
+
+/* Exactly one of the three. */
+#define HMMIRROR_HOLD_ARM	_BITUL(0)	/* stop the next one at @stage */
+#define HMMIRROR_HOLD_WAIT	_BITUL(1)	/* until one is held */
+#define HMMIRROR_HOLD_RELEASE	_BITUL(2)	/* let it go on, or disarm */
+
+/* Where a migration or a walk of this mirror can be stopped. */
+enum hmmirror_stage {
+	/* HMMIRROR_MIGRATE, between the kernel's steps: the pages are locked,
+	 * their entries are migration entries, the mmap lock is held for reading
+	 */
+	HMMIRROR_STAGE_SETUP	= 0,	/* nothing allocated or copied yet */
+	HMMIRROR_STAGE_COPIED	= 1,	/* copied, the kernel has not looked yet */
+	HMMIRROR_STAGE_MOVED	= 2,	/* the kernel has decided, entries not back */
+	/* a walk, no lock held: before the walker is called, after the state to
+	 * compare with was noted; and after it, before that is compared
+	 */
+	HMMIRROR_STAGE_WALK	= 3,
+	HMMIRROR_STAGE_WALKED	= 4,
+	HMMIRROR_STAGE_NR
+};
+
+/* What has become of the hold that was armed last. */
+enum hmmirror_held {
+	HMMIRROR_HELD_NO	= 0,	/* none was armed, or it was disarmed */
+	HMMIRROR_HELD_ARMED	= 1,	/* nothing came to @stage yet */
+	HMMIRROR_HELD_NOW	= 2,
+	HMMIRROR_HELD_RELEASED	= 3,	/* went on: RELEASE, or a close */
+	HMMIRROR_HELD_LIMIT	= 4,	/* went on: the time was over */
+	HMMIRROR_HELD_KILLED	= 5,	/* went on: its thread was killed */
+};
+
+/**
+ * struct hmmirror_hold - stop a migration or a walk of this mirror on its way
+ * @size: sizeof(struct hmmirror_hold)
+ * @flags: HMMIRROR_HOLD_*
+ * @stage: (in) ARM: enum hmmirror_stage; else must be 0
+ * @limit_ms: (in) ARM: how long it is held at most; WAIT: how long to wait at
+ *	most; 1 to 10000. RELEASE: must be 0
+ * @held: (out) enum hmmirror_held; for RELEASE, as it was before
+ * @reserved: must be 0
+ *
+ * A hold is used up by the first that comes to the stage; a CPU fault or an
+ * eviction never does. ARM while one is armed or held: EBUSY. WAIT if none was
+ * armed, or it was disarmed: ENOENT; for one that went on already it returns at
+ * once. WAIT does not fail when the time is over, @held tells. What is held goes
+ * on by itself after @limit_ms, when its thread is killed, when the opener closes
+ * a descriptor of the file, and when a process that has one ends.
+ */
+struct hmmirror_hold {
+	__u32 size;
+	__u32 flags;
+	__u32 stage;
+	__u32 limit_ms;
+	__u32 held;
+	__u32 reserved;
+};
+
+/* Exactly one of the two. */
+#define HMMIRROR_PLANT_PUT	_BITUL(0)
+#define HMMIRROR_PLANT_TAKE	_BITUL(1)	/* back: as it was before */
+
+/* Entries that no system call makes. */
+enum hmmirror_planted {
+	/* a PMD that points at its page table, with one bit too many: bad to who
+	 * looks, harmless to the CPU. There must be a page table
+	 */
+	HMMIRROR_PLANT_PMD_BAD		= 0,
+	/* a PMD that is not present and of no kind that PMDs have. There must
+	 * be no page table
+	 */
+	HMMIRROR_PLANT_PMD_UNKNOWN	= 1,
+	/* a PMD under migration, of a page of the driver's that stays locked
+	 * until it is taken back. There must be no page table
+	 */
+	HMMIRROR_PLANT_PMD_MIGRATION	= 2,
+	HMMIRROR_PLANT_NR
+};
+
+/**
+ * struct hmmirror_plant - put an entry into the page table of the opener
+ * @size: sizeof(struct hmmirror_plant)
+ * @flags: HMMIRROR_PLANT_*
+ * @addr: (in) PUT: multiple of 2 MiB; these 2 MiB must lie in one private
+ *	anonymous mapping of the opener's. TAKE: must be 0
+ * @kind: (in) PUT: enum hmmirror_planted; TAKE: must be 0
+ * @reserved: must be 0
+ *
+ * One at a time for each open file. PUT: EBUSY if one is there; EINVAL for any
+ * other mapping; ENXIO if there is a page table where none may be, or none where
+ * there must be, or no PMD at all because nothing in its GiB was ever touched;
+ * ENOMEM; EOPNOTSUPP if the kernel has no such entries. TAKE: ENOENT if there is
+ * none, or not any more.
+ *
+ * It is taken back after 10 s, when the opener closes a descriptor of the file or
+ * the file is closed for good, when the address space ends, and before the kernel
+ * acts on any of its pages for munmap, fork, madvise and the like. What only looks
+ * is not told of: nobody should touch these pages, and /proc/PID/pagemap, mincore()
+ * or mprotect() remove a bad PMD with a message; TAKE puts the table back.
+ */
+struct hmmirror_plant {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u32 kind;
+	__u32 reserved;
+};
+
+enum hmmirror_event {
+	/* getting a page to migrate to: HMMIRROR_OUT_NOMEM */
+	HMMIRROR_INJECT_ALLOC		= 0,
+	/* copying a page that migrates: HMMIRROR_OUT_NOCOPY */
+	HMMIRROR_INJECT_COPY		= 1,
+	/* not a failure: the kernel invalidates the range just before the walker
+	 * is called. Its start must be in a mapping that can migrate (anonymous,
+	 * not hugetlb), else nothing happens
+	 */
+	HMMIRROR_INJECT_INVALIDATE	= 2,
+	HMMIRROR_INJECT_NR
+};
+
+/**
+ * struct hmmirror_inject - let something fail or happen in this mirror's calls
+ * @size: sizeof(struct hmmirror_inject)
+ * @flags: must be 0
+ * @event: (in) enum hmmirror_event
+ * @nth: (in) the first one that is hit, counted from now; 1 is the next
+ * @times: (in) how many in a row are hit; 0 ends what was asked for before,
+ *	and @nth must be 0 then
+ * @hits: (out) how often this event was hit since it was last asked for
+ *
+ * Each event has a count of its own. A CPU fault, an eviction, and a huge page
+ * that moves whole are never hit.
+ */
+struct hmmirror_inject {
+	__u32 size;
+	__u32 flags;
+	__u32 event;
+	__u32 nth;
+	__u32 times;
+	__u32 hits;
+};
+
+/*
+ * Mappings by mmap() of a device, with one of these as the offset. All pages are
+ * there at once. PFNMAP with MAP_PRIVATE, or any other offset: EINVAL.
+ */
+#define HMMIRROR_FIXTURE_PAGES		0		/* VM_MIXEDMAP, pages of their own */
+#define HMMIRROR_FIXTURE_SPECIAL	0x40000000	/* VM_MIXEDMAP, special entries */
+#define HMMIRROR_FIXTURE_PFNMAP		0x80000000	/* VM_PFNMAP */
+#define HMMIRROR_FIXTURE_IO		0xc0000000	/* VM_IO, pages of their own */
 
 #endif /* HMMIRROR_UAPI_H */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Device memory emptied on kernels that migrate a device's pages only by way of
- * a VMA: every address space there is, is searched for them. A fork can have
- * taken them into processes that never opened the device.
+ * Device memory emptied. Kernels that know how give the device's pages by their
+ * number. Those that don't, and huge pages when there is no huge page to bring
+ * them to, are asked by way of a VMA: every address space there is, is searched.
+ * A fork can have taken the pages into processes that never opened the device.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -11,10 +12,8 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
-#include "compat.h"
-#include "../hmmirror_drv.h"
-
-#ifndef HAVE_MIGRATE_DEVICE_RANGE
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
 
 /* A thread that has the address space of @process: the first may be gone. */
 static struct task_struct *with_mm(struct task_struct *process)
@@ -79,15 +78,8 @@ static void evict_mm(struct hmmirror_device *device, struct mm_struct *mm)
 	}
 }
 
-/**
- * compat_evict() - bring all pages of a device to system memory
- * @device: the device
- *
- * A page that is locked or busy stays, or one of a process that was just made.
- *
- * Return: true, this kernel needs it.
- */
-bool compat_evict(struct hmmirror_device *device)
+/* A page that is locked or busy stays, or one of a process that was just made. */
+static void evict_by_vma(struct hmmirror_device *device)
 {
 	unsigned long room = 0, nr, i;
 	struct task_struct **tasks = NULL;
@@ -99,7 +91,7 @@ bool compat_evict(struct hmmirror_device *device)
 		room = nr + nr / 4;
 		tasks = kvmalloc_array(room, sizeof(*tasks), GFP_KERNEL);
 		if (!tasks)
-			return true;
+			return;
 	}
 
 	for (i = 0; i < nr; i++) {
@@ -113,7 +105,23 @@ bool compat_evict(struct hmmirror_device *device)
 		cond_resched();
 	}
 	kvfree(tasks);
-	return true;
 }
 
-#endif /* HAVE_MIGRATE_DEVICE_RANGE */
+/**
+ * hmmirror_evict() - bring a range of the device's pages to system memory
+ * @device: the device
+ * @pfn: first page
+ * @nr: pages
+ *
+ * A page that is locked or busy stays, and so do all when memory is short: ask
+ * again. Others than those of the range may come home as well.
+ */
+void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr)
+{
+	bool by_vma = !compat_has_device_range();
+
+	if (!by_vma)
+		atomic64_add(hmmirror_evict_range(device, pfn, nr, &by_vma), &device->evicted);
+	if (by_vma)
+		evict_by_vma(device);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Answers of the kernel that differ without a call that differs. Each is told by
+ * a piece of the interface that came with the change, or after it.
+ */
+#ifndef HMMIRROR_COMPAT_TRAITS_H
+#define HMMIRROR_COMPAT_TRAITS_H
+
+#include <linux/types.h>
+
+#include "../uapi/hmmirror.h"
+
+static inline u64 compat_traits(void)
+{
+	u64 traits = 0;
+
+	/* it got its regs argument in order to count, in 5.9 */
+#ifdef HAVE_HANDLE_MM_FAULT_REGS
+	traits |= HMMIRROR_TRAIT_FAULTS_COUNTED;
+#endif
+	/* 5.19, and fixes of some older ones; coherent memory came right after */
+#ifdef HAVE_DEVICE_COHERENT
+	traits |= HMMIRROR_TRAIT_OTHER_FAULTED;
+#endif
+	/* the same series, newer than 6.12 */
+#ifdef HAVE_MAKE_DEVICE_EXCLUSIVE
+	traits |= HMMIRROR_TRAIT_EXCLUSIVE_PAGE;
+#endif
+	/* both of 5.9, and of the same hand */
+#ifdef HAVE_MIGRATE_VMA_FLAGS
+	traits |= HMMIRROR_TRAIT_HOLES_ANON;
+#endif
+	/* from 5.2 to 5.4, the zero page was a special page */
+#if defined(HAVE_HMM_PFNS) || defined(HAVE_HMM_RANGE_NOTIFIER) || \
+	!defined(HAVE_HMM_RANGE_DEFAULT_FLAGS)
+	traits |= HMMIRROR_TRAIT_ZERO_PAGE;
+#endif
+#ifdef HAVE_NOTIFY_UNMAP
+	traits |= HMMIRROR_TRAIT_UNMAP_TOLD;
+#endif
+	return traits;
+}
+
+static inline enum hmmirror_walker compat_walker(void)
+{
+#if defined(HAVE_HMM_PFNS)
+	return HMMIRROR_WALKER_PFNS;
+#elif defined(HAVE_HMM_RANGE_FAULT_FLAGS)
+	return HMMIRROR_WALKER_FLAGS;
+#elif defined(HAVE_HMM_RANGE_NOTIFIER)
+	return HMMIRROR_WALKER_TABLES;
+#elif defined(HAVE_HMM_RANGE_DEFAULT_FLAGS)
+	return HMMIRROR_WALKER_SNAPSHOT;
+#else
+	return HMMIRROR_WALKER_VMA;
+#endif
+}
+
+#endif /* HMMIRROR_COMPAT_TRAITS_H */
