@@ -8,31 +8,80 @@
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
+/* What all mappings without pages of their own show. They pin the module. */
+static struct page *common;
+
+int hmmirror_fixture_init(void)
+{
+	common = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return common ? 0 : -ENOMEM;
+}
+
+void hmmirror_fixture_exit(void)
+{
+	__free_page(common);
+}
+
+/* The mapping becomes VM_MIXEDMAP. */
+static int insert_own(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	int ret;
+
+	if (!page)
+		return -ENOMEM;
+	/* the mapping has its own reference from here on */
+	ret = vm_insert_page(vma, addr, page);
+	put_page(page);
+	return ret;
+}
+
+static int insert_special(struct vm_area_struct *vma, unsigned long addr)
+{
+	return vm_fault_to_errno(compat_insert_mixed(vma, addr, page_to_pfn(common)), 0);
+}
+
+static int insert_pfn(struct vm_area_struct *vma, unsigned long addr)
+{
+	return vm_fault_to_errno(vmf_insert_pfn(vma, addr, page_to_pfn(common)), 0);
+}
+
+static const struct {
+	unsigned long offset;
+	unsigned long flags;	/* that the mapping gets before its pages */
+	int (*insert)(struct vm_area_struct *vma, unsigned long addr);
+} fixtures[] = {
+	{ HMMIRROR_FIXTURE_PAGES, 0, insert_own },
+	{ HMMIRROR_FIXTURE_SPECIAL, VM_MIXEDMAP, insert_special },
+	{ HMMIRROR_FIXTURE_PFNMAP, VM_PFNMAP, insert_pfn },
+	{ HMMIRROR_FIXTURE_IO, VM_IO, insert_own },
+};
+
 /**
  * hmmirror_fixture_mmap() - map zeroed pages that the driver put there
  * @file: the opened device
- * @vma: the mapping; becomes VM_MIXEDMAP with ordinary struct pages
+ * @vma: the mapping; its offset is HMMIRROR_FIXTURE_*
  *
- * Return: 0, -EINVAL for an offset that means nothing, -ENOMEM.
+ * Return: 0, -EINVAL for an offset that means nothing or a private VM_PFNMAP,
+ * -ENOMEM.
  */
 int hmmirror_fixture_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	unsigned long addr;
+	unsigned int i;
+	int ret = 0;
 
-	if (vma->vm_pgoff)
+	for (i = 0; i < ARRAY_SIZE(fixtures); i++)
+		if (vma->vm_pgoff == fixtures[i].offset >> PAGE_SHIFT)
+			break;
+	if (i == ARRAY_SIZE(fixtures))
+		return -EINVAL;
+	/* the kernel has no entries without a page in a mapping that copies on write */
+	if (fixtures[i].flags & VM_PFNMAP && !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 
-	for (addr = vma->vm_start; addr < vma->vm_end; addr += PAGE_SIZE) {
-		struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		int ret;
-
-		if (!page)
-			return -ENOMEM;
-		/* the mapping has its own reference from here on */
-		ret = vm_insert_page(vma, addr, page);
-		put_page(page);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	vm_flags_set(vma, fixtures[i].flags);
+	for (addr = vma->vm_start; addr < vma->vm_end && !ret; addr += PAGE_SIZE)
+		ret = fixtures[i].insert(vma, addr);
+	return ret;
 }

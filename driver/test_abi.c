@@ -56,6 +56,7 @@ static int move(struct hmmirror *mirror, struct hmm_dmirror_cmd *cmd, bool to_de
 		.addr = cmd->addr,
 		.end = cmd->addr + (cmd->npages << PAGE_SHIFT),
 		.to_device = to_device,
+		.huge = !hmmirror_no_huge(mirror->device),
 	};
 	int ret;
 
@@ -210,6 +211,10 @@ static int dispatch(struct hmmirror *mirror, unsigned int nr, struct hmm_dmirror
 		return check_exclusive(mirror, cmd);
 	case HMM_DMIRROR_RELEASE:
 		return hmmirror_devmem_release(mirror->device);
+	case HMM_DMIRROR_FLAGS:
+		atomic_set(&mirror->device->fail_huge,
+			   cmd->npages & HMM_DMIRROR_FLAG_FAIL_ALLOC ? 1 : 0);
+		return 0;
 	case HMM_DMIRROR_READ_UNLOCKED:
 		return read_unlocked(mirror, cmd);
 	default:

@@ -38,13 +38,18 @@ struct hmm_dmirror_cmd {
 #define HMM_DMIRROR_EXCLUSIVE		_IOWR('H', 0x05, struct hmm_dmirror_cmd)
 #define HMM_DMIRROR_CHECK_EXCLUSIVE	_IOWR('H', 0x06, struct hmm_dmirror_cmd)
 #define HMM_DMIRROR_RELEASE		_IOWR('H', 0x07, struct hmm_dmirror_cmd)
-/* 0x08 came with huge pages on the device, this with 7.3 */
+/* came with huge pages on the device; @npages: HMM_DMIRROR_FLAG_* */
+#define HMM_DMIRROR_FLAGS		_IOWR('H', 0x08, struct hmm_dmirror_cmd)
+/* came with 7.3 */
 #define HMM_DMIRROR_READ_UNLOCKED	_IOWR('H', 0x09, struct hmm_dmirror_cmd)
 
 /* Numbers before 6.0 where they differ; the exclusive calls are there since 5.14. */
 #define HMM_DMIRROR_5_10_SNAPSHOT	_IOWR('H', 0x03, struct hmm_dmirror_cmd)
 #define HMM_DMIRROR_5_10_EXCLUSIVE	_IOWR('H', 0x04, struct hmm_dmirror_cmd)
 #define HMM_DMIRROR_5_10_CHECK_EXCLUSIVE _IOWR('H', 0x05, struct hmm_dmirror_cmd)
+
+/* the next huge allocation fails */
+#define HMM_DMIRROR_FLAG_FAIL_ALLOC	(1ULL << 0)
 
 /* What SNAPSHOT says of a page: a kind, or'ed with access and size. */
 enum {

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Entries that no system call makes, put into a PMD of a test's own mapping.
+ *
+ * The kernel must not act on such an entry. Whoever is about to change or take
+ * down these pages tells the notifiers first, the end of the address space as
+ * well, and our notifier takes the entry back then. What only looks (a page
+ * fault, reclaim) finds
+ *  - a bad PMD: a page table as good as ever, with a bit that the CPU ignores;
+ *  - a PMD that is not present: nothing to do, and no pages behind it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+#include "hmmirror_drv.h"
+
+/*
+ * Who waits for a migration can't be killed, so that its process would not end
+ * and nobody would take the entry back.
+ */
+#define LIMIT_MS	10000
+
+/* A bit of a PMD that is for software, and means nothing in a pointer to a table. */
+#define BAD_BIT		_PAGE_SPECIAL
+
+struct hmmirror_planting {
+	struct mmu_interval_notifier notifier;
+	struct delayed_work limit;
+	struct mm_struct *mm;
+	spinlock_t lock; /* protects planted; outside of the table's lock */
+	bool planted;
+	pmd_t *pmdp;
+	pmd_t before;
+	pmd_t entry;
+	struct page *page;	/* under migration, locked; or NULL */
+};
+
+/*
+ * A bad PMD that somebody found is cleared by then; the table that it pointed at
+ * is still there. Return: whether it was planted until now.
+ */
+static bool take_back(struct hmmirror_planting *planting)
+{
+	spinlock_t *ptl;	/* of the page table */
+	bool planted;
+
+	spin_lock(&planting->lock);
+	planted = planting->planted;
+	if (planted) {
+		ptl = pmd_lock(planting->mm, planting->pmdp);
+		if (pmd_none(*planting->pmdp) ||
+		    pmd_val(*planting->pmdp) == pmd_val(planting->entry))
+			set_pmd(planting->pmdp, planting->before);
+		else
+			pr_warn("a planted entry was replaced, its table is lost\n");
+		spin_unlock(ptl);
+		planting->planted = false;
+	}
+	spin_unlock(&planting->lock);
+
+	if (planted && planting->page)
+		unlock_page(planting->page);
+	return planted;
+}
+
+static void planting_over(struct work_struct *work)
+{
+	take_back(container_of(to_delayed_work(work), struct hmmirror_planting, limit));
+}
+
+static bool planting_invalidate(struct mmu_interval_notifier *notifier,
+				const struct mmu_notifier_range *range, unsigned long seq)
+{
+	mmu_interval_set_seq(notifier, seq);
+	take_back(container_of(notifier, struct hmmirror_planting, notifier));
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops planting_ops = {
+	.invalidate = planting_invalidate,
+};
+
+static int make_entry(struct hmmirror_planting *planting, u32 kind)
+{
+	switch (kind) {
+	case HMMIRROR_PLANT_PMD_UNKNOWN:
+		/* a place in the last of the swap files */
+		planting->entry = __swp_entry_to_pmd(__swp_entry(MAX_SWAPFILES - 1, 1));
+		return 0;
+	case HMMIRROR_PLANT_PMD_MIGRATION:
+		if (!thp_migration_supported())
+			return -EOPNOTSUPP;
+		planting->page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN,
+					     PMD_SHIFT - PAGE_SHIFT);
+		if (!planting->page)
+			return -ENOMEM;
+		lock_page(planting->page);
+		planting->entry = __swp_entry_to_pmd(__swp_entry(SWP_MIGRATION_READ,
+								 page_to_pfn(planting->page)));
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Return: the PMD of an address, NULL if there is no table for it. */
+static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud) || pud_bad(*pud))
+		return NULL;
+	return pmd_offset(pud, addr);
+}
+
+static bool own_mapping(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+
+	return vma && vma->vm_end - addr >= PMD_SIZE && !vma->vm_ops && !vma->vm_file &&
+	       !(vma->vm_flags & (VM_SHARED | VM_HUGETLB | VM_SPECIAL));
+}
+
+/* mmap lock held for writing: there are no faults, and no notifier is on its way */
+static int put_entry(struct hmmirror_planting *planting, unsigned long addr, bool bad)
+{
+	struct mm_struct *mm = planting->mm;
+	spinlock_t *ptl;	/* of the page table */
+	int ret = 0;
+
+	if (!own_mapping(mm, addr))
+		return -EINVAL;
+	planting->pmdp = find_pmd(mm, addr);
+	if (!planting->pmdp)
+		return -ENXIO;
+
+	spin_lock(&planting->lock);
+	ptl = pmd_lock(mm, planting->pmdp);
+	planting->before = *planting->pmdp;
+	if (bad)
+		planting->entry = __pmd(pmd_val(planting->before) | BAD_BIT);
+
+	if (bad ? pmd_none(planting->before) || pmd_bad(planting->before) :
+		  !pmd_none(planting->before)) {
+		ret = -ENXIO;
+	} else {
+		set_pmd(planting->pmdp, planting->entry);
+		planting->planted = true;
+	}
+	spin_unlock(ptl);
+	spin_unlock(&planting->lock);
+	return ret;
+}
+
+static void planting_free(struct hmmirror_planting *planting)
+{
+	if (planting->page)
+		put_page(planting->page);
+	kfree(planting);
+}
+
+/*
+ * No reference to the address space is needed: its end would have called the
+ * notifier before the tables go, and waits for its lock.
+ */
+static bool uproot(struct hmmirror *mirror)
+{
+	struct hmmirror_planting *planting = mirror->planting;
+	bool planted;
+
+	if (!planting)
+		return false;
+	cancel_delayed_work_sync(&planting->limit);
+	planted = take_back(planting);
+	mmu_interval_notifier_remove(&planting->notifier);
+	planting_free(planting);
+	mirror->planting = NULL;
+	return planted;
+}
+
+static int plant(struct hmmirror *mirror, unsigned long addr, u32 kind)
+{
+	struct hmmirror_planting *planting = mirror->planting;
+	int ret;
+
+	if (planting && READ_ONCE(planting->planted))
+		return -EBUSY;
+	/* what is left of one that an invalidation took back */
+	uproot(mirror);
+
+	planting = kzalloc(sizeof(*planting), GFP_KERNEL);
+	if (!planting)
+		return -ENOMEM;
+	planting->mm = mirror->mm;
+	spin_lock_init(&planting->lock);
+	INIT_DELAYED_WORK(&planting->limit, planting_over);
+
+	ret = make_entry(planting, kind);
+	if (ret)
+		goto err_free;
+	ret = mmu_interval_notifier_insert(&planting->notifier, mirror->mm, addr, PMD_SIZE,
+					   &planting_ops);
+	if (ret)
+		goto err_unlock;
+
+	ret = -EINTR;
+	if (!mmap_write_lock_killable(mirror->mm)) {
+		ret = put_entry(planting, addr, kind == HMMIRROR_PLANT_PMD_BAD);
+		mmap_write_unlock(mirror->mm);
+	}
+	if (ret)
+		goto err_remove;
+	mirror->planting = planting;
+	schedule_delayed_work(&planting->limit, msecs_to_jiffies(LIMIT_MS));
+	return 0;
+
+err_remove:
+	mmu_interval_notifier_remove(&planting->notifier);
+err_unlock:
+	if (planting->page)
+		unlock_page(planting->page);
+err_free:
+	planting_free(planting);
+	return ret;
+}
+
+/* The opener closes the file: a call that waits for the entry has it open still. */
+void hmmirror_plant_close(struct hmmirror *mirror)
+{
+	if (current->mm != mirror->mm)
+		return;
+	mutex_lock(&mirror->plant_lock);
+	uproot(mirror);
+	mutex_unlock(&mirror->plant_lock);
+}
+
+void hmmirror_plant_end(struct hmmirror *mirror)
+{
+	uproot(mirror);
+}
+
+static int plant_check(struct hmmirror *mirror, const struct hmmirror_plant *cmd)
+{
+	if (cmd->reserved || hweight32(cmd->flags) != 1 ||
+	    cmd->flags & ~(HMMIRROR_PLANT_PUT | HMMIRROR_PLANT_TAKE))
+		return -EINVAL;
+	if (cmd->flags & HMMIRROR_PLANT_TAKE)
+		return cmd->addr || cmd->kind ? -EINVAL : 0;
+	if (cmd->kind >= HMMIRROR_PLANT_NR)
+		return -EINVAL;
+	return hmmirror_check_span(mirror, cmd->addr, PMD_SIZE, PMD_SIZE);
+}
+
+int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg)
+{
+	struct hmmirror_plant *cmd = arg;
+	int ret = plant_check(mirror, cmd);
+
+	if (ret)
+		return ret;
+	if (!hmmirror_mm_get(mirror))
+		return -ESRCH;
+	if (mutex_lock_killable(&mirror->plant_lock)) {
+		ret = -EINTR;
+		goto out;
+	}
+	if (cmd->flags & HMMIRROR_PLANT_TAKE)
+		ret = uproot(mirror) ? 0 : -ENOENT;
+	else
+		ret = plant(mirror, cmd->addr, cmd->kind);
+	mutex_unlock(&mirror->plant_lock);
+out:
+	mmput(mirror->mm);
+	return ret;
+}
