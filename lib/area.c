@@ -12,6 +12,25 @@
 #include "hmm_state.h"
 #include "hmm_system.h"
 
+/*
+ * Where a window lies by chance, some other mapping may or may not have made the
+ * table of its PMDs, and the walker decides for a whole hole where none is. So a
+ * window starts behind a PUD boundary, and a page there makes the table.
+ */
+static char *map_window(size_t length, size_t align)
+{
+	char *addr = hmm_map_none(length, align > hmm_pud_size() ? align : hmm_pud_size());
+
+	if (!addr)
+		return NULL;
+	if (mprotect(addr, hmm_page_size(), PROT_READ | PROT_WRITE)) {
+		hmm_unmap(addr, length);
+		return NULL;
+	}
+	hmm_touch_write(addr, hmm_page_size());
+	return addr;
+}
+
 int hmm_area_begin(struct hmm_area *area, size_t length, size_t align)
 {
 	size_t pmd = hmm_pmd_size();
@@ -21,7 +40,7 @@ int hmm_area_begin(struct hmm_area *area, size_t length, size_t align)
 	if (align < pmd)
 		align = pmd;
 	/* The space before and behind is mapped as well, so none moves in. */
-	addr = hmm_map_none(length + 2 * align, align);
+	addr = map_window(length + 2 * align, align);
 	if (!addr)
 		return -errno;
 	area->guard = addr;
@@ -60,6 +79,19 @@ int hmm_area_device(struct hmm_area *area, unsigned int device)
 	if (fd >= 0)
 		area->device[device] = fd;
 	return fd;
+}
+
+int hmm_area_feature(struct hmm_area *area, enum hmmirror_feature feature)
+{
+	int fd = hmm_area_device(area, 0), ret;
+	char why[100];
+
+	if (fd < 0)
+		return hmm_fail(area, fd, "/dev/hmm_dmirror0");
+	ret = hmm_feature(fd, feature, why, sizeof(why));
+	if (ret < 0)
+		return hmm_fail(area, ret, "HMMIRROR_QUERY");
+	return ret ? 0 : hmm_skip(area, "%s", why);
 }
 
 /* Takes the mirrors and children of another process out of the books. */
@@ -172,7 +204,7 @@ int hmm_area_set_knob(struct hmm_area *area, const char *path,
 	if (!undo)
 		return -ENOSPC;
 	undo->path = path;
-	strcpy(undo->text, before);
+	snprintf(undo->text, sizeof(undo->text), "%s", before);
 	return hmm_write_text(path, text);
 }
 

@@ -68,6 +68,13 @@ int hmm_ioctl_stats(int fd, struct hmmirror_stats *stats)
 	return hmm_ioctl(fd, HMMIRROR_STATS, stats);
 }
 
+int hmm_ioctl_dma(int fd, struct hmmirror_dma *dma)
+{
+	if (!dma->size)
+		dma->size = sizeof(*dma);
+	return hmm_ioctl(fd, HMMIRROR_DMA, dma);
+}
+
 int hmm_feature(int fd, enum hmmirror_feature feature, char *why, size_t size)
 {
 	struct hmmirror_query query = { .ask = feature };
@@ -75,10 +82,8 @@ int hmm_feature(int fd, enum hmmirror_feature feature, char *why, size_t size)
 
 	if (ret)
 		return ret;
-	if (why && size) {
-		strncpy(why, query.reason, size - 1);
-		why[size - 1] = 0;
-	}
+	if (why)
+		snprintf(why, size, "%s", query.reason);
 	return !!(query.features & (1ULL << feature));
 }
 
@@ -198,8 +203,8 @@ int hmm_dev_write(int fd, void *addr, const void *buffer, size_t length)
 	return copy(fd, &c);
 }
 
-static int migrate(int fd, unsigned int flags, const void *addr, size_t length,
-		   __u8 *outcomes, __u64 *migrated)
+int hmm_move(int fd, unsigned int flags, const void *addr, size_t length,
+	     __u8 *outcomes, __u64 *migrated)
 {
 	struct hmmirror_migrate m = {
 		.flags = flags,
@@ -219,15 +224,15 @@ static int migrate(int fd, unsigned int flags, const void *addr, size_t length,
 int hmm_to_device(int fd, const void *addr, size_t length, __u8 *outcomes,
 		  __u64 *migrated)
 {
-	return migrate(fd, HMMIRROR_MIGRATE_TO_DEVICE, addr, length, outcomes,
-		       migrated);
+	return hmm_move(fd, HMMIRROR_MIGRATE_TO_DEVICE, addr, length, outcomes,
+			migrated);
 }
 
 int hmm_to_system(int fd, const void *addr, size_t length, __u8 *outcomes,
 		  __u64 *migrated)
 {
-	return migrate(fd, HMMIRROR_MIGRATE_TO_SYSTEM, addr, length, outcomes,
-		       migrated);
+	return hmm_move(fd, HMMIRROR_MIGRATE_TO_SYSTEM, addr, length, outcomes,
+			migrated);
 }
 
 int hmm_excl_pages(int fd, enum hmmirror_exclusive_op op, const void *addr,

@@ -54,6 +54,7 @@ int hmm_ioctl_copy(int fd, struct hmmirror_copy *copy);
 int hmm_ioctl_migrate(int fd, struct hmmirror_migrate *migrate);
 int hmm_ioctl_exclusive(int fd, struct hmmirror_exclusive *exclusive);
 int hmm_ioctl_stats(int fd, struct hmmirror_stats *stats);
+int hmm_ioctl_dma(int fd, struct hmmirror_dma *dma);
 
 /**
  * hmm_feature - does this kernel have a feature?
@@ -172,6 +173,10 @@ int hmm_to_device(int fd, const void *addr, size_t length, __u8 *outcomes,
 /* hmm_to_system - as hmm_to_device(), the way back */
 int hmm_to_system(int fd, const void *addr, size_t length, __u8 *outcomes,
 		  __u64 *migrated);
+
+/* hmm_move - as these two, with @flags: HMMIRROR_MIGRATE_* */
+int hmm_move(int fd, unsigned int flags, const void *addr, size_t length,
+	     __u8 *outcomes, __u64 *migrated);
 
 /**
  * hmm_excl_pages - take, test or release exclusive access to pages

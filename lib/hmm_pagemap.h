@@ -52,6 +52,16 @@ int hmm_pagemap_one(const void *addr, __u64 *entry);
 int hmm_page_flags(__u64 pfn, size_t pages, __u64 *flags);
 
 /**
+ * hmm_ksm_flag - does KPF_KSM mean that a page is merged?
+ *
+ * Some kernels show it for every anonymous page. Asked of a page that can't be
+ * merged, once.
+ *
+ * Return: 1 if so, 0 if the flag means nothing, or -errno.
+ */
+int hmm_ksm_flag(void);
+
+/**
  * hmm_page_count - /proc/kpagecount: how often page frames are mapped
  * @pfn: first page frame number
  * @pages: number of page frames

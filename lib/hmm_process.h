@@ -32,6 +32,19 @@ void hmm_holder_end(pid_t child);
 int hmm_fork_swap(void);
 
 /**
+ * hmm_fork_waiter - a child that waits until it is told to go on
+ * @go: gets what hmm_waiter_go() takes
+ *
+ * Without being told, it ends when the caller does, with exit status 255.
+ *
+ * Return: 0 in the child, once it was told; its process id, or -errno.
+ */
+pid_t hmm_fork_waiter(int *go);
+
+/* hmm_waiter_go - tell it, and wait for its end; as hmm_child_result() */
+int hmm_waiter_go(pid_t child, int go);
+
+/**
  * hmm_child_result - wait for a child that reports by its exit status
  * @child: its process id
  *

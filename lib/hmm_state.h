@@ -110,7 +110,8 @@ struct hmm_state {
  * @align: alignment of the window; 0 for hmm_pmd_size()
  *
  * The window holds PROT_NONE memory at first, and so does a PMD's size or
- * @align, whichever is more, on either side of it.
+ * @align, whichever is more, on either side of it. It starts one @align behind a
+ * PUD boundary, and the table for its PMDs is there if it ends before the next.
  *
  * Return: 0 or -errno.
  */
@@ -132,6 +133,16 @@ void hmm_area_end(struct hmm_area *area);
 int hmm_area_device(struct hmm_area *area, unsigned int device);
 
 /**
+ * hmm_area_feature - has the kernel a feature?
+ * @area: the area
+ * @feature: enum hmmirror_feature, asked of device 0
+ *
+ * Return: 0 if so; HMM_SKIP with the driver's reason in area->why if not; or
+ * -errno with area->why.
+ */
+int hmm_area_feature(struct hmm_area *area, enum hmmirror_feature feature);
+
+/**
  * hmm_area_memory - does a device have memory to migrate to?
  * @area: the area
  * @device: 0 to 3
@@ -140,6 +151,15 @@ int hmm_area_device(struct hmm_area *area, unsigned int device);
  * -errno with area->why.
  */
 int hmm_area_memory(struct hmm_area *area, unsigned int device);
+
+/**
+ * hmm_area_huge_memory - can a device have huge pages?
+ * @area: the area
+ * @device: 0 to 3
+ *
+ * Return: as hmm_area_memory().
+ */
+int hmm_area_huge_memory(struct hmm_area *area, unsigned int device);
 
 /**
  * hmm_state_find - a state by its name
@@ -172,6 +192,10 @@ size_t hmm_state_unit(const struct hmm_state *state);
  */
 int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
 		   size_t offset, size_t length);
+
+/* hmm_state_put - hmm_state_make() of a state by its name */
+int hmm_state_put(struct hmm_area *area, const char *name, size_t offset,
+		  size_t length);
 
 /* hmm_state_prove - prove once more that a range is in a state */
 int hmm_state_prove(struct hmm_area *area, const struct hmm_state *state,

@@ -111,4 +111,16 @@ long hmm_hugetlb_set_pool(size_t size, long pages);
  */
 int hmm_hugetlb_file(size_t size, size_t length);
 
+/**
+ * hmm_dax_open - memory of an NVDIMM, to be mapped as it is
+ * @align: size of the pages that it is mapped with: a page's, a PMD's, a PUD's
+ *
+ * The first call makes a device of an NVDIMM that nobody uses; it stays. Mappings
+ * must be shared, and start and end at multiples of @align.
+ *
+ * Return: file descriptor; -ENODEV if the machine has no free NVDIMM with room for
+ * it; or -errno.
+ */
+int hmm_dax_open(size_t align);
+
 #endif /* HMM_SYSTEM_H */

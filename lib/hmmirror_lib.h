@@ -16,9 +16,11 @@
 
 #include "hmm_buffer.h"
 #include "hmm_device.h"
+#include "hmm_means.h"
 #include "hmm_pagemap.h"
 #include "hmm_process.h"
 #include "hmm_state.h"
 #include "hmm_system.h"
+#include "hmm_uffd.h"
 
 #endif /* HMMIRROR_LIB_H */

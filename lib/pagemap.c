@@ -71,6 +71,29 @@ int hmm_flags_at(const void *addr, __u64 *flags)
 	return hmm_page_flags(entry & HMM_PM_PFN_MASK, 1, flags);
 }
 
+int hmm_ksm_flag(void)
+{
+	static int works = -1;
+	size_t size = hmm_page_size();
+	char *page;
+	__u64 flags;
+	int ret;
+
+	if (works >= 0)
+		return works;
+	page = hmm_map_anon(size, 0);
+	if (!page)
+		return -errno;
+	/* Nobody may be merged who has not asked for it. */
+	*page = 1;
+	ret = hmm_flags_at(page, &flags);
+	hmm_unmap(page, size);
+	if (ret)
+		return ret;
+	works = !(flags & hmm_kpf(KPF_KSM));
+	return works;
+}
+
 /*
  * Finds the line of smaps that starts with @field and a colon, in the mapping
  * that holds @addr. Its text after the colon goes to @line.

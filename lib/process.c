@@ -53,6 +53,41 @@ int hmm_fork_swap(void)
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
+pid_t hmm_fork_waiter(int *go)
+{
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	if (pipe(ends))
+		return -errno;
+	child = fork();
+	if (!child) {
+		close(ends[1]);
+		if (read(ends[0], &byte, 1) == 1)
+			return 0;
+		_exit(255);
+	}
+	if (child < 0)
+		child = -errno;
+	close(ends[0]);
+	*go = ends[1];
+	return child;
+}
+
+int hmm_waiter_go(pid_t child, int go)
+{
+	/* one that is gone says so by its result */
+	sighandler_t before = signal(SIGPIPE, SIG_IGN);
+	int ret = write(go, "", 1) == 1 ? 0 : -errno;
+	int result;
+
+	signal(SIGPIPE, before);
+	close(go);
+	result = hmm_child_result(child);
+	return result ? result : ret;
+}
+
 int hmm_child_result(pid_t child)
 {
 	int status;

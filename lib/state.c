@@ -16,6 +16,8 @@ static const struct hmm_state *const tables[] = {
 	hmm_states_thp,
 	hmm_states_hugetlb,
 	hmm_states_device,
+	hmm_states_device_huge,
+	hmm_states_fixture,
 };
 
 const struct hmm_state *hmm_state_next(const struct hmm_state *state)
@@ -80,6 +82,16 @@ int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
 	if (!ret)
 		ret = hmm_state_prove(area, state, offset, length);
 	return ret;
+}
+
+int hmm_state_put(struct hmm_area *area, const char *name, size_t offset,
+		  size_t length)
+{
+	const struct hmm_state *state = hmm_state_find(name);
+
+	if (!state)
+		return hmm_fail(area, EINVAL, "no state is called %s", name);
+	return hmm_state_make(area, state, offset, length);
 }
 
 int hmm_state_prove(struct hmm_area *area, const struct hmm_state *state,

@@ -89,16 +89,13 @@ static int make_on_device(struct hmm_area *area, const struct hmm_state *state,
 static int make_exclusive(struct hmm_area *area, const struct hmm_state *state,
 			  char *addr, size_t length)
 {
-	int fd = hmm_area_device(area, state->variant & DEVICE_MASK), ret;
-	char why[100];
+	int fd, ret = hmm_area_feature(area, HMMIRROR_FEAT_EXCLUSIVE);
 
+	if (ret)
+		return ret;
+	fd = hmm_area_device(area, state->variant & DEVICE_MASK);
 	if (fd < 0)
 		return hmm_fail(area, fd, "/dev/hmm_dmirror");
-	ret = hmm_feature(fd, HMMIRROR_FEAT_EXCLUSIVE, why, sizeof(why));
-	if (ret < 0)
-		return hmm_fail(area, ret, "query");
-	if (!ret)
-		return hmm_skip(area, "no exclusive access: %s", why);
 	ret = hmm_area_map_small(area, addr, length, RW);
 	if (ret)
 		return ret;

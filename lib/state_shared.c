@@ -65,12 +65,6 @@ static int prove_cow(struct hmm_area *area, const struct hmm_state *state,
 			       state->variant == COW_LEFT ? &left : &shared);
 }
 
-static const struct hmm_proof merged_proof = {
-	.set = HMM_PM_PRESENT,
-	.kpf_set = hmm_kpf(KPF_KSM),
-	.mapped = 2,
-};
-
 static void unmap_twin(struct hmm_area *area, const struct hmm_undo *undo)
 {
 	(void)area;
@@ -99,6 +93,46 @@ static int make_twin(struct hmm_area *area)
 	return 0;
 }
 
+static const char *find_twin(const struct hmm_area *area)
+{
+	unsigned int i;
+
+	for (i = area->undos; i; i--)
+		if (area->undo[i - 1].fn == unmap_twin)
+			return (char *)area->undo[i - 1].number;
+	return NULL;
+}
+
+/*
+ * All are the same page frame as the twin, and not by being the zero page: in
+ * private memory of one process, only KSM does that.
+ */
+static int prove_merged(struct hmm_area *area, const char *addr, size_t length)
+{
+	static const struct hmm_proof proof = {
+		.set = HMM_PM_PRESENT,
+		.kpf_set = hmm_kpf(KPF_ANON) | hmm_kpf(KPF_KSM),
+		.kpf_clear = hmm_kpf(KPF_ZERO_PAGE),
+		.mapped = 2,
+	};
+	int ret = hmm_prove_pages(area, addr, length, &proof);
+	const char *twin = find_twin(area);
+	__u64 of_twin, entry;
+	size_t i;
+
+	if (!twin)
+		return hmm_fail(area, 0, "nothing to be merged with");
+	if (!ret && hmm_pagemap_one(twin, &of_twin))
+		ret = hmm_fail(area, 0, "/proc/self/pagemap");
+	for (i = 0; !ret && i < length; i += hmm_page_size()) {
+		ret = hmm_pagemap_one(addr + i, &entry);
+		if (ret || (entry ^ of_twin) & HMM_PM_PFN_MASK)
+			ret = hmm_fail(area, ret, "page %zu: not its twin's frame",
+				       i / hmm_page_size());
+	}
+	return ret;
+}
+
 static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
 		    char *addr, size_t length)
 {
@@ -123,7 +157,7 @@ static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
 	if (ret)
 		return hmm_fail(area, ret, KSM);
 	for (i = 0; i < KSM_STEPS; i++) {
-		if (!hmm_prove_pages(area, addr, length, &merged_proof))
+		if (!prove_merged(area, addr, length))
 			break;
 		usleep(1000);
 	}
@@ -136,7 +170,7 @@ static int prove_ksm(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
 	(void)state;
-	return hmm_prove_pages(area, addr, length, &merged_proof);
+	return prove_merged(area, addr, length);
 }
 
 const struct hmm_state hmm_states_shared[] = {

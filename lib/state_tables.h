@@ -14,5 +14,7 @@ extern const struct hmm_state hmm_states_file[];
 extern const struct hmm_state hmm_states_thp[];
 extern const struct hmm_state hmm_states_hugetlb[];
 extern const struct hmm_state hmm_states_device[];
+extern const struct hmm_state hmm_states_device_huge[];
+extern const struct hmm_state hmm_states_fixture[];
 
 #endif /* STATE_TABLES_H */

@@ -62,10 +62,16 @@ static int all_huge(const char *addr, size_t length, const char *field)
 /* Huge pages where they are to be had, at once; else after compaction. */
 static int populate(struct hmm_area *area, char *addr, size_t length)
 {
+	char *at;
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
-		hmm_touch_write(addr, length);
+		/*
+		 * Plain stores: QEMU emulates the atomics of a single CPU by a load
+		 * and a store, and what is read first is the huge zero page.
+		 */
+		for (at = addr; at < addr + length; at += hmm_pmd_size())
+			__atomic_store_n(at, 0, __ATOMIC_RELAXED);
 		if (all_huge(addr, length, "AnonHugePages"))
 			return 0;
 		if (madvise(addr, length, MADV_DONTNEED))
@@ -207,8 +213,10 @@ static int prove_none(struct hmm_area *area, const struct hmm_state *state,
 static int prove_shmem(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
 {
+	/* Not every pagemap says of a huge page that it is a file's. */
 	static const struct hmm_proof proof = {
-		.set = HMM_PM_PRESENT | HMM_PM_FILE,
+		.set = HMM_PM_PRESENT,
+		.kpf_clear = hmm_kpf(KPF_ANON),
 	};
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);
 

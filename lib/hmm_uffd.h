@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* userfaultfd: faults on missing pages wait until they are provided. */
+#ifndef HMM_UFFD_H
+#define HMM_UFFD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * hmm_uffd_open - have faults on missing pages of a range wait
+ * @addr: first byte, page aligned; anonymous memory
+ * @length: bytes, page multiple
+ *
+ * Return: a file descriptor to serve them by, or -errno; -EOPNOTSUPP if the
+ * kernel has no userfaultfd.
+ */
+int hmm_uffd_open(void *addr, size_t length);
+
+/**
+ * hmm_uffd_wait - wait for a fault
+ * @fd: from hmm_uffd_open()
+ * @timeout_ms: how long
+ * @addr: gets the page that is missing
+ *
+ * Return: 0, -ETIMEDOUT or -errno.
+ */
+int hmm_uffd_wait(int fd, int timeout_ms, void **addr);
+
+/* hmm_uffd_give - provide a page with a copy of @data, and end the wait */
+int hmm_uffd_give(int fd, void *addr, const void *data);
+
+/* hmm_uffd_wake - end the wait without a page: the fault is taken again */
+int hmm_uffd_wake(int fd, void *addr);
+
+#endif /* HMM_UFFD_H */

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Missing pages that userspace provides. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_uffd.h"
+
+int hmm_uffd_open(void *addr, size_t length)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)addr, .len = length },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), ret;
+
+	/* for root there is no other reason */
+	if (fd < 0)
+		return -EOPNOTSUPP;
+	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int hmm_uffd_wait(int fd, int timeout_ms, void **addr)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct uffd_msg msg;
+	int ret = poll(&poll_fd, 1, timeout_ms);
+
+	if (ret < 0)
+		return -errno;
+	if (!ret)
+		return -ETIMEDOUT;
+	if (read(fd, &msg, sizeof(msg)) != sizeof(msg))
+		return -EIO;
+	if (msg.event != UFFD_EVENT_PAGEFAULT)
+		return -EPROTO;
+	*addr = (void *)(uintptr_t)(msg.arg.pagefault.address & ~(hmm_page_size() - 1));
+	return 0;
+}
+
+int hmm_uffd_give(int fd, void *addr, const void *data)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)addr,
+		.src = (uintptr_t)data,
+		.len = hmm_page_size(),
+	};
+
+	return ioctl(fd, UFFDIO_COPY, &copy) ? -errno : 0;
+}
+
+int hmm_uffd_wake(int fd, void *addr)
+{
+	struct uffdio_range range = { .start = (uintptr_t)addr, .len = hmm_page_size() };
+
+	return ioctl(fd, UFFDIO_WAKE, &range) ? -errno : 0;
+}
