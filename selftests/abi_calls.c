@@ -38,6 +38,7 @@ const struct abi_call abi_copy = {
 const struct abi_call abi_migrate = {
 	.request = HMMIRROR_MIGRATE,
 	.size = sizeof(struct hmmirror_migrate),
+	.feature = HMMIRROR_FEAT_DEVICE_PRIVATE,
 	.reserved = offsetof(struct hmmirror_migrate, reserved),
 	SPAN(migrate, outcomes),
 };
@@ -45,6 +46,7 @@ const struct abi_call abi_migrate = {
 const struct abi_call abi_exclusive = {
 	.request = HMMIRROR_EXCLUSIVE,
 	.size = sizeof(struct hmmirror_exclusive),
+	.feature = HMMIRROR_FEAT_EXCLUSIVE,
 	SPAN(exclusive, held),
 };
 
@@ -101,6 +103,14 @@ void abi_end(struct abi_world *world)
 	hmm_unmap(world->none, length);
 	if (world->fd > 0)
 		close(world->fd);
+}
+
+int abi_need(struct abi_world *world)
+{
+	int ret = hmm_feature(world->fd, world->call->feature, world->why,
+			      sizeof(world->why));
+
+	return ret < 0 ? ret : ret ? 0 : HMM_SKIP;
 }
 
 int abi_call(struct abi_world *world)

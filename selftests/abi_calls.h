@@ -30,6 +30,7 @@ union abi_arg {
  * @length: where the length is
  * @pointer: where the pointer to the caller's buffer is
  * @reserved: where a reserved field is
+ * @feature: what the kernel must have for it to work
  */
 struct abi_call {
 	unsigned long request;
@@ -38,6 +39,7 @@ struct abi_call {
 	size_t length;
 	size_t pointer;
 	size_t reserved;
+	enum hmmirror_feature feature;
 };
 
 /**
@@ -48,6 +50,7 @@ struct abi_call {
  * @buffer: as large, for what the call gives or takes
  * @none: a page that can't be accessed
  * @fd: mirror of device 0
+ * @why: what the kernel lacks for the call
  */
 struct abi_world {
 	const struct abi_call *call;
@@ -56,6 +59,7 @@ struct abi_world {
 	char *buffer;
 	char *none;
 	int fd;
+	char why[80];
 };
 
 extern const struct abi_call abi_query;
@@ -70,6 +74,9 @@ int abi_begin(struct abi_world *world, const struct abi_call *call);
 
 /* abi_end - take it down */
 void abi_end(struct abi_world *world);
+
+/* abi_need - HMM_SKIP with world->why if the call can't work here, or 0 */
+int abi_need(struct abi_world *world);
 
 /* abi_call - make it; its result */
 int abi_call(struct abi_world *world);

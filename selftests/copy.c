@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The device reads and writes memory. */
+#include "expect.h"
+#include "expect_kernel.h"
 #include "hmm_test.h"
 
 #define PAGES	16
@@ -128,13 +130,16 @@ TEST_F(copy, several_mappings)
 /* What was never touched reads as zeroes, and is populated by writing. */
 TEST_F(copy, untouched)
 {
+	int refused = expect_when(WHEN_ZERO_SPECIAL);
 	__u64 flags, entry;
 
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	memset(self->buffer, 0xff, self->length);
-	ASSERT_EQ(0, hmm_dev_read(self->fd, self->addr, self->buffer,
-				  self->length));
-	ASSERT_EQ(-1, hmm_all_bytes(self->buffer, self->length, 0));
+	ASSERT_EQ(refused ? -EFAULT : 0,
+		  hmm_dev_read(self->fd, self->addr, self->buffer,
+			       self->length));
+	ASSERT_EQ(-1, hmm_all_bytes(self->buffer, self->length,
+				    refused ? 0xff : 0));
 	ASSERT_EQ(0, hmm_flags_at(self->addr, &flags));
 	ASSERT_NE(0, flags & hmm_kpf(KPF_ZERO_PAGE));
 
@@ -194,7 +199,8 @@ TEST_F(copy, no_access)
 {
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_NONE));
 	ASSERT_EQ(0, hmm_ioctl_copy(self->fd, &self->copy));
-	ASSERT_EQ(-EFAULT, self->copy.error);
+	ASSERT_EQ(expect_when(WHEN_BY_MAPPING) ? -EPERM : -EFAULT,
+		  self->copy.error);
 	ASSERT_EQ(0, self->copy.copied);
 }
 
@@ -340,10 +346,11 @@ TEST_F(copy, device_memory_readonly)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* Another device's memory comes home to be read. */
+/* Another device's memory comes home to be read, or can't be. */
 TEST_F(copy, other_device_memory)
 {
 	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
+	int refused = expect_when(WHEN_OTHER_REFUSED);
 	struct hmmirror_stats before, after;
 
 	ASSERT_LE(0, other);
@@ -353,12 +360,16 @@ TEST_F(copy, other_device_memory)
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL,
 				   NULL));
 	ASSERT_EQ(0, hmm_stats(other, 0, &before));
-	ASSERT_EQ(0, hmm_dev_read(self->fd, self->addr, self->buffer,
-				  self->length));
-	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->addr,
-					   self->length, 1));
+	ASSERT_EQ(refused ? -EFAULT : 0,
+		  hmm_dev_read(self->fd, self->addr, self->buffer,
+			       self->length));
 	ASSERT_EQ(0, hmm_stats(other, 0, &after));
-	ASSERT_EQ(PAGES, after.cpu_faults_home - before.cpu_faults_home);
+	ASSERT_EQ(refused ? 0 : PAGES,
+		  after.cpu_faults_home - before.cpu_faults_home);
+	ASSERT_EQ(-1, refused ? hmm_all_bytes(self->buffer, self->length, 0) :
+		  hmm_pattern_check_as(self->buffer, self->addr, self->length,
+				       1));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
 TEST_F(copy, large)
@@ -427,6 +438,14 @@ TEST_F(copy_huge, read_and_write)
 	fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, fd);
 	hmm_pattern_fill(self->area.addr, length, 1);
+	if (expect_find(variant->state)->level == EXPECT_HUGETLB &&
+	    expect_when(WHEN_MAPPING_INVALID)) {
+		ASSERT_EQ(-EINVAL, hmm_dev_read(fd, self->area.addr,
+						self->buffer, length));
+		ASSERT_EQ(-EINVAL, hmm_dev_write(fd, self->area.addr,
+						 self->buffer, length));
+		return;
+	}
 	ASSERT_EQ(0, hmm_dev_read(fd, self->area.addr, self->buffer, length));
 	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->area.addr,
 					   length, 1));

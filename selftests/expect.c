@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the walker must answer. The source of it is mm/hmm.c, nothing else. */
-#include <errno.h>
+/*
+ * What the walker must answer, by the state of a page. The source of it is
+ * mm/hmm.c, and mm/memory.c where it faults; nothing else.
+ */
 #include <string.h>
-#include <sys/mman.h>
 
 #include "expect.h"
+#include "expect_kernel.h"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -30,12 +32,26 @@
 	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .empty = 1 }
 #define AROUND(_name, _read, _write) \
 	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .empty = 1, .around = 1 }
+#define COLD(_name, _read, _write) \
+	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .empty = 1, .around = 1, \
+	  .cold = 1 }
+#define NOT_ASKED(_name, _read, _write) \
+	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .refused = 1 }
+#define OTHERS(_name, _read, _write) \
+	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .others = 1 }
 #define HUGE(_name, _snapshot, _read, _write) \
 	{ ROW(_name, EXPECT_PMD, _snapshot, _read, _write) }
 #define HTLB(_name, _snapshot, _read, _write) \
 	{ ROW(_name, EXPECT_HUGETLB, _snapshot, _read, _write) }
+#define HTLB_BOGUS(_name, _read, _write)		\
+	{ ROW(_name, EXPECT_HUGETLB, NO, _read, _write),	\
+	  .shown = HMMIRROR_PTE_VALID | EXPECT_OFFSET }
 #define REFUSED(_name, _level) \
 	{ ROW(_name, _level, E, FAULT, FAULT) }
+#define DRIVERS(_name) \
+	{ ROW(_name, EXPECT_VMA, E, FAULT, FAULT), .driver = 1 }
+#define OWN_HUGE(_name, _always) \
+	{ ROW(_name, EXPECT_PMD, _always, NO, NO) }
 #define DEVICE(_name, _always, _hit) \
 	{ ROW(_name, EXPECT_PTE, _always, NO, NO), .hit = (_hit) }
 
@@ -119,149 +135,65 @@ static const struct expect_row rows[] = {
 	DEVICE("dev_private_populated",	W | DEV,	W),
 	DEVICE("dev_private_readonly",	V | DEV,	V),
 	DEVICE("dev_private_cow",	V | DEV,	V),
-	SMALL("dev_other",		NO,	W,	W),
-	SMALL("dev_other_readonly",	NO,	V,	NO),
+	OWN_HUGE("dev_huge",		W | DEV | PMD),
+	OWN_HUGE("dev_huge_populated",	W | DEV | PMD),
+	OWN_HUGE("dev_huge_readonly",	V | DEV | PMD),
+	OWN_HUGE("dev_huge_cow",	V | DEV | PMD),
+	OTHERS("dev_other",			W,	W),
+	OTHERS("dev_other_readonly",		V,	NO),
+	/* small ones are nothing, huge ones an error, though a fault helps */
+	HUGE("dev_huge_other",		E,	W | PMD, W | PMD),
+	HUGE("dev_huge_other_readonly",	E,	V | PMD, NO),
 	SMALL("dev_coherent",		W | COH,	W | COH, W | COH),
 	SMALL("dev_exclusive",		NO,	W,	W),
+
+	/* a driver's mappings: without a struct page there is nothing to mirror */
+	SMALL("mixed_normal",		W,	W,	W),
+	SMALL("mixed_special",		E,	FAULT,	FAULT),
+	SMALL("mixed_special_readonly",	E,	FAULT,	NO),
+	DRIVERS("pfnmap"),
+	DRIVERS("io"),
+};
+
+/* Where kernels differ: the row of a state where something is so or not so. */
+static const struct {
+	enum expect_when when;
+	int is;
+	struct expect_row row;
+} differing[] = {
+	{ WHEN_SWAP_IN_WRITABLE, 1,
+	  SMALL("anon_swapped",		NO,	W,	W) },
+	{ WHEN_HUGE_ZERO_COPIED, 1,
+	  HUGE("thp_zero",		Z | PMD,	Z | PMD, W | PMD) },
+	{ WHEN_EMPTY_HUGETLB_VALID, 1,
+	  HTLB_BOGUS("hugetlb_none",		V | PMD, W | PMD) },
+	{ WHEN_EMPTY_HUGETLB_VALID, 1,
+	  HTLB_BOGUS("hugetlb_shared_none",	W | PMD, W | PMD) },
+	{ WHEN_EMPTY_HUGETLB_VALID, 1,
+	  HTLB_BOGUS("hugetlb_1g_none",		V | PUD, W | PUD) },
+	{ WHEN_OTHER_REFUSED, 1,
+	  NOT_ASKED("dev_other",		W,	W) },
+	{ WHEN_OTHER_REFUSED, 1,
+	  NOT_ASKED("dev_other_readonly",	V,	NO) },
+	{ WHEN_COLD_BEGINS_ANEW, 1,
+	  COLD("file_private_none",		V,	W) },
+	{ WHEN_COLD_BEGINS_ANEW, 1,
+	  COLD("file_shared_none",		V,	W) },
+	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_normal") },
+	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special") },
+	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special_readonly") },
 };
 
 const struct expect_row *expect_find(const char *state)
 {
 	size_t i;
 
+	for (i = 0; i < ARRAY_SIZE(differing); i++)
+		if (!strcmp(differing[i].row.state, state) &&
+		    expect_when(differing[i].when) == differing[i].is)
+			return &differing[i].row;
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!strcmp(rows[i].state, state))
 			return &rows[i];
 	return NULL;
-}
-
-/* What is missing for a request: HMMIRROR_REQ_*, or 0. */
-static __u64 missing(const struct expect_page *page, __u64 entry)
-{
-	if (!(page->request & HMMIRROR_REQ_FAULT))
-		return 0;
-	/* The device's own pages are taken as they are. */
-	if (entry & DEV)
-		return 0;
-	if (page->request & HMMIRROR_REQ_WRITE && !(entry & HMMIRROR_PTE_WRITE))
-		return HMMIRROR_REQ_ALL;
-	return entry & HMMIRROR_PTE_VALID ? 0 : HMMIRROR_REQ_FAULT;
-}
-
-/* A fault of one page, and what the table holds afterwards. */
-static int fault_page(struct expect_page *page, __u64 *now, __u64 need)
-{
-	int write = !!(need & HMMIRROR_REQ_WRITE);
-	__u64 answer = write ? page->row->write : page->row->read;
-
-	if (answer & EXPECT_FAULT)
-		return -EFAULT;
-	page->faults++;
-	if (*now & DEV)
-		*now = page->row->hit;
-	else if (!(*now & (write ? HMMIRROR_PTE_WRITE : HMMIRROR_PTE_VALID)))
-		*now = answer;
-	return 0;
-}
-
-/*
- * The walker faults all from the page that lacks something to the end of what
- * it looks at, whatever was asked of the others.
- */
-static int fault(struct expect_page *page, __u64 *now, size_t from, size_t to,
-		 __u64 need)
-{
-	int ret;
-
-	if (need & HMMIRROR_REQ_WRITE &&
-	    !(page[from].state->prot & PROT_WRITE))
-		return -EPERM;
-	for (; from < to; from++) {
-		ret = fault_page(&page[from], &now[from], need);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-/* The end of what the walker looks at in one go, from page @first on. */
-static size_t stretch_end(const char *addr, const struct expect_page *page,
-			  size_t first, size_t pages)
-{
-	size_t size = hmm_page_size(), end = first, unit = hmm_pmd_size();
-	enum expect_level level = page[first].row->level;
-
-	if (level == EXPECT_HUGETLB)
-		unit = hmm_state_unit(page[first].state);
-	while (++end < pages) {
-		if (page[end].vma != page[first].vma)
-			break;
-		if (level == EXPECT_NO_VMA || level == EXPECT_VMA)
-			continue;
-		if (((uintptr_t)addr + end * size) % unit == 0)
-			break;
-	}
-	return end;
-}
-
-/* One stretch: 0, or the error with the entries so far. */
-static int walk_stretch(struct expect_page *page, __u64 *now, size_t from,
-			size_t to)
-{
-	enum expect_level level = page[from].row->level;
-	int at_once = level != EXPECT_PTE || !page[from].table;
-	size_t asking = level == EXPECT_HUGETLB ? from + 1 : to, i;
-	__u64 need;
-	int ret;
-
-	while (from < to) {
-		need = 0;
-		if (at_once)
-			for (i = from; i < asking; i++)
-				need |= missing(&page[i], now[i]);
-		else
-			need = missing(&page[from], now[from]);
-		if (need && (level == EXPECT_NO_VMA || level == EXPECT_VMA))
-			return -EFAULT;
-		if (need) {
-			ret = fault(page, now, from, to, need);
-			if (ret)
-				return ret;
-			/* Now there is a table, and it is read page by page. */
-			if (level != EXPECT_HUGETLB)
-				at_once = 0;
-			continue;
-		}
-		i = at_once ? to : from + 1;
-		for (; from < i; from++)
-			page[from].entry = now[from];
-	}
-	return 0;
-}
-
-int expect_walk(const char *addr, struct expect_page *page, size_t pages,
-		int *error)
-{
-	__u64 *now = hmm_map_anon(pages * sizeof(*now), 0);
-	size_t i, end;
-
-	if (!now)
-		return -ENOMEM;
-	*error = 0;
-	for (i = 0; i < pages; i++) {
-		page[i].row = expect_find(page[i].state->name);
-		if (!page[i].row) {
-			hmm_unmap(now, pages * sizeof(*now));
-			return -ENOENT;
-		}
-		page[i].entry = HMMIRROR_PTE_UNTOUCHED;
-		page[i].faults = 0;
-		now[i] = page[i].row->snapshot;
-	}
-	for (i = 0; i < pages && !*error; i = end) {
-		end = stretch_end(addr, page, i, pages);
-		*error = walk_stretch(page, now, i, end);
-	}
-	hmm_unmap(now, pages * sizeof(*now));
-	return 0;
 }

@@ -24,6 +24,9 @@ enum expect_level {
  */
 #define EXPECT_FAULT	0x8000000000000000ULL
 
+/* In an entry: the pfn is that of the page in its huge page, as if that were 0. */
+#define EXPECT_OFFSET	0x4000000000000000ULL
+
 /**
  * struct expect_row - answers for one state
  * @state: name of the state
@@ -31,7 +34,15 @@ enum expect_level {
  * @empty: there is no entry, and no page table because of it: where others
  *	make none either, it is decided for all the hole
  * @around: a fault may map pages around the one that it is for
+ * @refused: the walker sends no fault here but fails with -EFAULT; those that
+ *	it sends for the sake of pages before this one go well
+ * @others: it is private to another device
+ * @cold: its fault reads it from the file and is given up; the walk begins anew,
+ *	where page tables are by then, so that it can't be told which pages of
+ *	those that did not ask are mapped
+ * @driver: it is a driver's mapping, of a kind that is refused
  * @snapshot: answer to no request
+ * @shown: what is answered instead of that, if not 0
  * @read: answer to a read fault
  * @write: answer to a write fault; not looked at where the state has no
  *	PROT_WRITE: that is -EPERM
@@ -43,7 +54,12 @@ struct expect_row {
 	enum expect_level level;
 	int empty;
 	int around;
+	int refused;
+	int others;
+	int cold;
+	int driver;
 	__u64 snapshot;
+	__u64 shown;
 	__u64 read;
 	__u64 write;
 	__u64 hit;
@@ -53,11 +69,16 @@ struct expect_row {
 struct expect_page {
 	const struct hmm_state *state;
 	__u64 request;		/* HMMIRROR_REQ_*, default and mask applied */
+	int single;		/* it is the page's own, not the range's */
 	unsigned long vma;	/* start of its mapping, 0 if none */
 	int table;		/* there is a page table here */
 	/* filled by expect_walk() */
 	const struct expect_row *row;
-	__u64 entry;		/* without the pfn */
+	__u64 asks;		/* what is left of the request */
+	__u64 now;		/* what the table holds */
+	int moved;		/* a fault took away what was there */
+	int later;		/* brought home after the walk, if asked */
+	__u64 entry;		/* the answer, without the pfn */
 	unsigned int faults;	/* how often it was faulted */
 };
 

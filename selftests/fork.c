@@ -142,17 +142,23 @@ TEST_F(fork, cow_both_sides)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 }
 
+static void all_to_device(struct __test_metadata *_metadata, struct _test_data_fork *self)
+{
+	__u64 migrated = 0;
+
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
+				   &migrated));
+	ASSERT_EQ(PAGES, migrated);
+}
+
 /* Pages on the device are shared by fork like any. */
 TEST_F(fork, device_pages_read_by_child)
 {
-	__u64 migrated = 0;
 	pid_t child;
 
 	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
-				   &migrated));
-	ASSERT_EQ(PAGES, migrated);
+	all_to_device(_metadata, self);
 	child = fork();
 	if (!child)
 		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
@@ -163,14 +169,11 @@ TEST_F(fork, device_pages_read_by_child)
 
 TEST_F(fork, device_pages_written_by_child)
 {
-	__u64 migrated = 0;
 	pid_t child;
 
 	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
-				   &migrated));
-	ASSERT_EQ(PAGES, migrated);
+	all_to_device(_metadata, self);
 	child = fork();
 	if (!child) {
 		hmm_pattern_fill(self->addr, self->length, 6);
@@ -183,24 +186,15 @@ TEST_F(fork, device_pages_written_by_child)
 
 TEST_F(fork, device_pages_written_by_parent)
 {
-	__u64 migrated = 0;
-	int ready[2];
 	pid_t child;
-	char byte;
+	int go;
 
 	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
-				   &migrated));
-	ASSERT_EQ(PAGES, migrated);
-	ASSERT_EQ(0, pipe(ready));
-	child = fork();
-	if (!child) {
-		if (read(ready[0], &byte, 1) != 1)
-			_exit(1);
-		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0 ?
-		      2 : 0);
-	}
+	all_to_device(_metadata, self);
+	child = hmm_fork_waiter(&go);
+	if (!child)
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
 	ASSERT_LT(0, child);
 	/* Shared now, and so not to be written by the device either. */
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
@@ -208,38 +202,27 @@ TEST_F(fork, device_pages_written_by_parent)
 	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_PRIVATE,
 		  hmm_entry_flags(self->entries[0]));
 	hmm_pattern_fill(self->addr, self->length, 7);
-	ASSERT_EQ(1, write(ready[1], "x", 1));
-	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
 }
 
 /* The device writes to a page of its own that is shared since the fork. */
 TEST_F(fork, device_pages_written_by_device)
 {
-	__u64 migrated = 0;
-	int ready[2], ret;
+	int go, ret;
 	pid_t child;
-	char byte;
 
 	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
-				   &migrated));
-	ASSERT_EQ(PAGES, migrated);
-	ASSERT_EQ(0, pipe(ready));
-	child = fork();
-	if (!child) {
-		if (read(ready[0], &byte, 1) != 1)
-			_exit(1);
-		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0 ?
-		      2 : 0);
-	}
+	all_to_device(_metadata, self);
+	child = hmm_fork_waiter(&go);
+	if (!child)
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
 	ASSERT_LT(0, child);
 	hmm_pattern_fill_as(self->buffer, self->addr, self->length, 8);
 	ret = hmm_dev_write(self->fd, self->addr, self->buffer, self->length);
-	ASSERT_EQ(1, write(ready[1], "x", 1));
 	/* Whatever came of it, the child must not see it. */
-	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length,
 					ret ? 1 : 8));
 }

@@ -25,4 +25,18 @@
 		__need == HMM_SKIP;					\
 	})
 
+/* The flags of all entries are the same. */
+#define ASSERT_ENTRIES(_entries, _pages, _want)				\
+	do {								\
+		const __u64 *__entries = (_entries);			\
+		size_t __pages = (_pages), __page;			\
+		char __text[HMM_ENTRY_STR_MAX];				\
+									\
+		for (__page = 0; __page < __pages; __page++)		\
+			ASSERT_EQ(_want, hmm_entry_flags(__entries[__page])) \
+				TH_LOG("page %zu: %s", __page,		\
+				       hmm_entry_str(__entries[__page], __text, \
+						     sizeof(__text)));	\
+	} while (0)
+
 #endif /* HMM_TEST_H */

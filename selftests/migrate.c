@@ -97,7 +97,7 @@ static void all_entries(struct __test_metadata *_metadata, int fd,
 	}
 }
 
-static long used(const struct hmmirror_stats *stats)
+static __u64 used(const struct hmmirror_stats *stats)
 {
 	return stats->device_pages - stats->device_pages_free;
 }
@@ -140,7 +140,7 @@ TEST_F(migrate, there_and_back)
 /* The CPU brings private pages home; coherent ones it uses where they are. */
 TEST_F(migrate, cpu_read)
 {
-	long home = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
+	__u64 home = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
 	if (MISS(self->lacking, self->area.why))
@@ -161,7 +161,7 @@ TEST_F(migrate, cpu_read)
 
 TEST_F(migrate, cpu_write)
 {
-	long home = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
+	__u64 home = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
 	if (MISS(self->lacking, self->area.why))
@@ -199,11 +199,9 @@ TEST_F(migrate, unpopulated)
 
 TEST_F(migrate, zero_page)
 {
-	const struct hmm_state *state = hmm_state_find("anon_zero");
-
 	if (MISS(self->lacking, self->area.why))
 		return;
-	if (MISS(hmm_state_make(&self->area, state, 0, self->length),
+	if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
 		 self->area.why))
 		return;
 	ASSERT_EQ(0, TO_DEVICE());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The walker on ranges that hold many states, many mappings, much memory. */
+#include "expect_kernel.h"
 #include "hmm_test.h"
 #include "walk_run.h"
 
@@ -171,6 +172,9 @@ static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
 			return;
 	if (MISS(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why))
 		return;
+	/* The same once more in plain words, where it is as plain as that. */
+	if (expect_when(WHEN_BY_MAPPING))
+		return;
 	ASSERT_EQ(error, walk->error);
 	for (i = at; i < ERROR_PAGES; i++)
 		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, walk->entries[i]);
@@ -267,21 +271,36 @@ TEST_F(walk_level, snapshot)
 		ASSERT_EQ(0, self->entries[i]);
 }
 
-TEST_F(walk_level, read_fault)
+static void fault_levels(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(walk_level) * self, __u64 request,
+			 __u64 want)
 {
 	size_t length = LEVEL_PAGES * hmm_page_size(), i;
 	int fd = hmm_area_device(&self->area, 0);
 	char text[HMM_ENTRY_STR_MAX];
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, length, HMMIRROR_REQ_FAULT,
+	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, length, request,
 			      self->entries));
 	for (i = 0; i < LEVEL_PAGES; i++)
-		ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
+		ASSERT_EQ(HMMIRROR_PTE_VALID | want,
 			  hmm_entry_flags(self->entries[i]))
 			TH_LOG("page %zu: %s", i,
 			       hmm_entry_str(self->entries[i], text,
 					     sizeof(text)));
+}
+
+TEST_F(walk_level, read_fault)
+{
+	if (MISS(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
+		 "the walker of this kernel refuses the zero page"))
+		return;
+	fault_levels(_metadata, self, HMMIRROR_REQ_FAULT, HMMIRROR_PTE_ZERO);
+}
+
+TEST_F(walk_level, write_fault)
+{
+	fault_levels(_metadata, self, HMMIRROR_REQ_ALL, HMMIRROR_PTE_WRITE);
 }
 
 /* A gigabyte in one call, and the memory for it given back afterwards. */
@@ -350,6 +369,7 @@ TEST_F(walk_large, read_fault)
 	size_t pages = self->length / hmm_page_size(), i;
 	const struct hmm_state *state = hmm_state_find("thp_zero");
 	__u64 want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO;
+	unsigned int order = expect_when(WHEN_ORDER) ? 9 : 0;
 	int fd = hmm_area_device(&self->area, 0);
 	struct hmm_area *area = &self->area;
 	size_t pmd = hmm_pmd_size();
@@ -366,7 +386,7 @@ TEST_F(walk_large, read_fault)
 			      self->entries));
 	for (i = 0; i < pages; i++)
 		if (hmm_entry_flags(self->entries[i]) != want ||
-		    hmm_entry_order(self->entries[i]) != 9)
+		    hmm_entry_order(self->entries[i]) != order)
 			break;
 	ASSERT_EQ(pages, i);
 	/* One page frame after the other in each, and the same in all. */

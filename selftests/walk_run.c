@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "expect_kernel.h"
 #include "walk_run.h"
 
 /* In pagemap, where the offset of a swap entry starts: behind its type. */
@@ -26,9 +27,11 @@ static int fail(struct walk *walk, const char *format, ...)
 int walk_begin(struct walk *walk, size_t pages, size_t align)
 {
 	size_t words = pages * sizeof(__u64);
+	unsigned int flags = walk->flags;
 	int ret;
 
 	memset(walk, 0, sizeof(*walk));
+	walk->flags = flags;
 	ret = hmm_area_begin(&walk->area, pages * hmm_page_size(), align);
 	if (ret)
 		return ret;
@@ -47,6 +50,7 @@ int walk_begin(struct walk *walk, size_t pages, size_t align)
 void walk_end(struct walk *walk)
 {
 	size_t words = walk->pages * sizeof(__u64);
+	unsigned int flags = walk->flags;
 
 	hmm_area_end(&walk->area);
 	hmm_unmap(walk->page, walk->pages * sizeof(*walk->page));
@@ -54,6 +58,7 @@ void walk_end(struct walk *walk)
 	hmm_unmap(walk->before, words);
 	hmm_unmap(walk->after, words);
 	memset(walk, 0, sizeof(*walk));
+	walk->flags = flags;
 }
 
 static char *page_addr(const struct walk *walk, size_t page)
@@ -164,7 +169,23 @@ static int find_tables(struct walk *walk)
 	return 0;
 }
 
-static int check_entry(struct walk *walk, size_t i, __u64 want)
+/*
+ * A huge page of the device's, walked from within: 7.2 and 7.3 count from its
+ * first page. walk_thp_device.from_within tells, docs/findings.md says more.
+ */
+static int counted_wrong(struct walk *walk, size_t first, size_t i, __u64 right,
+			 __u64 got)
+{
+	size_t huge = hmm_pmd_size() / hmm_page_size();
+	size_t within = (uintptr_t)page_addr(walk, first) / hmm_page_size() % huge;
+
+	if (!(walk->page[i].entry & HMMIRROR_PTE_PRIVATE) ||
+	    !hmm_entry_order(walk->page[i].entry))
+		return 0;
+	return i - first < huge - within && got == right - within;
+}
+
+static int check_entry(struct walk *walk, size_t first, size_t i, __u64 want)
 {
 	char got_text[HMM_ENTRY_STR_MAX], want_text[HMM_ENTRY_STR_MAX];
 	__u64 got = walk->entries[i], map = walk->after[i], pfn;
@@ -176,6 +197,13 @@ static int check_entry(struct walk *walk, size_t i, __u64 want)
 			    hmm_entry_str(got, got_text, sizeof(got_text)),
 			    hmm_entry_str(want, want_text, sizeof(want_text)));
 
+	if (walk->page[i].entry & EXPECT_OFFSET) {
+		pfn = (uintptr_t)page_addr(walk, i) / hmm_page_size() %
+		      (hmm_state_unit(walk->page[i].state) / hmm_page_size());
+		return got_pfn == pfn ? 0 :
+		       fail(walk, "page %zu (%s): pfn %#llx, want %#llx", i,
+			    name, got_pfn, pfn);
+	}
 	if (!(want & HMMIRROR_PTE_VALID)) {
 		if (got_pfn)
 			return fail(walk, "page %zu (%s): pfn %#llx in %s", i,
@@ -194,7 +222,7 @@ static int check_entry(struct walk *walk, size_t i, __u64 want)
 		return fail(walk, "page %zu (%s): valid, but pagemap says %#llx",
 			    i, name, map);
 	}
-	if (pfn != got_pfn)
+	if (pfn != got_pfn && !counted_wrong(walk, first, i, pfn, got_pfn))
 		return fail(walk, "page %zu (%s): pfn %#llx, pagemap says %#llx",
 			    i, name, got_pfn, pfn);
 	return 0;
@@ -213,8 +241,19 @@ static int check_untouched(struct walk *walk, size_t i, int snapshot)
 		    page->state->name, walk->before[i], walk->after[i]);
 }
 
+static int check_faults(struct walk *walk, long before, long after, long want)
+{
+	long faults = after - before;
+
+	if (before < 0)
+		return 0;
+	if (expect_when(WHEN_FAULTS_COUNTED) ? faults == want : faults >= want)
+		return 0;
+	return fail(walk, "%ld page faults, want %ld", faults, want);
+}
+
 static int check(struct walk *walk, size_t first, size_t pages, int want_error,
-		 long faults, int snapshot)
+		 const long *faults, int snapshot)
 {
 	long want_faults = 0;
 	size_t i;
@@ -225,16 +264,28 @@ static int check(struct walk *walk, size_t first, size_t pages, int want_error,
 			    walk->error, strerror(-walk->error), want_error,
 			    strerror(-want_error));
 	for (i = first; i < first + pages; i++) {
-		ret = check_entry(walk, i, walk->page[i].entry);
+		ret = check_entry(walk, first, i, walk->page[i].entry);
 		if (!ret)
 			ret = check_untouched(walk, i, snapshot);
 		if (ret)
 			return ret;
 		want_faults += walk->page[i].faults;
 	}
-	if (faults != want_faults)
-		return fail(walk, "%ld page faults, want %ld", faults,
-			    want_faults);
+	return check_faults(walk, faults[0], faults[1], want_faults);
+}
+
+/* Is there one right answer? */
+static int can_tell(struct walk *walk, size_t first, size_t pages)
+{
+	size_t i;
+
+	for (i = first; i < first + pages; i++) {
+		if (!walk->page[i].row->cold || !walk->page[i].single)
+			continue;
+		fail(walk,
+		     "the walker of this kernel begins anew where a file is read");
+		return HMM_SKIP;
+	}
 	return 0;
 }
 
@@ -243,13 +294,18 @@ static int ask(struct walk *walk, unsigned int device, size_t first,
 {
 	int fd, want_error, ret, snapshot = 1;
 	char *addr = page_addr(walk, first);
-	long faults;
+	long faults[2];
 	size_t i;
 
 	fd = hmm_area_device(&walk->area, device);
 	if (fd < 0)
 		return fail(walk, "/dev/hmm_dmirror%u: %s", device,
 			    strerror(-fd));
+	if (walk->flags & HMMIRROR_RANGE_UNLOCKED) {
+		ret = hmm_feature(fd, HMMIRROR_FEAT_UNLOCKED, walk->why, sizeof(walk->why));
+		if (ret < 1)
+			return ret ? ret : HMM_SKIP;
+	}
 	ret = prove_all(walk, first, pages);
 	if (!ret)
 		ret = find_mappings(walk);
@@ -269,16 +325,20 @@ static int ask(struct walk *walk, unsigned int device, size_t first,
 		if (page->request)
 			snapshot = 0;
 	}
+	ret = can_tell(walk, first, pages);
+	if (ret)
+		return ret;
 	ret = hmm_pagemap(addr, pages, &walk->before[first]);
 	if (ret)
 		return fail(walk, "/proc/self/pagemap: %s", strerror(-ret));
 
+	range->flags = walk->flags;
 	range->addr = (uintptr_t)addr;
 	range->length = pages * hmm_page_size();
 	range->entries = (uintptr_t)&walk->entries[first];
-	faults = hmm_faults();
+	faults[0] = expect_faults();
 	ret = hmm_ioctl_range(fd, range);
-	faults = hmm_faults() - faults;
+	faults[1] = expect_faults();
 	if (ret)
 		return fail(walk, "HMMIRROR_RANGE: %s", strerror(-ret));
 	walk->error = range->error;
@@ -297,6 +357,7 @@ int walk_ask(struct walk *walk, unsigned int device, size_t first,
 
 	for (i = first; i < first + pages; i++) {
 		walk->page[i].request = request;
+		walk->page[i].single = 0;
 		/* Nonsense, to see that it is neither read nor left there. */
 		walk->entries[i] = 0xdeadbeefdeadbeefULL;
 	}
@@ -312,6 +373,7 @@ int walk_ask_pages(struct walk *walk, unsigned int device, size_t first,
 	for (i = first; i < first + pages; i++) {
 		walk->entries[i] = walk->page[i].request;
 		walk->page[i].request &= mask;
+		walk->page[i].single = 1;
 	}
 	return ask(walk, device, first, pages, &range);
 }

@@ -18,6 +18,7 @@
  * @before: pagemap before the walk
  * @after: and after it
  * @error: the walker's error of the last walk
+ * @flags: HMMIRROR_RANGE_* of the walks; set before walk_begin(), and kept
  * @why: what is missing, or what went wrong
  */
 struct walk {
@@ -28,6 +29,7 @@ struct walk {
 	__u64 *before;
 	__u64 *after;
 	int error;
+	unsigned int flags;
 	char why[480];
 };
 

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pages of a walk mapped for DMA, with and without an IOMMU. */
+#include "hmm_test.h"
+
+#define PAGES		16
+#define HUGE		512	/* pages of a huge page */
+
+#define V		HMMIRROR_PTE_VALID
+#define W		(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE)
+#define FAULT		HMMIRROR_REQ_FAULT
+#define WRITE		HMMIRROR_REQ_ALL
+#define MAPPED		HMMIRROR_DMA_PAGE_MAPPED
+#define KEPT		(HMMIRROR_DMA_PAGE_MAPPED | HMMIRROR_DMA_PAGE_KEPT)
+
+FIXTURE(dma)
+{
+	struct hmm_area area;
+	struct hmmirror_dma call;
+	struct hmmirror_dma_page now[HUGE];
+	struct hmmirror_dma_page before[HUGE];
+	__u8 unmapped[PAGES];
+	char why[100];
+	char *addr;
+	size_t page;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(dma)
+{
+	unsigned int flags;
+	enum hmmirror_feature feature;
+	enum hmmirror_dma_way way;
+};
+
+FIXTURE_VARIANT_ADD(dma, direct)
+{
+	.feature = HMMIRROR_FEAT_DMA,
+	.way = HMMIRROR_DMA_DIRECT,
+};
+
+FIXTURE_VARIANT_ADD(dma, iommu)
+{
+	.flags = HMMIRROR_DMA_IOMMU,
+	.feature = HMMIRROR_FEAT_DMA_IOMMU,
+	.way = HMMIRROR_DMA_IOVA,
+};
+
+FIXTURE_SETUP(dma)
+{
+	int has;
+
+	self->page = hmm_page_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, HUGE * self->page, 0));
+	self->addr = self->area.addr;
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+	has = hmm_feature(self->fd, variant->feature, self->why, sizeof(self->why));
+	ASSERT_LE(0, has);
+	self->lacking = has ? 0 : HMM_SKIP;
+}
+
+FIXTURE_TEARDOWN(dma)
+{
+	hmm_area_end(&self->area);
+}
+
+/* A call on pages of the window; what it gave is in self->call. */
+static int call(struct _test_data_dma *self, enum hmmirror_dma_op op, size_t first,
+		size_t pages, __u64 request)
+{
+	int ret;
+
+	memset(&self->call, 0, sizeof(self->call));
+	self->call.op = op;
+	self->call.addr = (uintptr_t)self->addr + first * self->page;
+	self->call.length = pages * self->page;
+	self->call.request = request;
+	self->call.results = (uintptr_t)(op == HMMIRROR_DMA_UNMAP ?
+					 (void *)self->unmapped : self->now);
+	ret = hmm_ioctl_dma(self->fd, &self->call);
+	return ret ? ret : self->call.error;
+}
+
+static int call_alloc(struct _test_data_dma *self, unsigned int flags, size_t pages,
+		      unsigned int bits)
+{
+	int ret;
+
+	memset(&self->call, 0, sizeof(self->call));
+	self->call.op = HMMIRROR_DMA_ALLOC;
+	self->call.flags = flags;
+	self->call.addr = (uintptr_t)self->addr;
+	self->call.length = pages * self->page;
+	self->call.mask_bits = bits;
+	ret = hmm_ioctl_dma(self->fd, &self->call);
+	return ret ? ret : self->call.error;
+}
+
+static int call_free(struct _test_data_dma *self)
+{
+	memset(&self->call, 0, sizeof(self->call));
+	self->call.op = HMMIRROR_DMA_FREE;
+	return hmm_ioctl_dma(self->fd, &self->call);
+}
+
+/*
+ * Brings pages into a state, makes a map of them, and says whether the test can
+ * go on.
+ */
+#define READY(_state, _pages)						\
+	ready(_metadata, self, variant, _state, _pages)
+
+static int ready(struct __test_metadata *_metadata, struct _test_data_dma *self,
+		 const struct _fixture_variant_dma *variant, const char *state, size_t pages)
+{
+	if (MISS(self->lacking, self->why))
+		return 0;
+	if (MISS(hmm_state_make(&self->area, hmm_state_find(state), 0, pages * self->page),
+		 self->area.why))
+		return 0;
+	ASSERT_EQ(0, call_alloc(self, variant->flags, pages, 0));
+	ASSERT_EQ(variant->way, self->call.way);
+	return 1;
+}
+
+/* Each page was mapped, and the address leads to where the CPU has the page. */
+#define ALL_MAPPED(_first, _pages, _entry, _flags) \
+	all_mapped(_metadata, self, variant, _first, _pages, _entry, _flags)
+
+static void all_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
+		       const struct _fixture_variant_dma *variant, size_t first,
+		       size_t pages, __u64 entry, __u64 flags)
+{
+	struct hmmirror_dma_page *p;
+	char text[HMM_ENTRY_STR_MAX];
+	__u64 map;
+	size_t i;
+
+	ASSERT_EQ(pages, self->call.pages);
+	for (i = 0; i < pages; i++) {
+		p = &self->now[i];
+		ASSERT_EQ(entry, hmm_entry_flags(p->entry))
+			TH_LOG("page %zu: %s", first + i,
+			       hmm_entry_str(p->entry, text, sizeof(text)));
+		ASSERT_EQ(flags, p->flags);
+		ASSERT_EQ(0, hmm_pagemap_one(self->addr + (first + i) * self->page, &map));
+		ASSERT_NE(0, map & HMM_PM_PRESENT);
+		ASSERT_EQ((map & HMM_PM_PFN_MASK) * self->page, p->memory);
+		ASSERT_EQ(variant->way == HMMIRROR_DMA_DIRECT ? p->memory :
+			  self->now[0].address + i * self->page, p->address);
+	}
+}
+
+static void none_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
+			size_t first, size_t pages, __u64 entry)
+{
+	size_t i;
+
+	for (i = first; i < first + pages; i++) {
+		ASSERT_EQ(entry, self->now[i].entry);
+		ASSERT_EQ(0, self->now[i].flags);
+		ASSERT_EQ(0, self->now[i].address);
+		ASSERT_EQ(0, self->now[i].memory);
+	}
+}
+
+TEST_F(dma, map)
+{
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+	ASSERT_EQ(0, call_free(self));
+	ASSERT_EQ(PAGES, self->call.pages);
+}
+
+/* Pages have their places, in whatever order they are mapped. */
+TEST_F(dma, in_pieces)
+{
+	__u64 first;
+
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 9, 3, FAULT));
+	ALL_MAPPED(9, 3, W, MAPPED);
+	first = self->now[0].address;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ASSERT_EQ(PAGES, self->call.pages);
+	ASSERT_EQ(MAPPED, self->now[8].flags);
+	ASSERT_EQ(KEPT, self->now[9].flags);
+	ASSERT_EQ(KEPT, self->now[11].flags);
+	ASSERT_EQ(MAPPED, self->now[12].flags);
+	ASSERT_EQ(first, self->now[9].address);
+	if (variant->way == HMMIRROR_DMA_IOVA)
+		ASSERT_EQ(first, self->now[0].address + 9 * self->page);
+}
+
+/* Nothing is there and no fault is asked for; then one is. */
+TEST_F(dma, not_there)
+{
+	if (!READY("anon_none", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ASSERT_EQ(0, self->call.pages);
+	none_mapped(_metadata, self, 0, PAGES, 0);
+	/* not valid: there is nothing to unmap */
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 0, PAGES, 0));
+	ASSERT_EQ(0, self->call.pages);
+	ASSERT_EQ(-1, hmm_all_bytes((char *)self->unmapped, PAGES, 0));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+}
+
+TEST_F(dma, unmap_twice)
+{
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	memcpy(self->before, self->now, sizeof(self->now));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 4, 4, 0));
+	ASSERT_EQ(4, self->call.pages);
+	ASSERT_EQ(-1, hmm_all_bytes((char *)self->unmapped, 4, 1));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 4, 4, 0));
+	ASSERT_EQ(0, self->call.pages);
+	ASSERT_EQ(-1, hmm_all_bytes((char *)self->unmapped, 4, 0));
+
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 4, 4, WRITE));
+	ALL_MAPPED(4, 4, W, MAPPED);
+	ASSERT_EQ(self->before[4].address, self->now[0].address);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 0, PAGES, 0));
+	ASSERT_EQ(PAGES, self->call.pages);
+	ASSERT_EQ(0, call_free(self));
+	ASSERT_EQ(0, self->call.pages);
+}
+
+/* The page stays, and with it its mapping, when the right to write comes. */
+TEST_F(dma, flags_change)
+{
+	if (!READY("file_shared_read", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
+	ALL_MAPPED(0, PAGES, V, MAPPED);
+	memcpy(self->before, self->now, sizeof(self->now));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
+	ALL_MAPPED(0, PAGES, V, KEPT);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, KEPT);
+	ASSERT_EQ(self->before[0].address, self->now[0].address);
+	ASSERT_EQ(self->before[7].memory, self->now[7].memory);
+}
+
+/* Another page comes in its place: the old mapping is gone. */
+TEST_F(dma, page_changes)
+{
+	if (!READY("anon_cow_parent", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
+	ALL_MAPPED(0, PAGES, V, MAPPED);
+	memcpy(self->before, self->now, sizeof(self->now));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+	ASSERT_NE(self->before[3].memory, self->now[3].memory);
+}
+
+TEST_F(dma, invalidated)
+{
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ASSERT_EQ(0, madvise(self->addr + 3 * self->page, 2 * self->page, MADV_DONTNEED));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 2, 4, 0));
+	ASSERT_EQ(2, self->call.pages);
+	ASSERT_EQ(1, self->unmapped[0]);
+	ASSERT_EQ(0, self->unmapped[1]);
+	ASSERT_EQ(0, self->unmapped[2]);
+	ASSERT_EQ(1, self->unmapped[3]);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 2, 4, WRITE));
+	ALL_MAPPED(2, 4, W, MAPPED);
+	ASSERT_EQ(0, munmap(self->addr, PAGES * self->page));
+	ASSERT_EQ(0, call_free(self));
+	ASSERT_EQ(0, self->call.pages);
+}
+
+/* What is before the error is mapped, the rest was not looked at. */
+TEST_F(dma, error)
+{
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, munmap(self->addr + 8 * self->page, self->page));
+	ASSERT_EQ(-EFAULT, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	none_mapped(_metadata, self, 8, PAGES - 8, HMMIRROR_PTE_UNTOUCHED);
+	ALL_MAPPED(0, 8, W, MAPPED);
+	/* and an entry that only says that there is an error is not mapped */
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 8, 1, 0));
+	none_mapped(_metadata, self, 0, 1, HMMIRROR_PTE_ERROR);
+}
+
+/* Memory of a device is not where DMA goes: it comes home. */
+TEST_F(dma, device_memory)
+{
+	if (!READY("dev_private", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ASSERT_EQ(0, self->call.pages);
+	none_mapped(_metadata, self, 0, PAGES, 0);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, PAGES * self->page, 0));
+}
+
+static void huge(struct __test_metadata *_metadata, struct _test_data_dma *self,
+		 const struct _fixture_variant_dma *variant, const char *state)
+{
+	if (!READY(state, HUGE))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, HUGE, WRITE));
+	ALL_MAPPED(0, HUGE, W, MAPPED);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, HUGE, 0));
+	ALL_MAPPED(0, HUGE, W, KEPT);
+}
+
+TEST_F(dma, thp)
+{
+	huge(_metadata, self, variant, "thp_writable");
+}
+
+TEST_F(dma, hugetlb)
+{
+	huge(_metadata, self, variant, "hugetlb_writable");
+}
+
+/* Two mirrors of one device map the same pages. */
+TEST_F(dma, two)
+{
+	int fd;
+
+	if (!READY("anon_writable", PAGES))
+		return;
+	fd = self->fd;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	memcpy(self->before, self->now, sizeof(self->now));
+	self->fd = hmm_open(0);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+	if (variant->way == HMMIRROR_DMA_IOVA)
+		ASSERT_NE(self->before[0].address, self->now[0].address);
+	/* closed while mapped; the other does not notice */
+	ASSERT_EQ(0, close(self->fd));
+	self->fd = fd;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, KEPT);
+}
+
+static int memory_above_4g(void)
+{
+	unsigned long start, end;
+	char line[128];
+	int found = 0;
+	FILE *f = fopen("/proc/iomem", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx : System RAM", &start, &end) == 2 &&
+		    strstr(line, "System RAM") && end >> 32)
+			found = 1;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/*
+ * 32 address bits. What can't reach all memory would have to bounce, and the
+ * kernel refuses that; behind an IOMMU it can reach all.
+ */
+TEST_F(dma, limited)
+{
+	if (MISS(self->lacking, self->why))
+		return;
+	if (!memory_above_4g())
+		SKIP(return, "no memory above 4 GiB");
+	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
+		 self->area.why))
+		return;
+	if (variant->way == HMMIRROR_DMA_DIRECT) {
+		ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, 0, PAGES, 32));
+		ASSERT_EQ(-EINVAL, call_free(self));
+		/* the limit was for that map only */
+		ASSERT_EQ(0, call_alloc(self, 0, PAGES, 0));
+		return;
+	}
+	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 32));
+	ASSERT_EQ(HMMIRROR_DMA_IOVA, self->call.way);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+	ASSERT_EQ(0, (self->now[0].address + PAGES * self->page - 1) >> 32);
+}
+
+/* More than 32 address bits hold: each page gets an address by itself. */
+TEST_F(dma, single)
+{
+	size_t below = (5ULL << 30) / hmm_page_size(), i;
+	__u64 map;
+
+	if (MISS(self->lacking, self->why))
+		return;
+	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
+		 self->area.why))
+		return;
+	self->addr -= below * self->page;
+	if (variant->way != HMMIRROR_DMA_IOVA) {
+		/* nothing to run out of */
+		ASSERT_EQ(0, call_alloc(self, variant->flags, below + PAGES, 0));
+		ASSERT_EQ(HMMIRROR_DMA_DIRECT, self->call.way);
+		return;
+	}
+	ASSERT_EQ(0, call_alloc(self, variant->flags, below + PAGES, 32));
+	ASSERT_EQ(HMMIRROR_DMA_SINGLE, self->call.way);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, below, PAGES, WRITE));
+	ASSERT_EQ(PAGES, self->call.pages);
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(MAPPED, self->now[i].flags);
+		ASSERT_EQ(0, self->now[i].address >> 32);
+		ASSERT_EQ(0, hmm_pagemap_one(self->area.addr + i * self->page, &map));
+		ASSERT_EQ((map & HMM_PM_PFN_MASK) * self->page, self->now[i].memory);
+	}
+	memcpy(self->before, self->now, sizeof(self->now));
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, below, PAGES, WRITE));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(KEPT, self->now[i].flags);
+		ASSERT_EQ(self->before[i].address, self->now[i].address);
+	}
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, below, 4, 0));
+	ASSERT_EQ(4, self->call.pages);
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, below, 4, 0));
+	ASSERT_EQ(0, self->call.pages);
+	ASSERT_EQ(0, call_free(self));
+	ASSERT_EQ(PAGES - 4, self->call.pages);
+}
+
+TEST_F(dma, arguments)
+{
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(-EBUSY, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, PAGES, 1, 0));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, 0, PAGES + 1, 0));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_UNMAP, PAGES - 1, 2, 0));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_UNMAP, 0, 1, FAULT));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, 0, 1, HMMIRROR_REQ_WRITE));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_FREE, 0, 1, 0));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_FREE + 1, 0, 1, 0));
+	self->call.op = HMMIRROR_DMA_MAP;
+	self->call.results = 8;
+	ASSERT_EQ(-EFAULT, hmm_ioctl_dma(self->fd, &self->call));
+	self->call.results = (uintptr_t)self->now;
+	self->call.flags = HMMIRROR_DMA_IOMMU;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_dma(self->fd, &self->call));
+	ASSERT_EQ(0, call_free(self));
+	ASSERT_EQ(-EINVAL, call_free(self));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, 0, 1, 0));
+	ASSERT_EQ(-EINVAL, call_alloc(self, 2, PAGES, 0));
+	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, PAGES, 23));
+	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, PAGES, 65));
+	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, 0, 0));
+}
+
+/* What query says is so. */
+TEST_F(dma, query)
+{
+	ASSERT_EQ(!!self->lacking, !!self->why[0]);
+	ASSERT_EQ(self->lacking ? -EOPNOTSUPP : 0, call_alloc(self, variant->flags, PAGES, 0));
+}
+
+#include "hmm_main.h"

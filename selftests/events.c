@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What happens to a range while the walker, or a migration, is at it. */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES		8
+#define LIMIT_MS	8000
+
+#define VALID	HMMIRROR_PTE_VALID
+#define WRITE	HMMIRROR_PTE_WRITE
+
+FIXTURE(events)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	__u8 outcomes[PAGES];
+	size_t length;
+	int fd;
+};
+
+FIXTURE_SETUP(events)
+{
+	self->length = PAGES * hmm_page_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
+					self->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->area.addr, self->length, 0);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(events)
+{
+	hmm_area_end(&self->area);
+}
+
+/* The kernel's own check, before it begins: -EBUSY, n times. */
+TEST_F(events, invalidated_before)
+{
+	static const unsigned int times[] = { 1, 2, 7 };
+	struct hmmirror_range range = {
+		.flags = HMMIRROR_RANGE_MAP,
+		.addr = (uintptr_t)self->area.addr,
+		.length = self->length,
+		.entries = (uintptr_t)self->entries,
+	};
+	size_t i, page;
+
+	for (i = 0; i < ARRAY_SIZE(times); i++) {
+		ASSERT_LE(0, hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE,
+					1, times[i]));
+		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
+		ASSERT_EQ(0, range.error);
+		ASSERT_EQ(times[i], range.retries);
+		for (page = 0; page < PAGES; page++)
+			ASSERT_EQ(VALID | WRITE,
+				  hmm_entry_flags(self->entries[page]));
+	}
+}
+
+/* Again and again: it ends in time, and says that it has no answer. */
+TEST_F(events, invalidated_always)
+{
+	struct hmmirror_range range = {
+		.addr = (uintptr_t)self->area.addr,
+		.length = self->length,
+		.entries = (uintptr_t)self->entries,
+		.timeout_ms = 50,
+	};
+	size_t page;
+
+	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 1, ~0U));
+	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
+	ASSERT_EQ(-EBUSY, range.error);
+	for (page = 0; page < PAGES; page++)
+		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[page]);
+	ASSERT_EQ((int)range.retries,
+		  hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 0, 0));
+	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, 0,
+			      self->entries));
+}
+
+/* Something else is done to the range while a walk stands at a stage. */
+enum deed {
+	UNMAP,
+	READONLY,
+	MOVE,
+	EMPTY,
+	FORK,
+};
+
+FIXTURE(events_walk)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	size_t length;
+	int fd;
+};
+
+FIXTURE_VARIANT(events_walk)
+{
+	enum deed deed;
+	__u64 after;	/* what the second try finds */
+};
+
+FIXTURE_VARIANT_ADD(events_walk, munmap)
+{
+	.deed = UNMAP,
+	.after = HMMIRROR_PTE_ERROR,
+};
+
+FIXTURE_VARIANT_ADD(events_walk, mprotect)
+{
+	.deed = READONLY,
+	.after = VALID,
+};
+
+FIXTURE_VARIANT_ADD(events_walk, mremap)
+{
+	.deed = MOVE,
+	.after = HMMIRROR_PTE_ERROR,
+};
+
+FIXTURE_VARIANT_ADD(events_walk, dontneed)
+{
+	.deed = EMPTY,
+	.after = 0,
+};
+
+FIXTURE_VARIANT_ADD(events_walk, fork)
+{
+	.deed = FORK,
+	.after = VALID,
+};
+
+FIXTURE_SETUP(events_walk)
+{
+	self->length = PAGES * hmm_page_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * self->length, 0));
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
+					self->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->area.addr, self->length, 0);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(events_walk)
+{
+	hmm_area_end(&self->area);
+}
+
+static int do_deed(struct hmm_area *area, size_t length, enum deed deed)
+{
+	switch (deed) {
+	case UNMAP:
+		return munmap(area->addr, length);
+	case READONLY:
+		return mprotect(area->addr, length, PROT_READ);
+	case MOVE:
+		return mremap(area->addr, length, length, MREMAP_MAYMOVE |
+			      MREMAP_FIXED, area->addr + length) == MAP_FAILED;
+	case EMPTY:
+		return madvise(area->addr, length, MADV_DONTNEED);
+	case FORK:
+		return hmm_area_share(area, 0);
+	}
+	return -1;
+}
+
+static void events_walk_at(struct __test_metadata *_metadata,
+			   struct hmm_area *area, int fd, size_t length,
+			   __u64 *entries, enum hmmirror_stage stage,
+			   enum deed deed, __u64 after)
+{
+	struct hmm_call walk = {
+		.fd = fd,
+		.addr = area->addr,
+		.length = length,
+		.entries = entries,
+	};
+	struct hmmirror_stats stats;
+	size_t page;
+
+	ASSERT_EQ(0, hmm_stats(fd, HMMIRROR_STATS_RESET, &stats));
+	ASSERT_EQ(0, hmm_hold_arm(fd, stage, LIMIT_MS));
+	ASSERT_EQ(0, hmm_call_begin(&walk));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(fd, 2000));
+	ASSERT_EQ(0, do_deed(area, length, deed));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(fd));
+	ASSERT_EQ(0, hmm_call_end(&walk));
+	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
+	ASSERT_EQ(2, stats.walks);
+	ASSERT_EQ(1, stats.retries);
+	for (page = 0; page < PAGES; page++)
+		ASSERT_EQ(after, hmm_entry_flags(entries[page]));
+}
+
+/* Before the walker is called: it must not even begin. */
+TEST_F(events_walk, before)
+{
+	events_walk_at(_metadata, &self->area, self->fd, self->length,
+		       self->entries, HMMIRROR_STAGE_WALK, variant->deed,
+		       variant->after);
+}
+
+/* Between answer and use: nothing of the answer may be used. */
+TEST_F(events_walk, after)
+{
+	events_walk_at(_metadata, &self->area, self->fd, self->length,
+		       self->entries, HMMIRROR_STAGE_WALKED, variant->deed,
+		       variant->after);
+}
+
+/* One page fails, and it alone stays where it is. */
+static void fail_nth(struct __test_metadata *_metadata, struct hmm_area *area,
+		     int fd, size_t length, __u8 *outcomes, int to_device,
+		     enum hmmirror_event event, __u8 outcome)
+{
+	size_t nth, page;
+
+	for (nth = 1; nth <= PAGES; nth++) {
+		__u64 moved = 0;
+
+		if (!to_device)
+			ASSERT_EQ(0, hmm_to_device(fd, area->addr, length,
+						   NULL, NULL));
+		ASSERT_LE(0, hmm_inject(fd, event, nth, 1));
+		ASSERT_EQ(0, to_device ?
+			  hmm_to_device(fd, area->addr, length, outcomes,
+					&moved) :
+			  hmm_to_system(fd, area->addr, length, outcomes,
+					&moved));
+		ASSERT_EQ(PAGES - 1, moved);
+		for (page = 0; page < PAGES; page++)
+			ASSERT_EQ(page == nth - 1 ? outcome :
+				  HMMIRROR_OUT_MIGRATED, outcomes[page]);
+		ASSERT_EQ(1, hmm_inject(fd, event, 0, 0));
+		/* by CPU faults, all come home with what they held */
+		ASSERT_EQ(-1, hmm_pattern_check(area->addr, length, 0));
+	}
+}
+
+TEST_F(events, alloc_fails)
+{
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
+	fail_nth(_metadata, &self->area, self->fd, self->length,
+		 self->outcomes, 1, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
+	fail_nth(_metadata, &self->area, self->fd, self->length,
+		 self->outcomes, 0, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
+}
+
+TEST_F(events, copy_fails)
+{
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
+	fail_nth(_metadata, &self->area, self->fd, self->length,
+		 self->outcomes, 1, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
+	fail_nth(_metadata, &self->area, self->fd, self->length,
+		 self->outcomes, 0, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
+}
+
+/* Bad input changes nothing: what was asked for before goes on. */
+TEST_F(events, means_refuse)
+{
+	struct hmmirror_inject inject = { .nth = 1, .times = 1 };
+	struct hmmirror_hold hold = { .limit_ms = 1 };
+
+	ASSERT_EQ(-ENOENT, hmm_hold_wait(self->fd, 1));
+	ASSERT_EQ(HMMIRROR_HELD_NO, hmm_hold_release(self->fd));
+	ASSERT_EQ(-EINVAL, hmm_ioctl_hold(self->fd, &hold));
+	hold.flags = HMMIRROR_HOLD_ARM | HMMIRROR_HOLD_WAIT;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_hold(self->fd, &hold));
+	hold.flags = 1 << 3;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_hold(self->fd, &hold));
+	hold.flags = HMMIRROR_HOLD_WAIT;
+	hold.stage = HMMIRROR_STAGE_COPIED;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_hold(self->fd, &hold));
+	hold.flags = HMMIRROR_HOLD_ARM;
+	hold.reserved = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_hold(self->fd, &hold));
+	ASSERT_EQ(-EINVAL, hmm_hold_arm(self->fd, HMMIRROR_STAGE_NR, 1));
+	ASSERT_EQ(-EINVAL, hmm_hold_arm(self->fd, HMMIRROR_STAGE_SETUP, 0));
+	ASSERT_EQ(-EINVAL, hmm_hold_arm(self->fd, HMMIRROR_STAGE_SETUP, 10001));
+
+	ASSERT_EQ(0, hmm_hold_arm(self->fd, HMMIRROR_STAGE_SETUP, 1));
+	ASSERT_EQ(-EBUSY, hmm_hold_arm(self->fd, HMMIRROR_STAGE_WALK, 1));
+	ASSERT_EQ(HMMIRROR_HELD_ARMED, hmm_hold_wait(self->fd, 1));
+	ASSERT_EQ(HMMIRROR_HELD_ARMED, hmm_hold_release(self->fd));
+	ASSERT_EQ(-ENOENT, hmm_hold_wait(self->fd, 1));
+
+	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 1, 1));
+	inject.flags = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_inject(self->fd, &inject));
+	ASSERT_EQ(-EINVAL, hmm_inject(self->fd, HMMIRROR_INJECT_NR, 1, 1));
+	ASSERT_EQ(-EINVAL, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 0, 1));
+	ASSERT_EQ(-EINVAL, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 1, 0));
+	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 0, 0));
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What distinguishes this kernel from others. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "expect_kernel.h"
+#include "hmmirror_lib.h"
+
+/* Brings an area of its own into a state, all of it. */
+static int make(struct hmm_area *area, const char *name)
+{
+	const struct hmm_state *state = hmm_state_find(name);
+	int ret = hmm_area_begin(area, hmm_state_unit(state), 0);
+
+	if (ret)
+		return ret;
+	ret = hmm_state_make(area, state, 0, area->length);
+	if (!ret)
+		return 0;
+	fprintf(stderr, "# what this kernel does with %s: %s\n", name,
+		area->why);
+	return ret == HMM_SKIP ? -EOPNOTSUPP : ret;
+}
+
+static int swap_in_writable(void)
+{
+	struct hmm_area area = { 0 };
+	int ret = make(&area, "anon_swapped");
+
+	if (!ret) {
+		hmm_touch_read(area.addr, area.length);
+		ret = !hmm_prove_writable(&area, area.addr, area.length);
+	}
+	hmm_area_end(&area);
+	return ret;
+}
+
+static int huge_zero_copied(void)
+{
+	struct hmm_area area = { 0 };
+	int ret = make(&area, "thp_zero");
+
+	if (!ret) {
+		hmm_touch_write(area.addr, 1);
+		ret = hmm_smaps(area.addr, "AnonHugePages") > 0;
+	}
+	hmm_area_end(&area);
+	return ret;
+}
+
+static int query(struct hmmirror_query *query)
+{
+	int fd = hmm_open(0), ret;
+
+	if (fd < 0)
+		return fd;
+	memset(query, 0, sizeof(*query));
+	ret = hmm_ioctl_query(fd, query);
+	close(fd);
+	return ret;
+}
+
+static int trait(__u64 bit)
+{
+	struct hmmirror_query q;
+	int ret = query(&q);
+
+	return ret ? ret : !!(q.traits & bit);
+}
+
+static int walker_is(enum hmmirror_walker first, enum hmmirror_walker last)
+{
+	struct hmmirror_query q;
+	int ret = query(&q);
+
+	return ret ? ret : q.walker >= first && q.walker <= last;
+}
+
+static int faults_counted(void)
+{
+	return trait(HMMIRROR_TRAIT_FAULTS_COUNTED);
+}
+
+static int exclusive_page(void)
+{
+	return trait(HMMIRROR_TRAIT_EXCLUSIVE_PAGE);
+}
+
+static int holes_anon(void)
+{
+	return trait(HMMIRROR_TRAIT_HOLES_ANON);
+}
+
+static int unmap_told(void)
+{
+	return trait(HMMIRROR_TRAIT_UNMAP_TOLD);
+}
+
+static int order(void)
+{
+	struct hmmirror_query q;
+	int ret = query(&q);
+
+	return ret ? ret : !!(q.features & (1ULL << HMMIRROR_FEAT_ORDER));
+}
+
+static int zero_special(void)
+{
+	int ret = trait(HMMIRROR_TRAIT_ZERO_PAGE);
+
+	return ret < 0 ? ret : !ret;
+}
+
+static int other_refused(void)
+{
+	struct hmm_area area = { 0 };
+	int ret = trait(HMMIRROR_TRAIT_OTHER_FAULTED);
+	__u64 entry;
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	if (expect_when(WHEN_OTHER_LATER))
+		return 0;
+	ret = make(&area, "dev_other");
+	if (!ret) {
+		ret = hmm_walk(hmm_area_device(&area, 0), area.addr,
+			       area.length, HMMIRROR_REQ_FAULT, &entry);
+		ret = ret == -EFAULT ? 1 : ret;
+	}
+	hmm_area_end(&area);
+	return ret;
+}
+
+#define WALKER(_first, _last) {			\
+		.first = HMMIRROR_WALKER_##_first,	\
+		.last = HMMIRROR_WALKER_##_last,	\
+	}
+
+/* Asked, or told by the walker: from one kind to another. */
+static const struct {
+	int (*ask)(void);
+	enum hmmirror_walker first;
+	enum hmmirror_walker last;
+} tells[WHEN_NR] = {
+	[WHEN_SWAP_IN_WRITABLE] = { swap_in_writable },
+	[WHEN_HUGE_ZERO_COPIED] = { huge_zero_copied },
+	[WHEN_OTHER_REFUSED] = { other_refused },
+	[WHEN_FAULTS_COUNTED] = { faults_counted },
+	[WHEN_EXCLUSIVE_PAGE] = { exclusive_page },
+	[WHEN_HOLES_ANON] = { holes_anon },
+	[WHEN_UNMAP_TOLD] = { unmap_told },
+	[WHEN_ORDER] = { order },
+	[WHEN_ZERO_SPECIAL] = { zero_special },
+	[WHEN_EMPTY_HUGETLB_VALID] = WALKER(SNAPSHOT, TABLES),
+	[WHEN_BY_MAPPING] = WALKER(VMA, FLAGS),
+	[WHEN_REQUESTS_LOST] = WALKER(VMA, FLAGS),
+	[WHEN_NOTHING_BLANKED] = WALKER(VMA, TABLES),
+	[WHEN_WALKED_TWICE] = WALKER(FLAGS, FLAGS),
+	[WHEN_MIGRATION_IGNORED] = WALKER(SNAPSHOT, FLAGS),
+	[WHEN_OTHER_LATER] = WALKER(VMA, FLAGS),
+	[WHEN_MIXED_REFUSED] = WALKER(VMA, TABLES),
+	[WHEN_MAPPING_INVALID] = WALKER(VMA, VMA),
+	[WHEN_COLD_BEGINS_ANEW] = WALKER(SNAPSHOT, SNAPSHOT),
+	[WHEN_BAD_PTE_ENDS] = WALKER(VMA, FLAGS),
+	[WHEN_SNAPSHOT_CUT] = WALKER(VMA, SNAPSHOT),
+	[WHEN_BAD_PMD_PASSED] = WALKER(VMA, FLAGS),
+	[WHEN_FIRST_DECIDES] = WALKER(VMA, VMA),
+	[WHEN_WRITE_UNCHECKED] = WALKER(VMA, SNAPSHOT),
+	[WHEN_FAULTS_WAIT] = WALKER(VMA, SNAPSHOT),
+	[WHEN_HINT_VALID] = WALKER(FLAGS, TABLES),
+	[WHEN_HUGE_HINT_VALID] = WALKER(TABLES, TABLES),
+	[WHEN_HINT_UNSEEN] = WALKER(VMA, SNAPSHOT),
+};
+
+int expect_when(enum expect_when when)
+{
+	static struct {
+		int known;
+		int holds;
+	} answers[WHEN_NR];
+	int ret;
+
+	if (!answers[when].known) {
+		ret = tells[when].ask ? tells[when].ask() :
+		      walker_is(tells[when].first, tells[when].last);
+		if (ret < 0)
+			fprintf(stderr, "# difference %d between kernels: %s\n",
+				when, strerror(-ret));
+		answers[when].holds = ret > 0;
+		answers[when].known = 1;
+	}
+	return answers[when].holds;
+}
+
+long expect_faults(void)
+{
+	return expect_when(WHEN_FAULTS_COUNTED) ? hmm_faults() :
+						  hmm_vmstat("pgfault");
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on device-dax: memory without a page cache, mapped in pages of each size. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "expect_kernel.h"
+#include "hmm_test.h"
+
+#define PAGES	8
+#define VALID	HMMIRROR_PTE_VALID
+#define WRITE	HMMIRROR_PTE_WRITE
+
+FIXTURE(walk_dax)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	size_t unit;
+	int fd;
+};
+
+FIXTURE_VARIANT(walk_dax)
+{
+	unsigned int order;
+};
+
+FIXTURE_VARIANT_ADD(walk_dax, pte)
+{
+	.order = 0,
+};
+
+FIXTURE_VARIANT_ADD(walk_dax, pmd)
+{
+	.order = 9,
+};
+
+FIXTURE_VARIANT_ADD(walk_dax, pud)
+{
+	.order = 18,
+};
+
+FIXTURE_SETUP(walk_dax)
+{
+	self->unit = hmm_page_size() << variant->order;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, variant->order ? self->unit :
+				    PAGES * hmm_page_size(), self->unit));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(walk_dax)
+{
+	hmm_area_end(&self->area);
+}
+
+static int map_dax(struct hmm_area *area, size_t unit, int prot)
+{
+	int fd = hmm_dax_open(unit), ret;
+
+	if (fd == -ENODEV || fd == -ENOENT)
+		return hmm_skip(area, "no NVDIMM for device-dax of %zu bytes",
+				unit);
+	if (fd < 0)
+		return hmm_fail(area, fd, "device-dax of %zu bytes", unit);
+	ret = hmm_area_map(area, area->addr, area->length, prot, MAP_SHARED, fd);
+	close(fd);
+	/* the device says so in the kernel log, and nothing else can be wrong */
+	if (ret == -EINVAL)
+		return hmm_skip(area, "device-dax can't be mapped (CONFIG_FS_DAX)");
+	return ret;
+}
+
+#define MAP(_prot)	map_dax(&self->area, self->unit, _prot)
+
+/*
+ * PAGES of them at the start, in the middle and at the end of the unit must have
+ * these flags, the unit's order, and page frames one after the other.
+ */
+static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
+		int fd, __u64 *entries, unsigned int order, __u64 request,
+		int error, __u64 flags)
+{
+	size_t size = hmm_page_size(), all = area->length / size;
+	size_t starts[] = { 0, all / 2 / PAGES * PAGES, all - PAGES }, i, page;
+	__u64 first = 0;
+
+	if (expect_when(WHEN_MAPPING_INVALID))
+		error = -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(starts); i++) {
+		ASSERT_EQ(error, hmm_walk(fd, area->addr + starts[i] * size,
+					  PAGES * size, request, entries));
+		for (page = 0; !error && page < PAGES; page++) {
+			ASSERT_EQ(flags, hmm_entry_flags(entries[page]));
+			if (!flags)
+				continue;
+			if (hmm_feature(fd, HMMIRROR_FEAT_ORDER, NULL, 0) == 1)
+				ASSERT_EQ(order, hmm_entry_order(entries[page]));
+			if (!first)
+				first = hmm_entry_pfn(entries[0]);
+			ASSERT_EQ(first + starts[i] + page,
+				  hmm_entry_pfn(entries[page]));
+		}
+	}
+}
+
+#define ASK(_request, _error, _flags)					\
+	ask(_metadata, &self->area, self->fd, self->entries,		\
+	    variant->order, _request, _error, _flags)
+
+/*
+ * Nothing there, then a fault. The device wants no notice of the first write, so a
+ * shared mapping's entries are made with all that its protection allows
+ * (drivers/dax/device.c: inserted with vm_page_prot).
+ */
+TEST_F(walk_dax, read_fault)
+{
+	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+		return;
+	ASK(0, 0, 0);
+	ASK(HMMIRROR_REQ_FAULT, 0, VALID | WRITE);
+	ASK(0, 0, VALID | WRITE);
+}
+
+TEST_F(walk_dax, write_fault)
+{
+	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+		return;
+	ASK(0, 0, 0);
+	ASK(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
+	ASK(0, 0, VALID | WRITE);
+}
+
+/* By the CPU before. */
+TEST_F(walk_dax, touched)
+{
+	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+		return;
+	hmm_touch_write(self->area.addr, self->area.length > self->unit ?
+			self->area.length : 1);
+	ASK(0, 0, VALID | WRITE);
+	ASK(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
+}
+
+TEST_F(walk_dax, readonly)
+{
+	if (MISS(MAP(PROT_READ), self->area.why))
+		return;
+	ASK(HMMIRROR_REQ_FAULT, 0, VALID);
+	ASK(0, 0, VALID);
+	ASK(HMMIRROR_REQ_ALL, -EPERM, 0);
+}
+
+#include "hmm_main.h"
