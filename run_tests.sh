@@ -12,14 +12,19 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
 . "$ROOT/scripts/packages.sh"
 . "$ROOT/scripts/aptroot.sh"
 . "$ROOT/scripts/sources.sh"
+. "$ROOT/scripts/fragments.sh"
+. "$ROOT/scripts/distro.sh"
 . "$ROOT/scripts/kernel.sh"
 . "$ROOT/scripts/build.sh"
 . "$ROOT/scripts/upstream.sh"
 . "$ROOT/scripts/image.sh"
 . "$ROOT/scripts/vm.sh"
 . "$ROOT/scripts/native.sh"
+. "$ROOT/scripts/results.sh"
 . "$ROOT/scripts/report.sh"
+. "$ROOT/scripts/coverage.sh"
 . "$ROOT/scripts/run.sh"
+. "$ROOT/scripts/matrix.sh"
 
 # the builds choose their own -j, and make check calls this too
 unset MAKEFLAGS MAKELEVEL MFLAGS

@@ -25,8 +25,11 @@ use_other_suites() {
 	[ ! -e "$keyring" ] || signed="[signed-by=$keyring] "
 	APT_OPTIONS=(-o "Dir::State=$dir" -o "Dir::State::lists=$dir/lists"
 		-o "Dir::State::status=$dir/status" -o "Dir::Cache=$dir/cache"
-		-o "Dir::Etc::sourcelist=$dir/sources.list" -o 'Dir::Etc::sourceparts=-'
-		-o "Dir::Etc::preferencesparts=-" -o 'Acquire::Languages=none'
+		-o "Dir::Etc::sourcelist=$dir/sources.list" -o 'Dir::Etc::sourceparts=/dev/null'
+		# some machines switch apt's cache off, and each question then takes seconds
+		-o "Dir::Cache::pkgcache=$dir/cache/pkgcache.bin"
+		-o "Dir::Cache::srcpkgcache=$dir/cache/srcpkgcache.bin"
+		-o "Dir::Etc::preferencesparts=/dev/null" -o 'Acquire::Languages=none'
 		-o 'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false')
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	: >> "$dir/status"

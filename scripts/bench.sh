@@ -13,6 +13,8 @@ PROG='make bench'
 . "$ROOT/scripts/packages.sh"
 . "$ROOT/scripts/aptroot.sh"
 . "$ROOT/scripts/sources.sh"
+. "$ROOT/scripts/fragments.sh"
+. "$ROOT/scripts/distro.sh"
 . "$ROOT/scripts/kernel.sh"
 . "$ROOT/scripts/build.sh"
 . "$ROOT/scripts/image.sh"

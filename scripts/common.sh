@@ -10,11 +10,14 @@ VERBOSE=0
 CHILD=			# the process group that runs now
 WORKERS=()		# processes that follow a guest each
 CLEANUP=()		# files and folders to remove on the way out
+ON_EXIT=()		# functions to call before that
 STEP_OPEN=0		# a progress line stands on the terminal
+CELL=${HMMIRROR_CELL:-}	# this run is a cell of a matrix, and this its folder
 
 die() {
 	step_clear
 	printf '%s: %s\n' "$PROG" "$*" >&2
+	[ -z "${LOGS:-}" ] || printf '%s\n' "$*" > "$LOGS/reason"
 	exit 2
 }
 
@@ -29,7 +32,10 @@ STEP_LAST=
 STEP_SHOWN=0
 step() {
 	local what=$1 detail=${2:-}
-	if [ -t 2 ]; then
+	if [ -n "$CELL" ]; then
+		# the table has the kernel's name in another column
+		printf '%s\n%s\n' "${K_NAME:-}" "${what/ linux ${K_NAME:-}/}${detail:+: $detail}" > "$CELL/state"
+	elif [ -t 2 ]; then
 		printf '\r\033[K%.*s' "$((${COLUMNS:-80} - 1))" \
 			"$what${detail:+: $detail}" >&2
 		STEP_OPEN=1
@@ -60,18 +66,23 @@ kill_child() {
 on_exit() {
 	local status=$?
 	trap '' INT TERM HUP
+	local hook
 	step_clear
 	kill_child
 	[ "${#WORKERS[@]}" = 0 ] || { kill "${WORKERS[@]}"; wait "${WORKERS[@]}"; } 2>/dev/null
 	stop_guest
 	stop_native
 	entry_abandon
+	for hook in "${ON_EXIT[@]}"; do
+		"$hook"
+	done
 	[ "${#CLEANUP[@]}" = 0 ] || rm -rf -- "${CLEANUP[@]}"
 	exit "$status"
 }
 
 on_signal() {
 	say "$PROG: interrupted"
+	[ -z "${LOGS:-}" ] || echo interrupted > "$LOGS/reason"
 	exit "$1"
 }
 
@@ -80,7 +91,9 @@ init_common() {
 	trap 'on_signal 130' INT
 	trap 'on_signal 143' TERM
 	trap 'on_signal 129' HUP
-	[ -t 2 ] && COLUMNS=$(stty size <&2 2>/dev/null | cut -d' ' -f2)
+	[ -t 2 ] && read -r LINES COLUMNS < <(stty size <&2 2>/dev/null)
+	# long closes them, whether or not there is a lock
+	exec {LOCK_FD}< /dev/null {TURN_FD}< /dev/null
 	[ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] || die 'HOME is not set; set it or XDG_CACHE_HOME'
 	mkdir -p "$CACHE/tmp" 2>/dev/null ||
 		die "cannot write to $CACHE; set XDG_CACHE_HOME to a folder of your own"
@@ -121,6 +134,27 @@ unlock() {
 	exec {LOCK_FD}>&-
 }
 
+# turn FILE COUNT: waits until fewer than COUNT other runs have such a turn. It ends
+# with turn_end or with the process.
+turn() {
+	local i start=$SECONDS
+	mkdir -p "$CACHE/lock"
+	while :; do
+		for ((i = 0; i < $2; i++)); do
+			exec {TURN_FD}> "$1.$i"
+			flock -n "$TURN_FD" && break 2
+			exec {TURN_FD}>&-
+		done
+		step "waiting for its turn"
+		sleep 0.5
+	done
+	WAITED=$((${WAITED:-0} + SECONDS - start))
+}
+
+turn_end() {
+	exec {TURN_FD}>&-
+}
+
 hash_text() {
 	sha1sum | cut -c1-16
 }
@@ -145,7 +179,7 @@ long() {
 	step "$label"
 	: > "$log" || die "cannot write to $CACHE; is the disk full?"
 	# nothing of ours may keep a lock alive, so no descriptor is handed down
-	setsid "$@" >> "$log" 2>&1 < /dev/null {LOCK_FD}>&- &
+	setsid "$@" >> "$log" 2>&1 < /dev/null {LOCK_FD}>&- {TURN_FD}>&- &
 	CHILD=$!
 	while kill -0 "$CHILD" 2>/dev/null; do
 		sleep 0.3

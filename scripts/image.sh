@@ -9,8 +9,9 @@
 # touches of its 4 GiB, and the suite touches less than half.
 SPM_MB=64
 SPM_ADDR0=0x38000000
-SPM_ADDR1=0x170000000
+SPM_ADDR1=0x168000000
 HUGEPAGES=64
+MODULE_ARGS=		# of hmmirror.ko, beside those
 ZRAM_MB=256
 
 # make_image OUT PROGRAM...
@@ -39,20 +40,40 @@ pack() {
 		die "cannot write to $CACHE; is the disk full?"
 }
 
-# What a kernel that is not ours has as modules, in the order of loading.
+# What a kernel that is not ours can have as modules
+GUEST_MODULES='zram lzo-rle lzo hwpoison-inject'
+
+# guest_modules TO: copies them and what they need; EXTRA_MODULES is the order of loading
 guest_modules() {
-	local to=$1 dir=$K_BUILD name file
+	local to=$1 file name
 	EXTRA_MODULES=
 	[ "$K_KIND" = built ] || return 0
-	[ ! -d "/lib/modules/$K_NAME/kernel" ] || dir=/lib/modules/$K_NAME/kernel
-	for name in zsmalloc lzo_compress lzo lzo-rle zram; do
-		file=$(find "$dir" -name "$name.ko" -o -name "$name.ko.xz" 2>/dev/null | head -n 1)
+	while read -r file; do
+		name=${file##*/}
+		name=${name%%.ko*}
+		[[ " $EXTRA_MODULES" != *" $name.ko "* ]] || continue
 		case $file in
-		*.xz) xz -dc "$file" > "$to/$name.ko" ;;
-		?*) cp "$file" "$to/$name.ko" ;;
-		*) continue ;;
-		esac
+		*.xz) xz -dc "$file" ;;
+		*.zst) zstd -dcq "$file" ;;
+		*.gz) gzip -dc "$file" ;;
+		*) cat "$file" ;;
+		esac > "$to/$name.ko" || die "cannot unpack $file"
 		EXTRA_MODULES+="$name.ko "
+	done < <(module_files)
+}
+
+# module_files: in the order of loading
+module_files() {
+	local name
+	if [ -e "$K_MODULES/modules.dep" ]; then
+		for name in $GUEST_MODULES; do
+			PATH=$PATH:/sbin:/usr/sbin modprobe -d "${K_MODULES%lib/modules/*}" \
+				-S "${K_MODULES##*/}" --show-depends "$name" 2>/dev/null
+		done | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+		return
+	fi
+	for name in zsmalloc lzo_compress $GUEST_MODULES; do
+		find "$K_BUILD" -name "$name.ko" -o -name "$name.ko.*z*" 2>/dev/null | head -n 1
 	done
 }
 
@@ -65,7 +86,7 @@ make_plan() {
 		MODE=$2
 		AGENT_ARGS=$([ "$MODE" != suite ] || echo -1)
 		MODULES="$EXTRA_MODULES"
-		MODULE_ARGS="spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB"
+		MODULE_ARGS="spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB$MODULE_ARGS"
 		HUGEPAGES=$HUGEPAGES
 		ZRAM_MB=$ZRAM_MB
 	END

@@ -21,18 +21,26 @@ installed, fetched and built first.
 
   -k, --kernel KERNEL  the kernel, one of
                          6.1          that release's linux-source package
+                         all          the newest of each suite of the archive
                          DIR          a source tree, or a built one
                          FILE[:DIR]   a bzImage, and its build folder
+                         linux-image-amd64
+                                      a distribution's own kernel, by its package;
+                                      /trixie after it names the suite
                          native       this machine's kernel, as root
                        may be repeated; without it: the newest linux-source of
                        the distribution
   -c, --config CONFIG  configs/CONFIG.config or a file, added to the kernel's
                        config; a+b adds both; may be repeated for one run each
-      --upstream       run the kernel tree's own hmm-tests instead
+      --coverage       build a kernel that counts, and tell which branch outcomes
+                       of mm/hmm.c no test took
+      --upstream[=KERNEL]
+                       run the kernel tree's own hmm-tests instead, or those of
+                       another release or source tree
       --shell          a shell in the guest, driver loaded
       --exec PROG ...  run a static program there; ends with its exit status
       --list           the names of the tests, nothing is run
-      --timeout SEC    for each test (60)
+      --timeout SEC    for each test (60; with --upstream 180)
       --keep           leave what it takes to start the guest again by hand with
                        the logs, and never remove these logs
   -v, --verbose        show the output of every test
@@ -59,6 +67,11 @@ parse_options() {
 	while [ $# -gt 0 ]; do
 		option=$1
 		case $option in
+		--upstream=*)
+			TESTS_OF=${option#*=}
+			option=${option%%=*}
+			[ -n "$TESTS_OF" ] || die "--upstream= names no release and no tree; see --help"
+			;;
 		--*=*)
 			option=${option%%=*}
 			set -- "$option" "${1#*=}" "${@:2}"
@@ -76,6 +89,7 @@ parse_options() {
 			EXEC=("$@")
 			break
 			;;
+		--coverage) COVERAGE=1 ;;
 		--keep) KEEP=1 ;;
 		-v | --verbose) VERBOSE=1 ;;
 		-h | --help) usage; exit 0 ;;
@@ -93,13 +107,18 @@ check_options_together() {
 		die "--timeout $TIMEOUT: seconds are wanted, 1 to 99999"
 	# a program of the user's own may take as long as it likes
 	if [ -z "$TIMEOUT" ]; then
-		TIMEOUT=60
-		[ "$MODE" != exec ] || TIMEOUT=0
+		case $MODE in
+		exec) TIMEOUT=0 ;;
+		upstream) TIMEOUT=180 ;; # they have limits of their own, up to 120 s
+		*) TIMEOUT=60 ;;
+		esac
 	fi
+	[ "$COVERAGE" = 0 ] || [ "$MODE" = suite ] ||
+		die "--coverage and --$MODE exclude each other; give one"
 	case $MODE in
 	shell | exec)
 		[ "${#GLOBS[@]}" = 0 ] || die "--$MODE takes no test names; got ${GLOBS[0]}"
-		[ "${#KERNELS[@]}" -le 1 ] && [ "${#CONFIGS[@]}" -le 1 ] ||
+		[ "${#KERNELS[@]}" -le 1 ] && [ "${KERNELS[0]:-}" != all ] && [ "${#CONFIGS[@]}" -le 1 ] ||
 			die "--$MODE works on one kernel; give one -k and one -c"
 		;;
 	esac

@@ -10,7 +10,10 @@ NEEDS_SUITE='gcc:gcc make:make /usr/include/stdio.h:libc6-dev
 	/usr/include/numa.h:libnuma-dev /usr/include/hugetlbfs.h:libhugetlbfs-dev'
 NEEDS_GUEST='qemu-system-x86_64:qemu-system-x86 cpio:cpio busybox:busybox-static'
 NEEDS_FETCH='xz:xz-utils'
-NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps'
+NEEDS_DISTRO='depmod:kmod'
+NEEDS_REPORT='jq:jq'
+NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps
+	xmllint:libxml2-utils'
 
 # For the tests: a machine that lacks these, whatever is installed.
 HIDDEN=${HMMIRROR_TEST_MISSING:-}
@@ -22,7 +25,8 @@ have() {
 	case $1 in
 	/*) [ -e "$1" ] ;;
 	busybox) busybox_static ;;
-	*) command -v "$1" > /dev/null ;;
+	# a user's PATH has no sbin
+	*) PATH=$PATH:/sbin:/usr/sbin command -v "$1" > /dev/null ;;
 	esac
 }
 

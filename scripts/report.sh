@@ -6,6 +6,7 @@
 PASSED=0
 FAILED=0
 SKIPPED=0
+PLANNED=0		# tests
 declare -A VERDICT=()	# of each test that ended: ok, FAIL or SKIP
 declare -A SPLAT=()	# first line of what the kernel said under a test
 
@@ -20,6 +21,7 @@ SPLAT_RE+='|Bad page map|refcount_t: |corruption|Kernel panic|unable to handle'
 verdict() {
 	local what=$1 name=$2 ms=$3 why=${4:-}
 	VERDICT[$name]=$what
+	record "$name" "$what" "$ms" "$why"
 	case $what in
 	ok) PASSED=$((PASSED + 1)) ;;
 	FAIL) FAILED=$((FAILED + 1)) ;;
@@ -32,9 +34,9 @@ verdict() {
 	printf '%s\n' "$name" >> "$LOGS/summary"
 }
 
-# indent < text
-indent() {
-	sed 's/^/      /' | tee -a "$LOGS/summary"
+# details NAME < text: what there is to say about a test that failed
+details() {
+	tee >(sed "s/^/$1\t/" >> "$LOGS/details") | sed 's/^/      /' | tee -a "$LOGS/summary"
 }
 
 # scan_console: reads what the console has got since the last time. A line that
@@ -51,6 +53,8 @@ scan_console() {
 			CONSOLE_TEST=${line##*hmmirror-test: begin }
 			CONSOLE_TEST=${CONSOLE_TEST%$'\r'}
 		elif [ -n "$CONSOLE_TEST" ] && [[ $line =~ $SPLAT_RE ]] &&
+			# a test that has memory fail
+			[[ $line != *'Memory failure: '* ]] &&
 			[ -z "${SPLAT[$CONSOLE_TEST]:-}" ]; then
 			line=${line%$'\r'}
 			SPLAT[$CONSOLE_TEST]=${line#*] }
@@ -76,8 +80,8 @@ test_ended() {
 	verdict "$what" "$name" "$ms" "$why"
 	[ "$what" = FAIL ] || return 0
 	printf '%s\n' "${OUTPUT[@]}" | grep -vE '^$|^TAP version|^1\.\.|^# (Starting|Totals|FAILED|PASSED)|^#  RUN' |
-		head -n 20 | indent
-	[ -z "${SPLAT[$name]:-}" ] || splat_lines "$name" | indent
+		head -n 20 | details "$name"
+	[ -z "${SPLAT[$name]:-}" ] || splat_lines "$name" | details "$name"
 }
 
 # judge NAME HOW N MS: a program that ran one test has ended. TAP's own words
@@ -110,6 +114,18 @@ judge() {
 	esac
 }
 
+# sub_failed NAME MS: the kernel can lack what the test takes for granted
+sub_failed() {
+	if lacking "$1"; then
+		# what it asks for instead can be refused with a warning
+		scan_console
+		[[ ${SPLAT[$1]:-} != WARNING:* ]] || unset "SPLAT[$1]"
+		test_ended "$1" "$2" SKIP "$WHY"
+	else
+		test_ended "$1" "$2" FAIL ''
+	fi
+}
+
 # sub_test LINE: a line of a program that runs many tests itself
 SUB=
 SUB_START=0
@@ -128,12 +144,14 @@ sub_test() {
 	1..[0-9]*)
 		SUB_PLAN=${line#1..}
 		SUB_PLAN=${SUB_PLAN%% *}
+		PLANNED=$SUB_PLAN
+		[ -z "$CELL" ] || step "testing $PLANNED"
 		;;
 	'ok '* | 'not ok '*)
 		ms=$(((${EPOCHREALTIME/./} - SUB_START) / 1000))
 		SUB_SEEN=$((SUB_SEEN + 1))
 		if [[ $line == 'not ok '* ]]; then
-			test_ended "$SUB" "$ms" FAIL ''
+			sub_failed "$SUB" "$ms"
 		elif [[ $line =~ '# SKIP '?(.*) ]]; then
 			test_ended "$SUB" "$ms" SKIP "${BASH_REMATCH[1]:-no reason given}"
 		else
@@ -158,8 +176,13 @@ sub_end() {
 		verdict FAIL "$CURRENT" "$3" "$left tests did not run"
 	elif [ "$SUB_PLAN" = 0 ]; then
 		verdict FAIL "$CURRENT" "$3" 'it ran no test'
-		printf '%s\n' "${OUTPUT[@]}" | head -n 20 | indent
+		printf '%s\n' "${OUTPUT[@]}" | head -n 20 | details "$CURRENT"
 	fi
+}
+
+guest_is_up() {
+	READY_MS=$1
+	[ -z "$CELL" ] || ((PLANNED == 0)) || step "testing $PLANNED"
 }
 
 # follow CONSOLE: until the guest says "done" or cannot. Returns 0 when done, 1
@@ -194,7 +217,7 @@ follow() {
 			esac
 			;;
 		'begin '*)
-			READY_MS=${READY_MS:-$(((${EPOCHREALTIME/./} - begun) / 1000))}
+			[ -n "$READY_MS" ] || guest_is_up $(((${EPOCHREALTIME/./} - begun) / 1000))
 			CURRENT=${line#begin }
 			BEGUN=${EPOCHREALTIME/./}
 			OUTPUT=()
@@ -214,6 +237,7 @@ follow() {
 			FINISHED[$CURRENT]=1
 			CURRENT=
 			;;
+		'gcda '*) coverage_data "${CONSOLE##*.}" "${line#gcda }" ;;
 		'broken '*)
 			stop_guest
 			tail -n 10 "$CONSOLE" | tr -d '\r' >&2
@@ -252,7 +276,7 @@ late_splats() {
 			;;
 		esac
 		verdict FAIL "$name" 0 "the kernel, later: ${SPLAT[$name]}"
-		splat_lines "$name" | indent
+		splat_lines "$name" | details "$name"
 	done
 }
 
@@ -261,10 +285,12 @@ lost_test() {
 	local name=${SUB:-$CURRENT} ms=0
 	((BEGUN == 0)) || ms=$(((${EPOCHREALTIME/./} - BEGUN) / 1000))
 	verdict FAIL "$name" "$ms" "$LOST${SPLAT[$name]:+: ${SPLAT[$name]}}"
-	printf '%s\n' "${OUTPUT[@]}" | head -n 20 | indent
-	if [ -n "${SPLAT[$name]:-}" ]; then
-		splat_lines "$name" | indent
-	else
-		tail -n 15 "$CONSOLE" | tr -d '\r' | indent
-	fi
+	{
+		printf '%s\n' "${OUTPUT[@]}" | head -n 20
+		if [ -n "${SPLAT[$name]:-}" ]; then
+			splat_lines "$name"
+		else
+			tail -n 15 "$CONSOLE" | tr -d '\r'
+		fi
+	} | details "$name"
 }

@@ -5,7 +5,7 @@
 
 BOOT_TIMEOUT=60
 KEEP_LOGS=30		# runs
-LOGS=''			# folder of this run's
+LOGS=$CELL		# folder of this run's
 declare -A FINISHED=()	# tests that need not be run again in the next guest
 declare -A PROGRAM=()	# of each test
 CONSOLES=0		# number of the last console log
@@ -41,6 +41,7 @@ select_tests() {
 			fi
 		done
 	done < "${SUITE%/bin}/tests"
+	PLANNED=${#NAMES[@]}
 	for glob in "${GLOBS[@]}"; do
 		[ -n "${hit[$glob]:-}" ] && continue
 		# a second glob may have been shadowed by the first
@@ -124,19 +125,27 @@ run_suite() {
 	share_out
 }
 
-# guests_at_once: as many as cores, memory and tests are good for
-guests_at_once() {
+# guests_that_fit: as cores and memory allow
+guests_that_fit() {
 	local free n=${HMMIRROR_GUESTS:-}
-	if [ -n "$n" ] && [ "$K_KIND" != native ]; then
+	if [ -n "$n" ]; then
 		[[ $n =~ ^[1-9][0-9]?$ ]] || die "HMMIRROR_GUESTS=$n: a number is wanted, 1 to 99"
-		echo $((n < ${#NAMES[@]} ? n : ${#NAMES[@]}))
+		echo "$n"
 		return
 	fi
 	n=$JOBS
 	free=$(awk '/^MemAvailable:/ { print int($2 / 1024 / 1024 / 4) }' /proc/meminfo)
 	((n <= free)) || n=$free
-	((n <= ${#NAMES[@]} / 32)) || n=$((${#NAMES[@]} / 32))
-	[ "$K_KIND" != native ] || n=1
+	echo $((n > 1 ? n : 1))
+}
+
+# guests_at_once: as many as fit, and as the tests are good for
+guests_at_once() {
+	local n tests=${#NAMES[@]} least=32
+	[ "$K_KIND" != native ] || { echo 1; return; }
+	n=$(guests_that_fit) || exit 2
+	[ -z "${HMMIRROR_GUESTS:-}" ] || least=1
+	((n <= tests / least)) || n=$((tests / least))
 	echo $((n > 1 ? n : 1))
 }
 
@@ -184,6 +193,8 @@ worker() {
 }
 
 run_upstream() {
+	# a benchmark of 7.x moves 256 MiB to a coherent device
+	SPM_MB=320
 	build_upstream
 	NAMES=(hmm-tests)
 	PROGRAM=([hmm-tests]=$(in_guest "$UPSTREAM"))
@@ -197,6 +208,7 @@ start_work() {
 	new_tmp work
 	WORK=$TMP
 	exec {STREAM_FD}>> "$LOGS/results"
+	[ -z "$CELL" ] || turn "${CELL%/*}/.guest" "$HMMIRROR_CELL_TURNS"
 	[ "$K_KIND" != native ] || return 0
 	make_image "$WORK/base.cpio" "$@"
 	choose_accel
@@ -264,6 +276,7 @@ list_tests() {
 
 # run_kernel KERNEL CONFIGS
 run_kernel() {
+	MODULE_ARGS=''
 	resolve_kernel "$1"
 	prepare_kernel "$2"
 	build_driver
@@ -275,36 +288,50 @@ run_kernel() {
 	else
 		need "$NEEDS_GUEST"
 	fi
-	FINISHED=() VERDICT=() SPLAT=() PROGRAM=()
-	case $MODE in
-	suite)
-		build_suite
-		run_suite
-		;;
-	*)
-		"run_$MODE"
-		;;
-	esac
+	[ "$MODE" != suite ] || build_suite
+	"run_$MODE"
+	[ "$COVERAGE" = 0 ] || coverage_report
+	keep_guest
 }
 
-run_all() {
-	local kernel configs
-	if [ "$MODE" = list ]; then
-		list_tests
-		return
-	fi
-	for kernel in "${KERNELS[@]}"; do
-		for configs in "${CONFIGS[@]}"; do
-			run_kernel "$kernel" "$configs"
-			keep_guest
-		done
-	done
-	[ "$MODE" != shell ] || return 0
+# run_cell KERNEL CONFIGS: one kernel, and what it leaves for other programs
+run_cell() {
+	ON_EXIT+=(leave_results)
+	need "$NEEDS_REPORT"
+	FACTS["config"]=$2
+	FACTS["label"]=${HMMIRROR_CELL_LABEL:-}
+	run_kernel "$1" "$2"
+	FACTS["state"]='done'
 	step_clear
-	printf 'logs: %s\n' "$LOGS"
+	[ -n "$CELL" ] || printf 'logs: %s\n' "$LOGS"
+	totals
+}
+
+leave_results() {
+	cell_end
+	[ -z "$LOGS" ] || [ -n "$CELL" ] || write_results "$LOGS" "$LOGS"
+}
+
+# totals: the last line
+totals() {
 	printf '%s passed, %s failed, %s skipped\n' "$PASSED" "$FAILED" "$SKIPPED" |
 		tee -a "$LOGS/summary"
 	[ "$FAILED" = 0 ]
+}
+
+run_all() {
+	case $MODE in
+	list) list_tests ;;
+	shell | exec) run_kernel "${KERNELS[0]}" "${CONFIGS[0]}" ;;
+	*)
+		expand_all
+		if ((${#KERNELS[@]} * ${#CONFIGS[@]} > 1)); then
+			run_matrix
+		else
+			run_cell "${KERNELS[0]}" "${CONFIGS[0]}"
+		fi
+		;;
+	esac
 }
 
 # --keep: what QEMU was given, with paths that stay

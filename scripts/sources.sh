@@ -52,7 +52,8 @@ get_release() {
 	unlock
 }
 
-# A newer version than the cached one is taken when apt's lists changed.
+# A tree that is there is taken, also when the suite has a newer version by now: so
+# results stay comparable until somebody removes it.
 get_cached_release() {
 	local release=$1 dir=$CACHE/source/linux-$1
 	[ -e "$dir/.hmmirror-version" ] || return 1
@@ -109,9 +110,30 @@ fetch_release() {
 	mv -T "$dir/tree" "$CACHE/source/linux-$release"
 }
 
-# newest_tree: a source tree for kselftest's harness. Sets KSRC.
-newest_tree() {
+# all_releases: of each suite the one that linux-source stands for there now. Sets
+# RELEASES.
+all_releases() {
+	command -v apt-cache > /dev/null ||
+		die "-k all: no apt here to get kernel sources from; give trees with -k DIR"
+	use_other_suites
+	mapfile -t RELEASES < <(apt-cache "${APT_OPTIONS[@]}" show linux-source 2>/dev/null |
+		sed -n 's/^Depends:.*linux-source-\([0-9.]*\).*/\1/p' | sort -Vu)
+	[ "${#RELEASES[@]}" -gt 0 ] ||
+		die "-k all: the machine's package sources have no linux-source; give trees with -k DIR"
+}
+
+# harness_tree: a source tree for kselftest's harness; the distribution's own, so that
+# it stays the same when others are fetched. Sets KSRC.
+harness_tree() {
 	local dir
+	if [ -n "${HMMIRROR_CELL_KSRC:-}" ]; then
+		KSRC=$HMMIRROR_CELL_KSRC
+		return
+	fi
+	if [ -s "$CACHE/default-release" ] && get_cached_release "$(< "$CACHE/default-release")"; then
+		KSRC=$SRC
+		return
+	fi
 	dir=$(for d in "$CACHE"/source/linux-*/; do
 		[ -e "$d/.hmmirror-version" ] && echo "${d%/}"
 	done | sort -V | tail -n 1)

@@ -34,17 +34,27 @@ choose_accel() {
 	ACCEL=$(< "$memo")
 }
 
-# Two nodes with a CPU and half of the memory each.
+# Two nodes with half of the memory each, and of the CPUs.
+# Three NVDIMMs for device-dax, one of them with room for an aligned GiB. Their block
+# driver stays out, as it would map all of them at each boot.
 qemu_args() {
-	local append
+	local append node1=''
+	((G_CPUS == 1)) || node1="cpus=$((G_CPUS / 2))-$((G_CPUS - 1)),"
 	append="console=ttyS0 loglevel=5 panic=-1 oops=panic"
 	append+=" tsc=reliable no_timer_check random.trust_cpu=on printk.devkmsg=on mitigations=off"
+	append+=" initcall_blacklist=nd_pmem_driver_init"
+	append+=" intel_iommu=on"
 	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
 	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
-		-M q35 -smp "2,sockets=2" -m 4G
+		-M "q35,nvdimm=on" -smp "$G_CPUS,sockets=$G_CPUS" -m "4G,slots=3,maxmem=8G"
 		-object "memory-backend-ram,id=m0,size=2G"
 		-object "memory-backend-ram,id=m1,size=2G"
-		-numa "node,cpus=0,memdev=m0" -numa "node,cpus=1,memdev=m1"
+		-numa "node,cpus=0-$((G_CPUS > 1 ? G_CPUS / 2 - 1 : 0)),memdev=m0"
+		-numa "node,${node1}memdev=m1"
+		-object "memory-backend-ram,id=p0,size=2G" -device "nvdimm,memdev=p0"
+		-object "memory-backend-ram,id=p1,size=128M" -device "nvdimm,memdev=p1"
+		-object "memory-backend-ram,id=p2,size=128M" -device "nvdimm,memdev=p2"
+		-device "intel-iommu,intremap=off" -device edu
 		-kernel "$K_IMAGE" -initrd "$WORK/initramfs")
 	if [ "$ACCEL" = kvm ]; then
 		QEMU+=(-accel kvm -cpu host)
@@ -52,7 +62,7 @@ qemu_args() {
 		# rep movsb and stosb are slow when emulated
 		QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm")
 	fi
-	QEMU+=(-append "$append ${HMMIRROR_GUEST_APPEND:-}")
+	QEMU+=(-append "$append$G_APPEND ${HMMIRROR_GUEST_APPEND:-}")
 }
 
 # start_guest CONSOLE: the second serial line comes out of RESULT_FD. The image is

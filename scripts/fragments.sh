@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # variables of the other parts
+# SPDX-License-Identifier: GPL-2.0
+# Config fragments, that is what -c names. Beside config lines a fragment can have
+#
+#	# guest: append=WORD	a word for the guest's kernel command line
+#	# guest: cpus=N		so many CPUs
+#	# make: VAR=VALUE	for every make of the kernel and the driver
+#	# needs: COMMAND:PACKAGE	to be installed if the command is missing
+#
+# A fragment that only sets the guest goes with a kernel that is built already.
+
+FRAGMENTS=()		# files that -c named
+G_APPEND=		# of the guest's kernel command line
+G_CPUS=2
+MAKE_ARGS=()
+
+# find_fragment NAME: a file of configs/ or a path. Sets FRAGMENT.
+find_fragment() {
+	if [ -f "$ROOT/configs/$1.config" ]; then
+		FRAGMENT=$ROOT/configs/$1.config
+	elif [ -f "$1" ]; then
+		FRAGMENT=$1
+	else
+		die "unknown config: $1; give a file or one of:$(cd "$ROOT/configs" && printf ' %s' *.config | sed 's/\.config//g; s/ base//')"
+	fi
+}
+
+# read_fragments CONFIGS: names joined by +. Sets the variables above.
+read_fragments() {
+	local name
+	FRAGMENTS=() G_APPEND='' G_CPUS=2 MAKE_ARGS=()
+	for name in ${1//+/ }; do
+		find_fragment "$name"
+		FRAGMENTS+=("$FRAGMENT")
+		read_directives "$FRAGMENT"
+	done
+}
+
+# read_directives FILE
+read_directives() {
+	local file=$1 key value
+	while read -r key value; do
+		case $key,$value in
+		guest:,append=?*) G_APPEND+=" ${value#append=}" ;;
+		guest:,cpus=[1-9]) G_CPUS=${value#cpus=} ;;
+		make:,[A-Z]*=*) MAKE_ARGS+=("$value") ;;
+		needs:,?*:?*) need "$value" ;;
+		*) die "$file: '# $key $value' is not understood; see docs/runner.md" ;;
+		esac
+	done < <(sed -n 's/^# \(guest:\|make:\|needs:\)/\1/p' "$file")
+}
+
+# config_lines FILE...: what of fragments goes into a build
+config_lines() {
+	sed -n '/^CONFIG_/p; /^# CONFIG_.* is not set$/p; /^# make:/p' "$@"
+}
+
+# unmet CONFIG FILE...: config lines that did not come true, because the tree lacks the
+# option or another one decides
+unmet() {
+	local config=$1 line option
+	shift
+	while read -r line; do
+		case $line in
+		CONFIG_*) grep -qxF "$line" "$config" || printf ' %s' "$line" ;;
+		*)
+			option=${line#'# '}
+			option=${option%' is not set'}
+			! grep -q "^$option=" "$config" || printf ' %s=n' "$option"
+			;;
+		esac
+	done < <(config_lines "$@" | grep -v '^# make:')
+}
