@@ -9,6 +9,7 @@
 #	K_SRC	source tree; can be empty for a built kernel
 #	K_BUILD	build folder, to build modules against
 #	K_IMAGE	what QEMU starts
+#	K_MODULES	its modules, if they are installed somewhere
 #	K_ID	names the cache entries that belong to it
 
 # Without these the guest does not come up, or there is nothing to test.
@@ -17,12 +18,15 @@ NEEDED_OPTIONS='64BIT MODULES BLK_DEV_INITRD BINFMT_ELF BINFMT_SCRIPT DEVTMPFS
 
 resolve_kernel() {
 	local arg=$1
-	K_NAME='' K_KIND='' K_SRC='' K_BUILD='' K_IMAGE='' K_ID='' K_STATE=''
+	K_NAME='' K_KIND='' K_SRC='' K_BUILD='' K_IMAGE='' K_MODULES='' K_ID='' K_STATE=''
 	case $arg in
 	native)
 		K_KIND=native
 		K_NAME="$(uname -r) (native)"
 		K_BUILD=${HMMIRROR_TEST_NATIVE:-/lib/modules/$(uname -r)/build}
+		;;
+	linux-image-*)
+		resolve_package "$arg"
 		;;
 	'')
 		default_release
@@ -64,12 +68,18 @@ resolve_path() {
 	fi
 }
 
+# is_clean TREE: kbuild builds elsewhere only from a tree in which nothing was built
+is_clean() {
+	for LEFT in .config include/config include/generated arch/x86/include/generated; do
+		[ ! -e "$1/$LEFT" ] || return 1
+	done
+}
+
 resolve_tree() {
 	local tree=$1
-	if [ -e "$tree/.config" ] || [ -d "$tree/include/config" ]; then
-		# built in place: an out-of-tree build would want it clean
+	if ! is_clean "$tree"; then
 		[ -f "$tree/include/config/kernel.release" ] && [ -f "$tree/vmlinux" ] ||
-			die "$tree is configured and not built; build it (make), or clean it (make mrproper) and it is built in the cache"
+			die "$tree is not clean, $LEFT is there; clean it (make mrproper, which removes .config too) and it is built in the cache, or build it (make) and it is used as it is"
 		resolve_built "$tree"
 		return
 	fi
@@ -112,9 +122,9 @@ resolve_image() {
 	fi
 	if [ -z "$build" ]; then
 		release=$(image_release "$image")
-		build=/lib/modules/$release/build
-		[ -e "$build/.config" ] ||
-			die "no build folder for $image in $build; install linux-headers-$release or give it: -k $image:DIR"
+		installed_image "$release" ||
+			die "no build folder for $image in $HEADERS; install linux-headers-$release or give it: -k $image:DIR"
+		build=$HEADERS
 	fi
 	[ -f "$build/.config" ] && [ -f "$build/include/config/kernel.release" ] ||
 		die "$build is not a kernel's build folder; give it as -k $image:DIR"
@@ -126,7 +136,8 @@ resolve_built_image() {
 	K_KIND=built
 	K_IMAGE=$1
 	K_BUILD=$2
-	K_NAME=$(< "$2/include/config/kernel.release")
+	# a distribution's headers say less than its image
+	K_NAME=$(image_release "$1")
 	[ ! -e "$2/source" ] || K_SRC=$(realpath "$2/source")
 	check_options "$2/.config" "$2"
 }
@@ -153,17 +164,6 @@ check_options() {
 		die "the kernel of $what cannot run the suite; it needs ${missing[*]}"
 }
 
-# find_fragment NAME: a file of configs/ or a path. Sets FRAGMENT.
-find_fragment() {
-	if [ -f "$ROOT/configs/$1.config" ]; then
-		FRAGMENT=$ROOT/configs/$1.config
-	elif [ -f "$1" ]; then
-		FRAGMENT=$1
-	else
-		die "unknown config: $1; give a file or one of:$(cd "$ROOT/configs" && printf ' %s' *.config | sed 's/\.config//g; s/ base//')"
-	fi
-}
-
 # tree_files TREE: name, date and size of the source files that can matter
 tree_files() {
 	(cd "$1" && find . \( -path ./Documentation -o -path ./sound -o -path ./samples \
@@ -181,24 +181,20 @@ tree_state() {
 # prepare_kernel CONFIGS: after this K_BUILD, K_IMAGE and K_ID are there. CONFIGS
 # are names joined by +.
 prepare_kernel() {
-	local configs=$1 name fragments=("$ROOT/configs/base.config")
-	if [ -n "$configs" ]; then
-		for name in ${configs//+/ }; do
-			find_fragment "$name"
-			fragments+=("$FRAGMENT")
-		done
-		case $K_KIND in
-		built | native) die "-c $configs: this kernel is built already; give a source tree or a release" ;;
-		esac
-	fi
+	local configs=$1
+	[ "$COVERAGE" = 0 ] || coverage_kernel
+	read_fragments "$configs"
 	case $K_KIND in
 	package | tree)
-		build_kernel "${fragments[@]}"
+		build_kernel
 		;;
 	*)
+		[ -z "$(config_lines "${FRAGMENTS[@]}" < /dev/null)" ] ||
+			die "-c $configs: this kernel is built already; give a source tree or a release"
 		[ -e "$K_BUILD/.config" ] ||
 			die "no kernel headers in $K_BUILD; install linux-headers-$(uname -r)"
 		[ "$K_KIND" != native ] || check_native
+		built_with
 		K_ID=$(printf '%s\n' "$K_BUILD" "$(stat -c %Y "$K_BUILD/.config" \
 			"$K_BUILD/Module.symvers" 2>&1)" | hash_text)
 		;;

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Which branch outcomes of mm/hmm.c were taken, and which were not, and why.
+
+coverage.py COUNTS SOURCE CONFIG LIST
+
+COUNTS is gcovr's JSON, SOURCE the kernel tree, CONFIG its .config, LIST what
+nothing can take. An outcome is known by its function, the text of its line, and
+its place among the outcomes of that line, so that the list holds for kernels in
+which the line stands elsewhere. Exit status 1: an outcome is neither taken nor
+listed, or listed and taken.
+"""
+import json
+import re
+import sys
+
+FILE = "mm/hmm.c"
+
+
+def read_outcomes(counts, source):
+    """{(function, text, place, of): (line, taken)}"""
+    with open(counts, encoding="utf-8") as file:
+        report = next(f for f in json.load(file)["files"]
+                      if f["file"].endswith(FILE))
+    with open(f"{source}/{FILE}", encoding="utf-8") as file:
+        text = [" ".join(line.split()) for line in file]
+    starts = sorted((f["lineno"], f["name"]) for f in report["functions"])
+    outcomes, seen = {}, {}
+    for line in report["lines"]:
+        branches, number = line["branches"], line["line_number"]
+        if not branches:
+            continue
+        function = [name for start, name in starts if start <= number][-1]
+        what = text[number - 1]
+        # the same words twice in one function
+        nth = seen[function, what] = seen.get((function, what), 0) + 1
+        if nth > 1:
+            what += f" #{nth}"
+        for i, branch in enumerate(branches, 1):
+            outcomes[function, what, i, len(branches)] = (number, branch["count"] > 0)
+    return outcomes
+
+
+def holds(condition, config):
+    """[CONFIG_X] or [no CONFIG_X] in front of a reason"""
+    words = condition.split()
+    return (words[-1] + "=y" in config) == (len(words) == 1)
+
+
+def read_list(path, config):
+    """{(function, text, place, of): reason}, of those whose condition holds"""
+    reasons, head, key = {}, None, None
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            if not line[0].isspace():
+                head = line.strip().split(": ", 1)
+                if len(head) != 2:
+                    sys.exit(f"{path}:{number}: a line is 'function: source line'")
+                continue
+            outcome = re.fullmatch(r"(\d+)/(\d+)\s+(?:\[(.*?)\]\s*)?(.*)", line.strip())
+            if outcome and head:
+                key = (head[0], head[1], int(outcome[1]), int(outcome[2]))
+                if outcome[3] and not holds(outcome[3], config):
+                    key = None
+                else:
+                    reasons[key] = outcome[4]
+            elif key:
+                reasons[key] += " " + line.strip()
+    return reasons
+
+
+def show(title, keys, outcomes, reasons):
+    if not keys:
+        return
+    print(f"\n{title}")
+    for key in sorted(keys, key=lambda k: (outcomes[k][0], k[2])):
+        print(f"  {FILE}:{outcomes[key][0]} {key[0]}: {key[1]}  {key[2]}/{key[3]}")
+        if key in reasons:
+            print(f"      {reasons[key]}")
+
+
+def main(counts, source, config, listed):
+    with open(config, encoding="utf-8") as file:
+        options = set(file.read().split("\n"))
+    outcomes = read_outcomes(counts, source)
+    # a kernel that has not the line has not the outcome either
+    reasons = {k: why for k, why in read_list(listed, options).items() if k in outcomes}
+    taken = {k for k, (_, was) in outcomes.items() if was}
+    missing = outcomes.keys() - taken - reasons.keys()
+    wrong = reasons.keys() & taken
+    print(f"{FILE}: branches {len(taken)}/{len(outcomes)} "
+          f"({100 * len(taken) / len(outcomes):.1f}%); "
+          f"{len(reasons)} listed as unreachable "
+          f"({100 * len(reasons) / len(outcomes):.1f}%)")
+    show("not taken, and not listed:", missing, outcomes, reasons)
+    show("listed as unreachable, and taken:", wrong, outcomes, reasons)
+    show("unreachable:", reasons.keys() - wrong, outcomes, reasons)
+    return 1 if missing or wrong else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except (OSError, KeyError, StopIteration) as error:
+        print(f"coverage.py: {error!r}")
+        sys.exit(2)
