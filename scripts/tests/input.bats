@@ -48,7 +48,7 @@ fake_tree() {
 }
 
 @test "-c with a kernel that is built" {
-	touch "$BATS_TEST_TMPDIR/x.config"
+	echo CONFIG_KSM=n > "$BATS_TEST_TMPDIR/x.config"
 	bad_input 'built already' "$RUN" -k "$KERNEL_BUILD" -c "$BATS_TEST_TMPDIR/x.config"
 }
 
@@ -80,7 +80,7 @@ fake_tree() {
 @test "a tree that is configured and not built" {
 	fake_tree "$BATS_TEST_TMPDIR/tree"
 	touch "$BATS_TEST_TMPDIR/tree/.config"
-	bad_input 'configured and not built' "$RUN" -k "$BATS_TEST_TMPDIR/tree"
+	bad_input 'is not clean, .config is there' "$RUN" -k "$BATS_TEST_TMPDIR/tree"
 }
 
 @test "a tree built in place without the needed options" {
@@ -135,4 +135,45 @@ fake_tree() {
 	run find "$XDG_CACHE_HOME"/hmmirror/tmp -mindepth 1
 	umount "$XDG_CACHE_HOME"
 	[ -z "$output" ]
+}
+
+@test "a fragment with a directive that is not known" {
+	echo '# guest: banana=1' > "$BATS_TEST_TMPDIR/x.config"
+	bad_input "'# guest: banana=1' is not understood" "$RUN" -k "$KERNEL_BUILD" -c "$BATS_TEST_TMPDIR/x.config"
+}
+
+@test "--upstream of what is not there" {
+	bad_input 'names no release and no tree' "$RUN" --upstream=
+	bad_input 'no such tree' "$RUN" -k "$KERNEL_BUILD" --upstream=banana
+}
+
+@test "a kernel package that is not there" {
+	bad_input 'there is no package linux-image-banana' "$RUN" -k linux-image-banana
+}
+
+@test "what make has to be told is found in the tree" {
+	fake_tree "$BATS_TEST_TMPDIR/tree"
+	mkdir -p "$BATS_TEST_TMPDIR/tree/scripts/dtc"
+	tree_args() {
+		# shellcheck source=/dev/null
+		(. "$ROOT/scripts/build.sh" && tree_args "$BATS_TEST_TMPDIR/tree")
+	}
+	if tree_args | grep fcommon; then return 1; fi
+	echo 'extern YYLTYPE yylloc;' > "$BATS_TEST_TMPDIR/tree/scripts/dtc/dtc-lexer.l"
+	if tree_args | grep fcommon; then return 1; fi
+	echo 'YYLTYPE yylloc;' > "$BATS_TEST_TMPDIR/tree/scripts/dtc/dtc-lexer.l"
+	tree_args | grep -qx HOSTCFLAGS=-fcommon
+}
+
+@test "fragments: what goes into a build, and what came true" {
+	local fragment=$BATS_TEST_TMPDIR/x.config config=$BATS_TEST_TMPDIR/config
+	printf '%s\n' '# words' '# guest: append=a=b' '# guest: cpus=1' '# make: LLVM=1' \
+		'CONFIG_A=y' 'CONFIG_GONE=y' '# CONFIG_B is not set' '# CONFIG_C is not set' > "$fragment"
+	printf '%s\n' CONFIG_A=y CONFIG_B=y > "$config"
+	# shellcheck source=/dev/null
+	. "$ROOT/scripts/fragments.sh"
+	[ "$(config_lines "$fragment" | wc -l)" = 5 ]
+	[ "$(unmet "$config" "$fragment")" = ' CONFIG_GONE=y CONFIG_B=n' ]
+	read_fragments "$fragment"
+	[ "$G_APPEND/$G_CPUS/${MAKE_ARGS[*]}" = ' a=b/1/LLVM=1' ]
 }

@@ -30,7 +30,7 @@ setup_file() {
 	run "$RUN" --timeout 3
 	echo "$output"
 	[ "$status" = 1 ]
-	[ "${lines[-1]}" = '2 passed, 9 failed, 1 skipped' ]
+	[ "${lines[-1]}" = '4 passed, 9 failed, 1 skipped' ]
 	grep -q '^ok    fake.pass ' <<< "$output"
 	grep -q '^FAIL  fake.fail ' <<< "$output"
 	grep -q 'Expected 1 (1) == 2 (2)' <<< "$output"

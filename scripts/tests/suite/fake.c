@@ -107,6 +107,27 @@ static int skip(void)
 	return 4;
 }
 
+static int cmdline_has(const char *word)
+{
+	char buf[4096];
+	int fd = open("/proc/cmdline", O_RDONLY);
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	return !!strstr(buf, word);
+}
+
+static int fails_in_some(void)
+{
+	return cmdline_has("fake=fail") ? fail() : 0;
+}
+
+static int skips_in_some(void)
+{
+	return cmdline_has("fake=skip") ? 4 : 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -122,6 +143,8 @@ static const struct {
 	{ "fake.flood", flood },
 	{ "fake.die", die },
 	{ "fake.silent", silent },
+	{ "cell.fails", fails_in_some },
+	{ "cell.skips", skips_in_some },
 	{ "last.pass", pass },
 };
 
