@@ -88,7 +88,9 @@ compile_upstream() {
 	for helper in vm_util hugepage_settings thp_settings; do
 		[ ! -f "$T_DIR/$helper.c" ] || args+=("$T_DIR/$helper.c")
 	done
-	! grep -q '<hugetlbfs.h>' "$T_DIR/hmm-tests.c" || args+=(-lhugetlbfs)
+	# whole: a static link leaves out the constructor that finds the mounts
+	! grep -q '<hugetlbfs.h>' "$T_DIR/hmm-tests.c" ||
+		args+=("-Wl,--whole-archive" -lhugetlbfs "-Wl,--no-whole-archive")
 	! grep -q pidfd_open "$T_DIR/../kselftest_harness.h" ||
 		args+=("-Wl,--wrap=syscall" "$ROOT/scripts/guest/pidfd.c")
 	long "building the hmm-tests of $T_NAME" "$2" 0 gcc -O2 -static -D_GNU_SOURCE= \
