@@ -66,6 +66,9 @@ struct hmm_area {
 /* What ranges of a state must be multiples of, in size and place. */
 enum hmm_unit {
 	HMM_UNIT_PAGE,
+	HMM_UNIT_16K,
+	HMM_UNIT_64K,
+	HMM_UNIT_1M,
 	HMM_UNIT_PMD,
 	HMM_UNIT_PUD,
 };

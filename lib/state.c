@@ -14,6 +14,7 @@ static const struct hmm_state *const tables[] = {
 	hmm_states_shared,
 	hmm_states_file,
 	hmm_states_thp,
+	hmm_states_mthp,
 	hmm_states_hugetlb,
 	hmm_states_device,
 	hmm_states_device_huge,
@@ -49,6 +50,12 @@ const struct hmm_state *hmm_state_find(const char *name)
 size_t hmm_state_unit(const struct hmm_state *state)
 {
 	switch (state->unit) {
+	case HMM_UNIT_16K:
+		return 16 << 10;
+	case HMM_UNIT_64K:
+		return 64 << 10;
+	case HMM_UNIT_1M:
+		return 1 << 20;
 	case HMM_UNIT_PMD:
 		return hmm_pmd_size();
 	case HMM_UNIT_PUD:

@@ -12,6 +12,7 @@ extern const struct hmm_state hmm_states_anon[];
 extern const struct hmm_state hmm_states_shared[];
 extern const struct hmm_state hmm_states_file[];
 extern const struct hmm_state hmm_states_thp[];
+extern const struct hmm_state hmm_states_mthp[];
 extern const struct hmm_state hmm_states_hugetlb[];
 extern const struct hmm_state hmm_states_device[];
 extern const struct hmm_state hmm_states_device_huge[];

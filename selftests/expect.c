@@ -116,6 +116,16 @@ static const struct expect_row rows[] = {
 	HUGE("thp_shmem_read",		W | PMD,	W | PMD, W | PMD),
 	HUGE("thp_shmem_readonly",	V | PMD,	V | PMD, NO),
 
+	/* folios below a PMD's size: page by page, but a fault can bring a whole one */
+	AROUND("mthp_none",			Z,	W),
+	SMALL("mthp_16k",		W,	W,	W),
+	SMALL("mthp_64k",		W,	W,	W),
+	SMALL("mthp_1m",		W,	W,	W),
+	SMALL("mthp_readonly",		V,	V,	NO),
+	SMALL("mthp_cow",		V,	V,	W),
+	AROUND("mthp_shmem_none",		W,	W),
+	SMALL("mthp_shmem",		W,	W,	W),
+
 	HTLB("hugetlb_none",		NO,		V | PMD, W | PMD),
 	HTLB("hugetlb_writable",	W | PMD,	W | PMD, W | PMD),
 	HTLB("hugetlb_read",		V | PMD,	V | PMD, W | PMD),

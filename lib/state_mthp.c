@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Large folios below the size of a PMD: several page table entries that belong together. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+#include "hmm_system.h"
+#include "state_tables.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+#define SIZES	"/sys/kernel/mm/transparent_hugepage/hugepages-"
+
+/* Memory may have to be compacted first. */
+#define TRIES	4
+
+/* The largest of them: 1 MiB of the smallest pages that there are. */
+#define PAGES_MAX	256
+
+/* Bits of .variant. */
+#define NONE	0x01	/* never touched */
+#define COW	0x02	/* shared with a child */
+#define SHMEM	0x04
+
+/* By unit: where a size is switched on. Paths, for they stay until the area ends. */
+static const struct {
+	const char *anon;
+	const char *shmem;
+} knobs[] = {
+	[HMM_UNIT_16K] = { SIZES "16kB/enabled", SIZES "16kB/shmem_enabled" },
+	[HMM_UNIT_64K] = { SIZES "64kB/enabled", SIZES "64kB/shmem_enabled" },
+	[HMM_UNIT_1M] = { SIZES "1024kB/enabled", SIZES "1024kB/shmem_enabled" },
+};
+
+static int need_size(struct hmm_area *area, const struct hmm_state *state)
+{
+	int shmem = state->variant & SHMEM, ret;
+	const char *knob = shmem ? knobs[state->unit].shmem :
+				   knobs[state->unit].anon;
+
+	if (access(knob, F_OK))
+		return hmm_skip(area, "no huge pages of %zu KiB%s: no %s",
+				hmm_state_unit(state) / 1024,
+				shmem ? " in shmem" : "", knob);
+	ret = hmm_area_set_knob(area, knob, shmem ? "always" : "madvise");
+	return ret ? hmm_fail(area, ret, knob) : 0;
+}
+
+/* One folio: its frames in a row, aligned; a head, then nothing but tails, and no more. */
+static int prove_folio(struct hmm_area *area, const char *addr, size_t pages)
+{
+	const __u64 head = hmm_kpf(KPF_COMPOUND_HEAD);
+	const __u64 tail = hmm_kpf(KPF_COMPOUND_TAIL);
+	__u64 map[PAGES_MAX], flags[PAGES_MAX + 1], pfn;
+	size_t i;
+	int ret = hmm_pagemap(addr, pages, map);
+
+	if (ret)
+		return hmm_fail(area, ret, "/proc/self/pagemap");
+	pfn = map[0] & HMM_PM_PFN_MASK;
+	for (i = 0; i < pages; i++)
+		if (!(map[i] & HMM_PM_PRESENT) ||
+		    (map[i] & HMM_PM_PFN_MASK) != pfn + i)
+			return hmm_fail(area, 0, "page %zu: pagemap %#llx, want frame %#llx",
+					i, map[i], pfn + i);
+	ret = hmm_page_flags(pfn, pages + 1, flags);
+	if (ret)
+		return hmm_fail(area, ret, "/proc/kpageflags");
+	for (i = 0; i <= pages; i++)
+		if (pfn % pages || !(flags[0] & head) ||
+		    !!(flags[i] & tail) != (i && i < pages))
+			return hmm_fail(area, 0,
+					"frame %#llx + %zu of a folio of %zu: page flags %#llx",
+					pfn, i, pages, flags[i]);
+	return 0;
+}
+
+static int prove_folios(struct hmm_area *area, const struct hmm_state *state,
+			const char *addr, size_t length)
+{
+	size_t unit = hmm_state_unit(state), i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < length; i += unit)
+		ret = prove_folio(area, addr + i, unit / hmm_page_size());
+	return ret;
+}
+
+static int map_none(struct hmm_area *area, const struct hmm_state *state,
+		    char *addr, size_t length)
+{
+	int ret, fd;
+
+	if (!(state->variant & SHMEM)) {
+		ret = hmm_area_map(area, addr, length, RW,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	} else {
+		fd = hmm_file_memfd(length, 0);
+		if (fd < 0)
+			return hmm_fail(area, fd, "memfd");
+		ret = hmm_area_map(area, addr, length, RW, MAP_SHARED, fd);
+		close(fd);
+	}
+	if (!ret && madvise(addr, length, MADV_HUGEPAGE))
+		ret = hmm_fail(area, errno, "MADV_HUGEPAGE");
+	return ret;
+}
+
+static int make_mthp(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	int i, ret = need_size(area, state);
+
+	for (i = 0; !ret && i < TRIES; i++) {
+		ret = map_none(area, state, addr, length);
+		if (ret || state->variant & NONE)
+			return ret;
+		hmm_pattern_fill(addr, length, 0);
+		if (!prove_folios(area, state, addr, length))
+			break;
+		hmm_write_number("/proc/sys/vm/compact_memory", 1);
+	}
+	if (!ret && state->prot != RW && mprotect(addr, length, state->prot))
+		ret = hmm_fail(area, errno, "mprotect");
+	if (!ret && state->variant & COW)
+		ret = hmm_area_share(area, 0);
+	return ret;
+}
+
+static int prove_mthp(struct hmm_area *area, const struct hmm_state *state,
+		      char *addr, size_t length)
+{
+	static const struct hmm_proof none = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+	static const struct hmm_proof shared = {
+		.set = HMM_PM_PRESENT,
+		.clear = HMM_PM_EXCLUSIVE,
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (!ret && state->variant & NONE)
+		return hmm_prove_pages(area, addr, length, &none);
+	if (!ret)
+		ret = prove_folios(area, state, addr, length);
+	if (!ret && state->variant & COW)
+		return hmm_prove_pages(area, addr, length, &shared);
+	if (!ret && state->prot & PROT_WRITE)
+		ret = hmm_prove_writable(area, addr, length);
+	return ret;
+}
+
+#define MTHP_STATE(_name, _unit, _prot, _flags, _variant, _what)	\
+	{								\
+		.name = (_name),					\
+		.what = (_what),					\
+		.unit = (_unit),					\
+		.flags = (_flags),					\
+		.prot = (_prot),					\
+		.variant = (_variant),					\
+		.make = make_mthp,					\
+		.prove = prove_mthp,					\
+	}
+
+const struct hmm_state hmm_states_mthp[] = {
+	MTHP_STATE("mthp_none", HMM_UNIT_64K, RW, 0, NONE,
+		   "mapped for folios of 64 KiB, never touched"),
+	MTHP_STATE("mthp_16k", HMM_UNIT_16K, RW, 0, 0,
+		   "folio of 16 KiB, written"),
+	MTHP_STATE("mthp_64k", HMM_UNIT_64K, RW, 0, 0,
+		   "folio of 64 KiB, written"),
+	MTHP_STATE("mthp_1m", HMM_UNIT_1M, RW, 0, 0,
+		   "folio of 1 MiB, written"),
+	MTHP_STATE("mthp_readonly", HMM_UNIT_64K, PROT_READ, 0, 0,
+		   "folio of 64 KiB, protected against writing"),
+	MTHP_STATE("mthp_cow", HMM_UNIT_64K, RW, HMM_STATE_EARLY, COW,
+		   "folio of 64 KiB shared with a child"),
+	MTHP_STATE("mthp_shmem_none", HMM_UNIT_64K, RW, 0, SHMEM | NONE,
+		   "memfd mapped for folios of 64 KiB, never touched"),
+	MTHP_STATE("mthp_shmem", HMM_UNIT_64K, RW, 0, SHMEM,
+		   "folio of 64 KiB of a memfd, written"),
+	{ 0 }
+};
