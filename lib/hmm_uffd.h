@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* userfaultfd: faults on missing pages wait until they are provided. */
+/* userfaultfd: faults wait for a process that provides pages or lifts a protection. */
 #ifndef HMM_UFFD_H
 #define HMM_UFFD_H
 
+#include <linux/types.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,21 @@
  * kernel has no userfaultfd.
  */
 int hmm_uffd_open(void *addr, size_t length);
+
+/**
+ * hmm_uffd_register - have faults of other kinds wait
+ * @addr: first byte, multiple of the mapping's page size
+ * @length: bytes, likewise
+ * @mode: UFFDIO_REGISTER_MODE_*
+ * @features: UFFD_FEATURE_* that must be there, or 0
+ *
+ * Return: as hmm_uffd_open(); also -EOPNOTSUPP if a feature or a mode is lacking
+ * for this mapping.
+ */
+int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features);
+
+/* hmm_uffd_protect - take write access from pages that are there, until it is lifted */
+int hmm_uffd_protect(int fd, void *addr, size_t length);
 
 /**
  * hmm_uffd_wait - wait for a fault

@@ -11,9 +11,11 @@
 extern const struct hmm_state hmm_states_anon[];
 extern const struct hmm_state hmm_states_shared[];
 extern const struct hmm_state hmm_states_file[];
+extern const struct hmm_state hmm_states_sealed[];
 extern const struct hmm_state hmm_states_thp[];
 extern const struct hmm_state hmm_states_mthp[];
 extern const struct hmm_state hmm_states_hugetlb[];
+extern const struct hmm_state hmm_states_uffd[];
 extern const struct hmm_state hmm_states_device[];
 extern const struct hmm_state hmm_states_device_huge[];
 extern const struct hmm_state hmm_states_fixture[];

@@ -11,12 +11,12 @@
 #include "hmm_buffer.h"
 #include "hmm_uffd.h"
 
-int hmm_uffd_open(void *addr, size_t length)
+int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features)
 {
-	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	struct uffdio_register reg = {
 		.range = { .start = (uintptr_t)addr, .len = length },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.mode = mode,
 	};
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), ret;
 
@@ -25,9 +25,25 @@ int hmm_uffd_open(void *addr, size_t length)
 		return -EOPNOTSUPP;
 	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
 		return fd;
-	ret = -errno;
+	/* also the answer to what a kernel has not heard of */
+	ret = errno == EINVAL ? -EOPNOTSUPP : -errno;
 	close(fd);
 	return ret;
+}
+
+int hmm_uffd_open(void *addr, size_t length)
+{
+	return hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_MISSING, 0);
+}
+
+int hmm_uffd_protect(int fd, void *addr, size_t length)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = (uintptr_t)addr, .len = length },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	return ioctl(fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
 }
 
 int hmm_uffd_wait(int fd, int timeout_ms, void **addr)

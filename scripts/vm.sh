@@ -44,6 +44,8 @@ qemu_args() {
 	append+=" tsc=reliable no_timer_check random.trust_cpu=on printk.devkmsg=on mitigations=off"
 	append+=" initcall_blacklist=nd_pmem_driver_init"
 	append+=" intel_iommu=on"
+	# secret memory is off by default before 6.5
+	append+=" secretmem.enable=1"
 	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
 	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
 		-M "q35,nvdimm=on" -smp "$G_CPUS,sockets=$G_CPUS" -m "4G,slots=3,maxmem=8G"

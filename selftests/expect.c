@@ -39,6 +39,9 @@
 	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .refused = 1 }
 #define OTHERS(_name, _read, _write) \
 	{ ROW(_name, EXPECT_PTE, NO, _read, _write), .others = 1 }
+#define WATCHED(_name, _empty, _level, _snapshot, _read, _write)	\
+	{ ROW(_name, _level, _snapshot, _read, _write), .empty = (_empty), \
+	  .watched = 1 }
 #define HUGE(_name, _snapshot, _read, _write) \
 	{ ROW(_name, EXPECT_PMD, _snapshot, _read, _write) }
 #define HTLB(_name, _snapshot, _read, _write) \
@@ -103,6 +106,27 @@ static const struct expect_row rows[] = {
 	SMALL("shmem_private_read",	V,	V,	W),
 	SMALL("shmem_private_written",	W,	W,	W),
 	SMALL("tmpfs_shared_written",	W,	W,	W),
+
+	/* the kernel has no mapping of secret memory, which is nothing to the walker */
+	EMPTY("secret_none",			W,	W),
+	SMALL("secret_written",		W,	W,	W),
+	SMALL("secret_readonly",	V,	V,	NO),
+	SMALL("sealed_shared",		V,	V,	NO),
+	SMALL("sealed_private",		V,	V,	W),
+	SMALL("sealed_copied",		W,	W,	W),
+	SMALL("stack",			W,	W,	W),
+
+	/* userfaultfd would have to be waited for, and that is not allowed */
+	WATCHED("anon_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
+	WATCHED("anon_uffd_wp",		0, EXPECT_PTE, V,	V,	FAULT),
+	WATCHED("anon_uffd_wp_zero",	0, EXPECT_PTE, Z,	Z,	FAULT),
+	WATCHED("shmem_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
+	WATCHED("shmem_uffd_minor",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
+	WATCHED("shmem_uffd_wp",	0, EXPECT_PTE, V,	V,	FAULT),
+	WATCHED("thp_uffd_wp",		0, EXPECT_PMD, V | PMD, V | PMD, FAULT),
+	WATCHED("hugetlb_uffd_missing",	0, EXPECT_HUGETLB, NO,	FAULT,	FAULT),
+	WATCHED("hugetlb_uffd_minor",	0, EXPECT_HUGETLB, NO,	FAULT,	FAULT),
+	WATCHED("hugetlb_uffd_wp",	0, EXPECT_HUGETLB, V | PMD, V | PMD, FAULT),
 
 	/* a huge page is split when a copy of one of its pages is wanted */
 	HUGE("thp_writable",		W | PMD,	W | PMD, W | PMD),

@@ -54,6 +54,21 @@ FIXTURE_VARIANT_ADD(walk_hugetlb, cow_child)
 	.state = "hugetlb_cow_child",
 };
 
+FIXTURE_VARIANT_ADD(walk_hugetlb, uffd_missing)
+{
+	.state = "hugetlb_uffd_missing",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, uffd_minor)
+{
+	.state = "hugetlb_uffd_minor",
+};
+
+FIXTURE_VARIANT_ADD(walk_hugetlb, uffd_wp)
+{
+	.state = "hugetlb_uffd_wp",
+};
+
 FIXTURE_VARIANT_ADD(walk_hugetlb, pud_none)
 {
 	.state = "hugetlb_1g_none",

@@ -280,6 +280,11 @@ static int can_tell(struct walk *walk, size_t first, size_t pages)
 	size_t i;
 
 	for (i = first; i < first + pages; i++) {
+		if (walk->page[i].row->watched && walk->page[i].request &&
+		    expect_when(WHEN_FAULTS_WAIT)) {
+			fail(walk, "a fault of this kernel waits for userfaultfd");
+			return HMM_SKIP;
+		}
 		if (!walk->page[i].row->cold || !walk->page[i].single)
 			continue;
 		fail(walk,

@@ -65,6 +65,11 @@ FIXTURE_VARIANT_ADD(walk_thp, shmem_readonly)
 	.state = "thp_shmem_readonly",
 };
 
+FIXTURE_VARIANT_ADD(walk_thp, uffd_wp)
+{
+	.state = "thp_uffd_wp",
+};
+
 FIXTURE_VARIANT_ADD(walk_thp, device)
 {
 	.state = "dev_huge",

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Small pages of kinds that few look at: secret, of a sealed file, below a stack. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+#include "state_tables.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE	0x0010
+#endif
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret	447
+#endif
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+enum kind {
+	SECRET_NONE,
+	SECRET_WRITTEN,
+	SEALED_SHARED,
+	SEALED_PRIVATE,
+	SEALED_COPIED,
+	STACK,
+};
+
+/* Memory that the kernel itself has no mapping of. */
+static int make_secret(struct hmm_area *area, const struct hmm_state *state,
+		       char *addr, size_t length)
+{
+	int fd = syscall(SYS_memfd_secret, O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return hmm_skip(area, "no secret memory (CONFIG_SECRETMEM, secretmem.enable=1)");
+	if (ftruncate(fd, length))
+		ret = hmm_fail(area, errno, "ftruncate");
+	else
+		ret = hmm_area_map(area, addr, length, RW, MAP_SHARED, fd);
+	close(fd);
+	if (ret)
+		return ret;
+	if (state->variant == SECRET_WRITTEN)
+		hmm_pattern_fill(addr, length, 0);
+	if (state->prot != RW && mprotect(addr, length, state->prot))
+		return hmm_fail(area, errno, "mprotect");
+	return 0;
+}
+
+/* The name that a mapping has in /proc/self/maps. */
+static int mapped_as(const char *addr, const char *name)
+{
+	unsigned long start, end, at = (uintptr_t)addr;
+	char line[256];
+	int found = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/maps", "re");
+	if (!f)
+		return 0;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%lx-%lx ", &start, &end) == 2 &&
+			at >= start && at < end && strstr(line, name);
+	fclose(f);
+	return found;
+}
+
+/* Nobody else gets at it by get_user_pages(), which does not even fault it in. */
+static int refused(char *addr)
+{
+	char byte;
+	struct iovec to = { .iov_base = &byte, .iov_len = 1 };
+	struct iovec from = { .iov_base = addr, .iov_len = 1 };
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) < 0 &&
+	       (errno == EFAULT || errno == ENOSYS);
+}
+
+static int prove_secret(struct hmm_area *area, const struct hmm_state *state,
+			char *addr, size_t length)
+{
+	static const struct hmm_proof none = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+	static const struct hmm_proof there = {
+		.set = HMM_PM_PRESENT | HMM_PM_FILE,
+		.kpf_clear = hmm_kpf(KPF_ANON),
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (ret)
+		return ret;
+	if (!mapped_as(addr, "secretmem") || !refused(addr))
+		return hmm_fail(area, 0, "not secret");
+	ret = hmm_prove_pages(area, addr, length,
+			      state->variant == SECRET_NONE ? &none : &there);
+	if (!ret && state->variant == SECRET_WRITTEN && state->prot & PROT_WRITE)
+		ret = hmm_prove_writable(area, addr, length);
+	return ret;
+}
+
+/* A file whose content nobody may change any more, by new mappings at least. */
+static int make_sealed(struct hmm_area *area, const struct hmm_state *state,
+		       char *addr, size_t length)
+{
+	int shared = state->variant == SEALED_SHARED, ret = 0;
+	int fd = hmm_file_memfd(length, MFD_ALLOW_SEALING);
+	size_t page = hmm_page_size(), i;
+
+	if (fd < 0)
+		return hmm_fail(area, fd, "memfd");
+	for (i = 0; !ret && i < length; i += page)
+		if (pwrite(fd, "sealed", 6, i) != 6)
+			ret = hmm_fail(area, errno, "write");
+	if (!ret && fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK)) {
+		ret = errno == EINVAL ? hmm_skip(area, "no F_SEAL_FUTURE_WRITE") :
+					hmm_fail(area, errno, "F_ADD_SEALS");
+	}
+	if (!ret && shared &&
+	    mmap(NULL, length, RW, MAP_SHARED, fd, 0) != MAP_FAILED)
+		ret = hmm_fail(area, 0, "the seal keeps nobody out");
+	if (!ret)
+		ret = hmm_area_map(area, addr, length, state->prot,
+				   shared ? MAP_SHARED : MAP_PRIVATE, fd);
+	close(fd);
+	if (ret)
+		return ret;
+	if (state->variant == SEALED_COPIED)
+		hmm_pattern_fill(addr, length, 0);
+	else
+		hmm_touch_read(addr, length);
+	return 0;
+}
+
+static int prove_sealed(struct hmm_area *area, const struct hmm_state *state,
+			char *addr, size_t length)
+{
+	static const struct hmm_proof of_file = {
+		.set = HMM_PM_PRESENT | HMM_PM_FILE,
+		.kpf_clear = hmm_kpf(KPF_ANON),
+	};
+	static const struct hmm_proof copied = {
+		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+		.clear = HMM_PM_FILE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (ret)
+		return ret;
+	/* may never be written: mprotect() has to refuse it */
+	if (state->variant == SEALED_SHARED && hmm_smaps_flag(addr, "mw") != 0)
+		return hmm_fail(area, 0, "the mapping may be written");
+	if (state->variant != SEALED_COPIED)
+		return hmm_prove_pages(area, addr, length, &of_file);
+	ret = hmm_prove_pages(area, addr, length, &copied);
+	return ret ? ret : hmm_prove_writable(area, addr, length);
+}
+
+/* What grows when somebody touches what is below it. */
+static int make_stack(struct hmm_area *area, const struct hmm_state *state,
+		      char *addr, size_t length)
+{
+	int ret = hmm_area_map(area, addr, length, state->prot, MAP_PRIVATE |
+			       MAP_ANONYMOUS | MAP_GROWSDOWN, -1);
+
+	if (!ret)
+		hmm_pattern_fill(addr, length, 0);
+	return ret;
+}
+
+static int prove_stack(struct hmm_area *area, const struct hmm_state *state,
+		       char *addr, size_t length)
+{
+	static const struct hmm_proof proof = {
+		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (ret)
+		return ret;
+	if (hmm_smaps_flag(addr, "gd") != 1)
+		return hmm_fail(area, 0, "no gd among VmFlags");
+	ret = hmm_prove_pages(area, addr, length, &proof);
+	return ret ? ret : hmm_prove_writable(area, addr, length);
+}
+
+#define STATE(_name, _prot, _variant, _what, _maker)	\
+	{						\
+		.name = (_name),			\
+		.what = (_what),			\
+		.prot = (_prot),			\
+		.variant = (_variant),			\
+		.make = make_##_maker,			\
+		.prove = prove_##_maker,		\
+	}
+
+const struct hmm_state hmm_states_sealed[] = {
+	STATE("secret_none", RW, SECRET_NONE, "secret memory, never touched", secret),
+	STATE("secret_written", RW, SECRET_WRITTEN, "secret memory, written", secret),
+	STATE("secret_readonly", PROT_READ, SECRET_WRITTEN,
+	      "secret memory, written, then protected against it", secret),
+	STATE("sealed_shared", PROT_READ, SEALED_SHARED,
+	      "shared memfd, sealed against writing, read", sealed),
+	STATE("sealed_private", RW, SEALED_PRIVATE,
+	      "private memfd, sealed against writing, read", sealed),
+	STATE("sealed_copied", RW, SEALED_COPIED,
+	      "private memfd, sealed against writing, written: a copy", sealed),
+	STATE("stack", RW, STACK, "grows downwards, written", stack),
+	{ 0 }
+};

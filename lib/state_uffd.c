@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pages that userfaultfd watches: missing, in the page cache only, or write-protected. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hmm_buffer.h"
+#include "hmm_pagemap.h"
+#include "hmm_uffd.h"
+#include "state_tables.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	0x1000
+#endif
+
+enum uffd_kind {
+	ANON_MISSING,
+	ANON_WP,
+	ANON_WP_ZERO,
+	SHMEM_MISSING,
+	SHMEM_MINOR,
+	SHMEM_WP,
+	THP_WP,
+	HUGETLB_MISSING,
+	HUGETLB_MINOR,
+	HUGETLB_WP,
+};
+
+/* What each is before userfaultfd comes, and what is asked of it. */
+static const struct {
+	const char *before;
+	__u64 mode;
+	__u64 features;
+	const char *flag;	/* in smaps */
+} kinds[] = {
+	[ANON_MISSING] = { "anon_none", UFFDIO_REGISTER_MODE_MISSING, 0, "um" },
+	[ANON_WP] = { "anon_writable", UFFDIO_REGISTER_MODE_WP,
+		      UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
+	[ANON_WP_ZERO] = { "anon_zero", UFFDIO_REGISTER_MODE_WP,
+			   UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
+	[SHMEM_MISSING] = { "shmem_shared_none", UFFDIO_REGISTER_MODE_MISSING,
+			    UFFD_FEATURE_MISSING_SHMEM, "um" },
+	[SHMEM_MINOR] = { "shmem_shared_cached", UFFDIO_REGISTER_MODE_MINOR,
+			  UFFD_FEATURE_MINOR_SHMEM, "ui" },
+	[SHMEM_WP] = { "shmem_shared_written", UFFDIO_REGISTER_MODE_WP,
+		       UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "uw" },
+	[THP_WP] = { "thp_writable", UFFDIO_REGISTER_MODE_WP,
+		     UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
+	[HUGETLB_MISSING] = { "hugetlb_none", UFFDIO_REGISTER_MODE_MISSING,
+			      UFFD_FEATURE_MISSING_HUGETLBFS, "um" },
+	[HUGETLB_MINOR] = { "hugetlb_shared", UFFDIO_REGISTER_MODE_MINOR,
+			    UFFD_FEATURE_MINOR_HUGETLBFS, "ui" },
+	[HUGETLB_WP] = { "hugetlb_writable", UFFDIO_REGISTER_MODE_WP,
+			 UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "uw" },
+};
+
+static int make_uffd(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	const char *name = kinds[state->variant].before;
+	__u64 mode = kinds[state->variant].mode;
+	const struct hmm_state *before = hmm_state_find(name);
+	int fd, ret = before->make(area, before, addr, length);
+
+	if (!ret)
+		ret = before->prove(area, before, addr, length);
+	if (ret)
+		return ret;
+	/* the page stays in the file */
+	if (state->variant == HUGETLB_MINOR &&
+	    madvise(addr, length, MADV_DONTNEED))
+		return hmm_skip(area, "hugetlb pages can't be unmapped by madvise()");
+
+	fd = hmm_uffd_register(addr, length, mode,
+			       kinds[state->variant].features);
+	if (fd == -EOPNOTSUPP)
+		return hmm_skip(area, "no userfaultfd, or not in mode %#llx here",
+				mode);
+	if (fd < 0)
+		return hmm_fail(area, fd, "userfaultfd");
+	if (mode == UFFDIO_REGISTER_MODE_WP) {
+		ret = hmm_uffd_protect(fd, addr, length);
+		if (ret) {
+			close(fd);
+			return hmm_fail(area, ret, "UFFDIO_WRITEPROTECT");
+		}
+	}
+	/* without it all is as it was */
+	ret = hmm_area_close_later(area, fd);
+	return ret ? hmm_fail(area, ret, "undo list") : 0;
+}
+
+/* Does pagemap tell of the protection? It came with a feature of userfaultfd, in 5.14. */
+static int pagemap_tells(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return 0;
+	if (ioctl(fd, UFFDIO_API, &api))
+		api.features = 0;
+	close(fd);
+	return !!(api.features & UFFD_FEATURE_MINOR_SHMEM);
+}
+
+static int prove_protected(struct hmm_area *area, const char *addr, size_t length)
+{
+	struct hmm_proof proof = { .set = HMM_PM_PRESENT };
+
+	if (pagemap_tells())
+		proof.set |= HMM_PM_UFFD_WP;
+	return hmm_prove_pages(area, addr, length, &proof);
+}
+
+static int prove_uffd(struct hmm_area *area, const struct hmm_state *state,
+		      char *addr, size_t length)
+{
+	static const struct hmm_proof absent = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (ret)
+		return ret;
+	if (hmm_smaps_flag(addr, kinds[state->variant].flag) != 1)
+		return hmm_fail(area, 0, "no %s among VmFlags",
+				kinds[state->variant].flag);
+	if (kinds[state->variant].mode == UFFDIO_REGISTER_MODE_WP)
+		return prove_protected(area, addr, length);
+	return hmm_prove_pages(area, addr, length, &absent);
+}
+
+#define UFFD_STATE(_name, _unit, _kind, _what)	\
+	{						\
+		.name = (_name),			\
+		.what = (_what),			\
+		.unit = (_unit),			\
+		.prot = RW,				\
+		.variant = (_kind),			\
+		.make = make_uffd,			\
+		.prove = prove_uffd,			\
+	}
+
+const struct hmm_state hmm_states_uffd[] = {
+	UFFD_STATE("anon_uffd_missing", HMM_UNIT_PAGE, ANON_MISSING,
+		   "never touched, userfaultfd is to provide it"),
+	UFFD_STATE("anon_uffd_wp", HMM_UNIT_PAGE, ANON_WP,
+		   "written, write-protected by userfaultfd"),
+	UFFD_STATE("anon_uffd_wp_zero", HMM_UNIT_PAGE, ANON_WP_ZERO,
+		   "the zero page, write-protected by userfaultfd"),
+	UFFD_STATE("shmem_uffd_missing", HMM_UNIT_PAGE, SHMEM_MISSING,
+		   "shared memfd, never touched, userfaultfd is to provide it"),
+	UFFD_STATE("shmem_uffd_minor", HMM_UNIT_PAGE, SHMEM_MINOR,
+		   "shared memfd, has content, userfaultfd is to map it"),
+	UFFD_STATE("shmem_uffd_wp", HMM_UNIT_PAGE, SHMEM_WP,
+		   "shared memfd, written, write-protected by userfaultfd"),
+	UFFD_STATE("thp_uffd_wp", HMM_UNIT_PMD, THP_WP,
+		   "anonymous huge page, write-protected by userfaultfd"),
+	UFFD_STATE("hugetlb_uffd_missing", HMM_UNIT_PMD, HUGETLB_MISSING,
+		   "hugetlb page, never touched, userfaultfd is to provide it"),
+	UFFD_STATE("hugetlb_uffd_minor", HMM_UNIT_PMD, HUGETLB_MINOR,
+		   "hugetlb page of a shared file, userfaultfd is to map it"),
+	UFFD_STATE("hugetlb_uffd_wp", HMM_UNIT_PMD, HUGETLB_WP,
+		   "hugetlb page, written, write-protected by userfaultfd"),
+	{ 0 }
+};

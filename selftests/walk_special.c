@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker on small pages of kinds that few look at. */
+#include "hmm_test.h"
+#include "walk_run.h"
+
+FIXTURE(walk_special)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_special)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(walk_special, secret_none)
+{
+	.state = "secret_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, secret_written)
+{
+	.state = "secret_written",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, secret_readonly)
+{
+	.state = "secret_readonly",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, sealed_shared)
+{
+	.state = "sealed_shared",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, sealed_private)
+{
+	.state = "sealed_private",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, sealed_copied)
+{
+	.state = "sealed_copied",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, stack)
+{
+	.state = "stack",
+};
+
+FIXTURE_SETUP(walk_special)
+{
+}
+
+FIXTURE_TEARDOWN(walk_special)
+{
+	walk_end(&self->walk);
+}
+
+#define WALK_FIXTURE walk_special
+#include "walk_tests.h"
+
+/*
+ * What is below a stack: a hole to the walker, though a CPU that touches it makes
+ * the stack grow.
+ */
+FIXTURE(walk_stack)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_stack)
+{
+	__u64 request;
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(walk_stack, snapshot)
+{
+	.request = 0,
+};
+
+FIXTURE_VARIANT_ADD(walk_stack, read_fault)
+{
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_stack, write_fault)
+{
+	.request = HMMIRROR_REQ_ALL,
+};
+
+FIXTURE_VARIANT_ADD(walk_stack, unlocked)
+{
+	.request = HMMIRROR_REQ_ALL,
+	.flags = HMMIRROR_RANGE_UNLOCKED,
+};
+
+FIXTURE_SETUP(walk_stack)
+{
+	self->walk.flags = variant->flags;
+}
+
+FIXTURE_TEARDOWN(walk_stack)
+{
+	walk_end(&self->walk);
+}
+
+TEST_F(walk_stack, below)
+{
+	size_t middle = WALK_PAGES / 2, size = hmm_page_size();
+	struct walk *walk = &self->walk;
+	char *stack;
+
+	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
+	stack = walk->area.addr + middle * size;
+	if (MISS(walk_put(walk, "hole", 0, middle), walk->why))
+		return;
+	if (MISS(walk_put(walk, "stack", middle, middle), walk->why))
+		return;
+	/* with what is below, without it, and from the page right below on */
+	if (MISS(walk_ask(walk, 0, 0, WALK_PAGES, variant->request), walk->why))
+		return;
+	if (MISS(walk_ask(walk, 0, middle, middle, variant->request), walk->why))
+		return;
+	if (MISS(walk_ask(walk, 0, middle - 1, 2, variant->request), walk->why))
+		return;
+	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, walk->area.addr,
+				       middle * size, -1));
+
+	/* the CPU gets a page there, and then it is one as any other */
+	hmm_pattern_fill(stack - size, size, 0);
+	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, stack - size, size,
+				       PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, walk->area.addr,
+				       (middle - 1) * size, -1));
+	walk->page[middle - 1].state = walk->page[middle].state;
+	if (MISS(walk_ask(walk, 0, middle - 2, 4, variant->request), walk->why))
+		return;
+}
+
+#include "hmm_main.h"
