@@ -26,6 +26,9 @@
 /* How long one page may be faulted in again and again. */
 #define STUCK_MS	1000
 
+/* How long a copy may fail though the buffer is there. */
+#define JAMMED_MS	200
+
 static struct page *data_page(u64 pte)
 {
 	struct page *page = pfn_to_page(hmmirror_pte_pfn(pte));
@@ -144,8 +147,8 @@ static void bring_home(struct hmmirror *mirror, unsigned long addr)
  *
  * Return: 0, and t->error says whether and why it stopped before the end:
  * -ENOENT (nothing mapped, faults not wanted), -EBUSY (taken away again and
- * again, or never given as asked) or the walker's error; -EFAULT when the buffer
- * can't be accessed, -EINTR when killed.
+ * again, or never given as asked), -EFAULT (secret, the kernel can't get at it) or
+ * the walker's error; -EFAULT when the buffer can't be accessed, -EINTR when killed.
  */
 int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 {
@@ -153,6 +156,7 @@ int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 		      (t->unlocked ? HMMIRROR_REQ_UNLOCKED : 0);
 	unsigned long mapped = t->addr;
 	unsigned long stuck = 0, deadline = 0;
+	unsigned long jammed = t->end, jam_end = 0;
 	int ret;
 
 	t->error = 0;
@@ -169,8 +173,19 @@ int hmmirror_transfer(struct hmmirror *mirror, struct hmmirror_transfer *t)
 			return -EINTR;
 		cond_resched();
 
-		if (!ret || (ret == -EFAULT && !ready_buffer(t)))
+		if (!ret)
 			continue;
+		if (ret == -EFAULT && !ready_buffer(t)) {
+			/* not for the buffer: the kernel can't get at secret memory */
+			if (t->addr != jammed) {
+				jammed = t->addr;
+				jam_end = jiffies + msecs_to_jiffies(JAMMED_MS);
+			} else if (time_after(jiffies, jam_end)) {
+				t->error = -EFAULT;
+				return 0;
+			}
+			continue;
+		}
 		if (ret != -ENOENT)
 			return ret;
 		if (!t->fault)

@@ -454,4 +454,41 @@ TEST_F(copy_huge, read_and_write)
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, length, 2));
 }
 
+/*
+ * Secret memory is mirrored as any other, and a real device could use it; ours
+ * copies by the kernel's mapping, where that memory is not.
+ */
+FIXTURE(copy_secret)
+{
+	struct hmm_area area;
+	char buffer[64];
+	int fd;
+};
+
+FIXTURE_SETUP(copy_secret)
+{
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_page_size(), 0));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(copy_secret)
+{
+	hmm_area_end(&self->area);
+}
+
+TEST_F(copy_secret, read_and_write)
+{
+	size_t length = hmm_page_size();
+
+	if (MISS(hmm_state_make(&self->area, hmm_state_find("secret_written"),
+				0, length), self->area.why))
+		return;
+	ASSERT_EQ(-EFAULT, hmm_dev_read(self->fd, self->area.addr,
+					self->buffer, sizeof(self->buffer)));
+	ASSERT_EQ(-EFAULT, hmm_dev_write(self->fd, self->area.addr,
+					 self->buffer, sizeof(self->buffer)));
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, length, 0));
+}
+
 #include "hmm_main.h"

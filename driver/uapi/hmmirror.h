@@ -238,7 +238,8 @@ struct hmmirror_range {
  * @copied: (out) bytes done, from the start
  * @faults: (out) times that the device had to have a range faulted in
  * @error: (out) 0 if all was copied; why it stopped otherwise: the walker's
- *	error, or -ENOENT with HMMIRROR_COPY_NOFAULT
+ *	error, -ENOENT with HMMIRROR_COPY_NOFAULT, or -EFAULT where the kernel
+ *	can't get at the memory (memfd_secret)
  * @reserved: must be 0
  *
  * @buffer not accessible: EFAULT, nothing is said of how much was copied; the
