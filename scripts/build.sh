@@ -62,9 +62,7 @@ build_kernel() {
 	local dir build cc=() tree=() log
 	need "$NEEDS_KERNEL"
 	compiler_id
-	K_ID=$( (echo "$K_SRC $CC_ID"; overlay "$K_SRC" /dev/stdout
-		cat "$ROOT/configs/base.config"
-		config_lines "${FRAGMENTS[@]}" < /dev/null) | hash_text)
+	K_ID=$(kernel_id "${FRAGMENTS[@]}")
 	dir=$CACHE/kernel/$K_ID
 	build=$dir/build
 	K_BUILD=$build
@@ -83,6 +81,7 @@ build_kernel() {
 		mapfile -t tree < <(tree_args "$K_SRC")
 		# each takes all cores; many cores have room for a second one
 		turn "$CACHE/lock/build" $(((JOBS + 15) / 16))
+		seed_kernel "$dir"
 		forget_objects "$dir"
 		configure_kernel "$log" "${tree[@]}"
 		long "building linux $K_NAME" "$log" "$(expected_files)" \
@@ -96,6 +95,36 @@ build_kernel() {
 		entry_end "$dir" "$K_STATE"
 	fi
 	unlock
+}
+
+# kernel_id FRAGMENT...: of the cache entry
+kernel_id() {
+	(echo "$K_SRC $CC_ID"; overlay "$K_SRC" /dev/stdout; cat "$ROOT/configs/base.config"
+	config_lines "$@" < /dev/null) | hash_text
+}
+
+# seed_kernel DIR: a build with fragments starts as a copy of the one without, if
+# that is there. kbuild makes anew what the other options and variables touch. The
+# compiler must be the same; and one that is being built is not waited for.
+seed_kernel() {
+	local base arg
+	[ ! -e "$1/build/.config" ] && [ "$K_KIND" = package ] || return 0
+	for arg in "${MAKE_ARGS[@]}"; do
+		case $arg in LLVM*=* | *CC=* | *LD=* | AR=* | CROSS_COMPILE=* | ARCH=*) return 0 ;; esac
+	done
+	base=$CACHE/kernel/$(kernel_id)
+	[ "$base" != "$1" ] && entry_current "$base" "$K_STATE" || return 0
+	step "copying the build of linux $K_NAME"
+	# what a Ctrl-C leaves must not look like a build
+	rm -rf -- "$1/copy"
+	if (flock -n 9 && entry_current "$base" "$K_STATE" &&
+		cp -a --reflink=auto "$base/build" "$1/copy" && cp -p "$base/files" "$1/files") \
+		9> "$CACHE/lock/kernel-${base##*/}" 2> /dev/null; then
+		rmdir "$1/build" && mv "$1/copy" "$1/build"
+	else
+		rm -rf -- "$1/copy"
+	fi
+	step_clear
 }
 
 # make goes by dates, and a file that is put back as it was has an old one. What
