@@ -120,6 +120,8 @@ seed_kernel() {
 	if (flock -n 9 && entry_current "$base" "$K_STATE" &&
 		cp -a --reflink=auto "$base/build" "$1/copy" && cp -p "$base/files" "$1/files") \
 		9> "$CACHE/lock/kernel-${base##*/}" 2> /dev/null; then
+		# objtool's commands have the folder in them, and all objects depend on it
+		grep -rlIFZ "$base/build" "$1/copy" | xargs -0r sed -i "s|$base/build|$1/build|g"
 		rmdir "$1/build" && mv "$1/copy" "$1/build"
 	else
 		rm -rf -- "$1/copy"
