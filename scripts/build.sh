@@ -84,6 +84,7 @@ build_kernel() {
 		seed_kernel "$dir"
 		forget_objects "$dir"
 		configure_kernel "$log" "${tree[@]}"
+		[ "$SEEDED" = 0 ] || spare_constructors "$log" "${tree[@]}"
 		long "building linux $K_NAME" "$log" "$(expected_files)" \
 			make -C "$K_SRC" O="$build" KBUILD_KCONFIG="$build/Kconfig.hmmirror" \
 			-j"$JOBS" "${cc[@]}" "${MAKE_ARGS[@]}" "${tree[@]}" "$(kernel_target "$build")" modules ||
@@ -105,9 +106,11 @@ kernel_id() {
 
 # seed_kernel DIR: a build with fragments starts as a copy of the one without, if
 # that is there. kbuild makes anew what the other options and variables touch. The
-# compiler must be the same; and one that is being built is not waited for.
+# compiler must be the same; and one that is being built is not waited for. Sets
+# SEEDED.
 seed_kernel() {
 	local base arg
+	SEEDED=0
 	[ ! -e "$1/build/.config" ] && [ "$K_KIND" = package ] || return 0
 	for arg in "${MAKE_ARGS[@]}"; do
 		case $arg in LLVM*=* | *CC=* | *LD=* | AR=* | CROSS_COMPILE=* | ARCH=*) return 0 ;; esac
@@ -122,12 +125,35 @@ seed_kernel() {
 		9> "$CACHE/lock/kernel-${base##*/}" 2> /dev/null; then
 		# objtool's commands have the folder in them, and all objects depend on it
 		grep -rlIFZ "$base/build" "$1/copy" | xargs -0r sed -i "s|$base/build|$1/build|g"
-		rmdir "$1/build" && mv "$1/copy" "$1/build"
+		rmdir "$1/build" && mv "$1/copy" "$1/build" && SEEDED=1
 	else
 		rm -rf -- "$1/copy"
 	fi
 	step_clear
 }
+
+# spare_constructors LOG MAKE-ARG...: counting branches needs CONFIG_CONSTRUCTORS,
+# which adds two fields near the end of struct module. Nearly all files include that,
+# and few look at what is there: if nothing else that can matter is behind, only
+# those are built again.
+spare_constructors() {
+	local log=$1 config=$K_BUILD/.config
+	shift
+	grep -qx CONFIG_CONSTRUCTORS=y "$config" || return 0
+	! grep -Eqx 'CONFIG_(FUNCTION_ERROR_INJECTION|DYNAMIC_DEBUG_CORE)=y' "$config" || return 0
+	sed -n '/^#ifdef CONFIG_CONSTRUCTORS/,/^}/p' "$K_SRC/include/linux/module.h" |
+		grep -v '^\s*/\*.*\*/$' | tr -d '\n\t ' | grep -Eqx "$SPARED" || return 0
+	long "configuring linux $K_NAME" "$log" 0 \
+		make -C "$K_SRC" O="$K_BUILD" KBUILD_KCONFIG="$K_BUILD/Kconfig.hmmirror" \
+		"${MAKE_ARGS[@]}" "$@" syncconfig || build_failed "configuring linux $K_NAME" "$log"
+	find "$K_BUILD/include/config" -iname 'constructors*' -exec touch -d 2000-01-01 {} +
+	rm -f "$K_BUILD"/init/main.o "$K_BUILD"/kernel/module.o "$K_BUILD"/kernel/module/*.o
+	find "$K_BUILD" \( -name '*.mod.o' -o -name '*.lds' \) -delete
+}
+
+SPARED='#ifdefCONFIG_CONSTRUCTORSctor_fn_t\*ctors;unsignedintnum_ctors;#endif'
+SPARED+='#ifdefCONFIG_FUNCTION_ERROR_INJECTION[^#]*#endif'
+SPARED+='(#ifdefCONFIG_DYNAMIC_DEBUG_CORE[^#]*#endif)?}____cacheline_aligned.*'
 
 # make goes by dates, and a file that is put back as it was has an old one. What
 # was made from files that changed goes; for anything but a C file, all goes.
