@@ -13,6 +13,7 @@
 #ifndef HMMIRROR_DRV_H
 #define HMMIRROR_DRV_H
 
+#include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -78,6 +79,28 @@ struct hmmirror_injection {
 
 struct hmmirror_planting;
 
+/* flicker.c */
+enum hmmirror_flickers {
+	HMMIRROR_FLICKER_NO,
+	HMMIRROR_FLICKER_ARMED,
+	HMMIRROR_FLICKER_BEGUN,		/* the walker came, and gets the copy */
+	HMMIRROR_FLICKER_SEEN,		/* its looks are counted */
+};
+
+struct hmmirror_flicker_point {
+	struct mutex lock;		/* outside of mmap lock; protects who arms and ends */
+	enum hmmirror_flickers state;	/* changed by cmpxchg() while probed */
+	atomic_t walkers;		/* that may look at the copy */
+	struct mm_struct *mm;
+	unsigned long addr;
+	unsigned int nth;
+	unsigned int looks;
+	pmd_t copy;			/* watched by the breakpoints */
+	pmd_t entry;			/* what is there */
+	struct kprobe probe;
+	struct perf_event * __percpu *breakpoints;
+};
+
 /* One open() of a device: the opener's address space as the device sees it. */
 struct hmmirror {
 	struct hmmirror_device *device;
@@ -93,6 +116,7 @@ struct hmmirror {
 	struct hmmirror_injection injections[HMMIRROR_INJECT_NR];
 	struct mutex plant_lock;	/* protects the next */
 	struct hmmirror_planting *planting;
+	struct hmmirror_flicker_point flicker;
 };
 
 /*
@@ -268,6 +292,12 @@ void hmmirror_inject_invalidation(struct hmmirror *mirror, unsigned long addr);
 /* plant.c */
 void hmmirror_plant_close(struct hmmirror *mirror);
 void hmmirror_plant_end(struct hmmirror *mirror);
+bool hmmirror_plain_mapping(struct mm_struct *mm, unsigned long addr, unsigned long size);
+
+/* flicker.c */
+const char *hmmirror_no_flicker(void);
+void hmmirror_flicker_init(struct hmmirror *mirror);
+void hmmirror_flicker_end(struct hmmirror *mirror);
 
 /* The calls. Handlers get their struct, zero-extended to its newest size. */
 int hmmirror_ioctl_query(struct hmmirror *mirror, void *arg);
@@ -280,6 +310,7 @@ int hmmirror_ioctl_hold(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_inject(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg);
+int hmmirror_ioctl_flicker(struct hmmirror *mirror, void *arg);
 long hmmirror_test_abi(struct hmmirror *mirror, unsigned int cmd, void __user *arg);
 
 /* module parameters, see main.c */

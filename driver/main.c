@@ -84,6 +84,7 @@ union hmmirror_arg {
 	struct hmmirror_plant plant;
 	struct hmmirror_inject inject;
 	struct hmmirror_dma dma;
+	struct hmmirror_flicker flicker;
 };
 
 static const struct {
@@ -122,6 +123,9 @@ static const struct {
 	}, {
 		HMMIRROR_DMA, sizeof(struct hmmirror_dma),
 		offsetofend(struct hmmirror_dma, way), hmmirror_ioctl_dma,
+	}, {
+		HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker),
+		offsetofend(struct hmmirror_flicker, reserved), hmmirror_ioctl_flicker,
 	},
 };
 

@@ -121,6 +121,7 @@ struct hmmirror *hmmirror_create(struct hmmirror_device *device)
 	mutex_init(&mirror->plant_lock);
 	spin_lock_init(&mirror->inject_lock);
 	hmmirror_hold_init(mirror);
+	hmmirror_flicker_init(mirror);
 	mutex_init(&mirror->dma_lock);
 	hmmirror_pt_init(mirror);
 
@@ -136,6 +137,7 @@ struct hmmirror *hmmirror_create(struct hmmirror_device *device)
 void hmmirror_destroy(struct hmmirror *mirror)
 {
 	hmmirror_plant_end(mirror);
+	hmmirror_flicker_end(mirror);
 	mmu_interval_notifier_remove(&mirror->notifier);
 	hmmirror_dma_free(mirror);
 	hmmirror_pt_destroy(mirror);

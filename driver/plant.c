@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Entries that no system call makes, put into a PMD of a test's own mapping.
+ * Entries that no system call makes, put into a PMD or PUD of a test's own mapping.
  *
  * The kernel must not act on such an entry. Whoever is about to change or take
  * down these pages tells the notifiers first, the end of the address space as
  * well, and our notifier takes the entry back then. What only looks (a page
  * fault, reclaim) finds
  *  - a bad PMD: a page table as good as ever, with a bit that the CPU ignores;
- *  - a PMD that is not present: nothing to do, and no pages behind it.
+ *  - a PMD that is not present: nothing to do, and no pages behind it;
+ *  - a huge PUD: one that can be read, but not in user mode.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -31,17 +32,41 @@
 /* A bit of a PMD that is for software, and means nothing in a pointer to a table. */
 #define BAD_BIT		_PAGE_SPECIAL
 
+/* Accessed already, so that a page fault for reading finds nothing to change. */
+#define PUD_BITS	(_PAGE_PSE | _PAGE_ACCESSED | _PAGE_NX)
+
 struct hmmirror_planting {
 	struct mmu_interval_notifier notifier;
 	struct delayed_work limit;
 	struct mm_struct *mm;
 	spinlock_t lock; /* protects planted; outside of the table's lock */
 	bool planted;
-	pmd_t *pmdp;
-	pmd_t before;
-	pmd_t entry;
+	pmd_t *pmdp;		/* one of the two */
+	pud_t *pudp;
+	unsigned long size;
+	unsigned long before;	/* entries, as values */
+	unsigned long entry;
 	struct page *page;	/* under migration, locked; or NULL */
 };
+
+static spinlock_t *lock_table(const struct hmmirror_planting *planting)
+{
+	return planting->pudp ? pud_lock(planting->mm, planting->pudp) :
+				pmd_lock(planting->mm, planting->pmdp);
+}
+
+static unsigned long get_entry(const struct hmmirror_planting *planting)
+{
+	return planting->pudp ? pud_val(*planting->pudp) : pmd_val(*planting->pmdp);
+}
+
+static void set_entry(const struct hmmirror_planting *planting, unsigned long value)
+{
+	if (planting->pudp)
+		set_pud(planting->pudp, __pud(value));
+	else
+		set_pmd(planting->pmdp, __pmd(value));
+}
 
 /*
  * A bad PMD that somebody found is cleared by then; the table that it pointed at
@@ -55,10 +80,9 @@ static bool take_back(struct hmmirror_planting *planting)
 	spin_lock(&planting->lock);
 	planted = planting->planted;
 	if (planted) {
-		ptl = pmd_lock(planting->mm, planting->pmdp);
-		if (pmd_none(*planting->pmdp) ||
-		    pmd_val(*planting->pmdp) == pmd_val(planting->entry))
-			set_pmd(planting->pmdp, planting->before);
+		ptl = lock_table(planting);
+		if (!get_entry(planting) || get_entry(planting) == planting->entry)
+			set_entry(planting, planting->before);
 		else
 			pr_warn("a planted entry was replaced, its table is lost\n");
 		spin_unlock(ptl);
@@ -90,10 +114,12 @@ static const struct mmu_interval_notifier_ops planting_ops = {
 
 static int make_entry(struct hmmirror_planting *planting, u32 kind)
 {
+	swp_entry_t entry;
+
 	switch (kind) {
 	case HMMIRROR_PLANT_PMD_UNKNOWN:
 		/* a place in the last of the swap files */
-		planting->entry = __swp_entry_to_pmd(__swp_entry(MAX_SWAPFILES - 1, 1));
+		planting->entry = pmd_val(__swp_entry_to_pmd(__swp_entry(MAX_SWAPFILES - 1, 1)));
 		return 0;
 	case HMMIRROR_PLANT_PMD_MIGRATION:
 		if (!thp_migration_supported())
@@ -103,37 +129,54 @@ static int make_entry(struct hmmirror_planting *planting, u32 kind)
 		if (!planting->page)
 			return -ENOMEM;
 		lock_page(planting->page);
-		planting->entry = __swp_entry_to_pmd(__swp_entry(SWP_MIGRATION_READ,
-								 page_to_pfn(planting->page)));
+		entry = __swp_entry(SWP_MIGRATION_READ, page_to_pfn(planting->page));
+		planting->entry = pmd_val(__swp_entry_to_pmd(entry));
 		return 0;
+	case HMMIRROR_PLANT_PUD_HUGE:
+		planting->entry = PUD_BITS | _PAGE_PRESENT;
+		return compat_no_huge_pud() ? -EOPNOTSUPP : 0;
+	case HMMIRROR_PLANT_PUD_ABSENT:
+		planting->entry = PUD_BITS | _PAGE_DEVMAP;
+		return compat_no_huge_pud() ? -EOPNOTSUPP : 0;
 	default:
 		return 0;
 	}
 }
 
-/* Return: the PMD of an address, NULL if there is no table for it. */
-static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr)
+/* Return: the PUD of an address, NULL if there is no table for it. */
+static pud_t *find_pud(struct mm_struct *mm, unsigned long addr)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
 	p4d_t *p4d;
-	pud_t *pud;
 
 	if (pgd_none(*pgd))
 		return NULL;
 	p4d = p4d_offset(pgd, addr);
 	if (p4d_none(*p4d))
 		return NULL;
-	pud = pud_offset(p4d, addr);
-	if (pud_none(*pud) || pud_bad(*pud))
+	return pud_offset(p4d, addr);
+}
+
+static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pud_t *pud = find_pud(mm, addr);
+
+	if (!pud || pud_none(*pud) || pud_bad(*pud))
 		return NULL;
 	return pmd_offset(pud, addr);
 }
 
-static bool own_mapping(struct mm_struct *mm, unsigned long addr)
+/**
+ * hmmirror_plain_mapping() - is a range in one private anonymous mapping?
+ * @mm: its mmap lock is held
+ * @addr: first byte
+ * @size: bytes
+ */
+bool hmmirror_plain_mapping(struct mm_struct *mm, unsigned long addr, unsigned long size)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
 
-	return vma && vma->vm_end - addr >= PMD_SIZE && !vma->vm_ops && !vma->vm_file &&
+	return vma && vma->vm_end - addr >= size && !vma->vm_ops && !vma->vm_file &&
 	       !(vma->vm_flags & (VM_SHARED | VM_HUGETLB | VM_SPECIAL));
 }
 
@@ -144,23 +187,25 @@ static int put_entry(struct hmmirror_planting *planting, unsigned long addr, boo
 	spinlock_t *ptl;	/* of the page table */
 	int ret = 0;
 
-	if (!own_mapping(mm, addr))
+	if (!hmmirror_plain_mapping(mm, addr, planting->size))
 		return -EINVAL;
-	planting->pmdp = find_pmd(mm, addr);
-	if (!planting->pmdp)
+	if (planting->size == PUD_SIZE)
+		planting->pudp = find_pud(mm, addr);
+	else
+		planting->pmdp = find_pmd(mm, addr);
+	if (!planting->pudp && !planting->pmdp)
 		return -ENXIO;
 
 	spin_lock(&planting->lock);
-	ptl = pmd_lock(mm, planting->pmdp);
-	planting->before = *planting->pmdp;
+	ptl = lock_table(planting);
+	planting->before = get_entry(planting);
 	if (bad)
-		planting->entry = __pmd(pmd_val(planting->before) | BAD_BIT);
+		planting->entry = planting->before | BAD_BIT;
 
-	if (bad ? pmd_none(planting->before) || pmd_bad(planting->before) :
-		  !pmd_none(planting->before)) {
+	if (bad ? !planting->before || pmd_bad(__pmd(planting->before)) : !!planting->before) {
 		ret = -ENXIO;
 	} else {
-		set_pmd(planting->pmdp, planting->entry);
+		set_entry(planting, planting->entry);
 		planting->planted = true;
 	}
 	spin_unlock(ptl);
@@ -194,6 +239,12 @@ static bool uproot(struct hmmirror *mirror)
 	return planted;
 }
 
+static unsigned long planted_size(u32 kind)
+{
+	return kind == HMMIRROR_PLANT_PUD_HUGE || kind == HMMIRROR_PLANT_PUD_ABSENT ?
+	       PUD_SIZE : PMD_SIZE;
+}
+
 static int plant(struct hmmirror *mirror, unsigned long addr, u32 kind)
 {
 	struct hmmirror_planting *planting = mirror->planting;
@@ -208,14 +259,15 @@ static int plant(struct hmmirror *mirror, unsigned long addr, u32 kind)
 	if (!planting)
 		return -ENOMEM;
 	planting->mm = mirror->mm;
+	planting->size = planted_size(kind);
 	spin_lock_init(&planting->lock);
 	INIT_DELAYED_WORK(&planting->limit, planting_over);
 
 	ret = make_entry(planting, kind);
 	if (ret)
 		goto err_free;
-	ret = mmu_interval_notifier_insert(&planting->notifier, mirror->mm, addr, PMD_SIZE,
-					   &planting_ops);
+	ret = mmu_interval_notifier_insert(&planting->notifier, mirror->mm, addr,
+					   planting->size, &planting_ops);
 	if (ret)
 		goto err_unlock;
 
@@ -264,7 +316,8 @@ static int plant_check(struct hmmirror *mirror, const struct hmmirror_plant *cmd
 		return cmd->addr || cmd->kind ? -EINVAL : 0;
 	if (cmd->kind >= HMMIRROR_PLANT_NR)
 		return -EINVAL;
-	return hmmirror_check_span(mirror, cmd->addr, PMD_SIZE, PMD_SIZE);
+	return hmmirror_check_span(mirror, cmd->addr, planted_size(cmd->kind),
+				   planted_size(cmd->kind));
 }
 
 int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg)

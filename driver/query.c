@@ -50,6 +50,8 @@ static const char *absent(struct hmmirror_device *device, unsigned int feature)
 		return compat_no_dma();
 	case HMMIRROR_FEAT_DMA_IOMMU:
 		return hmmirror_no_iommu();
+	case HMMIRROR_FEAT_FLICKER:
+		return hmmirror_no_flicker();
 	default:
 		return "unknown";
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The driver's means to bring about what user space alone can't: a migration or
- * a walk that stands still, entries that no system call makes, failures. And
+ * a walk that stands still, entries that no system call makes or that change while
+ * the walker looks, failures. And
  * calls in a thread of their own, to have something to look at meanwhile.
  */
 #ifndef HMM_MEANS_H
@@ -17,6 +18,7 @@
 int hmm_ioctl_hold(int fd, struct hmmirror_hold *hold);
 int hmm_ioctl_plant(int fd, struct hmmirror_plant *plant);
 int hmm_ioctl_inject(int fd, struct hmmirror_inject *inject);
+int hmm_ioctl_flicker(int fd, struct hmmirror_flicker *flicker);
 
 /**
  * hmm_hold_arm - stop the next migration or walk of a mirror at a stage
@@ -54,6 +56,19 @@ int hmm_plant(int fd, const void *addr, enum hmmirror_planted kind);
 int hmm_plant_take(int fd);
 
 /**
+ * hmm_flicker - have a PMD change while the walker looks at it
+ * @fd: from hmm_open()
+ * @addr: multiple of hmm_pmd_size(), in private anonymous memory
+ * @nth: which of its looks finds nothing there
+ *
+ * Return: 0 or -errno.
+ */
+int hmm_flicker(int fd, const void *addr, unsigned int nth);
+
+/* hmm_flicker_end - end that; how often the walker looked, or -errno */
+int hmm_flicker_end(int fd);
+
+/**
  * hmm_inject - have something fail, or happen, in a mirror's calls
  * @fd: from hmm_open()
  * @event: what
@@ -72,9 +87,10 @@ int hmm_inject(int fd, enum hmmirror_event event, unsigned int nth,
  * @length: bytes
  * @request: of a walk, HMMIRROR_REQ_*
  * @entries: answers of a walk; NULL: it is a migration to the device
+ * @flags: of a walk, HMMIRROR_RANGE_*
  * @error: what it returned, once hmm_call_end() did
  *
- * The first five are the caller's to fill.
+ * The first six are the caller's to fill.
  */
 struct hmm_call {
 	int fd;
@@ -82,6 +98,7 @@ struct hmm_call {
 	size_t length;
 	__u64 request;
 	__u64 *entries;
+	__u32 flags;
 	int error;
 	/* private */
 	pthread_t thread;
@@ -94,7 +111,7 @@ struct hmm_call {
 
 /**
  * hmm_call_prepare - make the thread, which then waits for hmm_call_begin()
- * @call: the first five may still be filled afterwards
+ * @call: the first six may still be filled afterwards
  *
  * For what is to begin while a migration is held: a new thread needs the mmap
  * lock for writing.

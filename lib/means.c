@@ -29,6 +29,13 @@ int hmm_ioctl_plant(int fd, struct hmmirror_plant *plant)
 	return hmm_ioctl(fd, HMMIRROR_PLANT, plant);
 }
 
+int hmm_ioctl_flicker(int fd, struct hmmirror_flicker *flicker)
+{
+	if (!flicker->size)
+		flicker->size = sizeof(*flicker);
+	return hmm_ioctl(fd, HMMIRROR_FLICKER, flicker);
+}
+
 int hmm_ioctl_inject(int fd, struct hmmirror_inject *inject)
 {
 	if (!inject->size)
@@ -84,6 +91,25 @@ int hmm_plant_take(int fd)
 	return hmm_ioctl_plant(fd, &plant);
 }
 
+int hmm_flicker(int fd, const void *addr, unsigned int nth)
+{
+	struct hmmirror_flicker flicker = {
+		.flags = HMMIRROR_FLICKER_ARM,
+		.addr = (uintptr_t)addr,
+		.nth = nth,
+	};
+
+	return hmm_ioctl_flicker(fd, &flicker);
+}
+
+int hmm_flicker_end(int fd)
+{
+	struct hmmirror_flicker flicker = { .flags = HMMIRROR_FLICKER_END };
+	int ret = hmm_ioctl_flicker(fd, &flicker);
+
+	return ret ? ret : (int)flicker.looks;
+}
+
 int hmm_inject(int fd, enum hmmirror_event event, unsigned int nth,
 	       unsigned int times)
 {
@@ -108,6 +134,7 @@ static void pause_ms(void)
 static int patient_walk(const struct hmm_call *call)
 {
 	struct hmmirror_range range = {
+		.flags = call->flags,
 		.addr = (uintptr_t)call->addr,
 		.length = call->length,
 		.entries = (uintptr_t)call->entries,

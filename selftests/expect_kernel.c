@@ -98,6 +98,16 @@ static int unmap_told(void)
 	return trait(HMMIRROR_TRAIT_UNMAP_TOLD);
 }
 
+static int pud_marked(void)
+{
+	return trait(HMMIRROR_TRAIT_PUD_MARKED);
+}
+
+static int table_checked(void)
+{
+	return trait(HMMIRROR_TRAIT_TABLE_CHECKED);
+}
+
 static int order(void)
 {
 	struct hmmirror_query q;
@@ -152,6 +162,8 @@ static const struct {
 	[WHEN_HOLES_ANON] = { holes_anon },
 	[WHEN_UNMAP_TOLD] = { unmap_told },
 	[WHEN_ORDER] = { order },
+	[WHEN_PUD_MARKED] = { pud_marked },
+	[WHEN_TABLE_CHECKED] = { table_checked },
 	[WHEN_ZERO_SPECIAL] = { zero_special },
 	[WHEN_EMPTY_HUGETLB_VALID] = WALKER(SNAPSHOT, TABLES),
 	[WHEN_BY_MAPPING] = WALKER(VMA, FLAGS),

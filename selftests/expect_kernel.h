@@ -37,6 +37,10 @@ enum expect_when {
 	WHEN_UNMAP_TOLD,
 	/* hmmirror.h, HMMIRROR_FEAT_ORDER */
 	WHEN_ORDER,
+	/* hmmirror.h, HMMIRROR_TRAIT_PUD_MARKED */
+	WHEN_PUD_MARKED,
+	/* hmmirror.h, HMMIRROR_TRAIT_TABLE_CHECKED */
+	WHEN_TABLE_CHECKED,
 	/*
 	 * The rest is told by which walker it is (enum hmmirror_walker), and all of
 	 * it is in its mm/hmm.c.

@@ -19,6 +19,7 @@
 #include "notifier.h"
 #include "pagemap.h"
 #include "shared.h"
+#include "table.h"
 #include "thp.h"
 #include "traits.h"
 #include "uaccess.h"

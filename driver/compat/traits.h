@@ -38,6 +38,14 @@ static inline u64 compat_traits(void)
 #ifdef HAVE_NOTIFY_UNMAP
 	traits |= HMMIRROR_TRAIT_UNMAP_TOLD;
 #endif
+	/* the mark went in 6.17 */
+#ifdef HAVE_PUD_DEVMAP
+	traits |= HMMIRROR_TRAIT_PUD_MARKED;
+#endif
+	/* 6.5 */
+#ifdef HAVE_PTE_OFFSET_MAP_FAILS
+	traits |= HMMIRROR_TRAIT_TABLE_CHECKED;
+#endif
 	return traits;
 }
 

@@ -46,6 +46,7 @@
 #define HMMIRROR_PLANT		_IO(HMMIRROR_IOC_TYPE, 0x09)
 #define HMMIRROR_INJECT		_IO(HMMIRROR_IOC_TYPE, 0x0a)
 #define HMMIRROR_DMA		_IO(HMMIRROR_IOC_TYPE, 0x0b)
+#define HMMIRROR_FLICKER	_IO(HMMIRROR_IOC_TYPE, 0x0c)
 
 /* Bit numbers of hmmirror_query.features, and values for .ask. */
 enum hmmirror_feature {
@@ -69,6 +70,8 @@ enum hmmirror_feature {
 	HMMIRROR_FEAT_DMA		= 8,
 	/* HMMIRROR_DMA_IOMMU */
 	HMMIRROR_FEAT_DMA_IOMMU		= 9,
+	/* HMMIRROR_FLICKER */
+	HMMIRROR_FEAT_FLICKER		= 10,
 	HMMIRROR_FEAT_NR
 };
 
@@ -103,6 +106,10 @@ enum hmmirror_memory {
 #define HMMIRROR_TRAIT_ZERO_PAGE	_BITULL(4)
 /* an invalidation says whether it comes from munmap() or mremap() */
 #define HMMIRROR_TRAIT_UNMAP_TOLD	_BITULL(5)
+/* a huge PUD must have a mark of DAX memory, else the walker has it split */
+#define HMMIRROR_TRAIT_PUD_MARKED	_BITULL(6)
+/* the walker finds out that a page table has gone, and looks again */
+#define HMMIRROR_TRAIT_TABLE_CHECKED	_BITULL(7)
 
 /* Which walker it is, by its interface: what it decides came with that. */
 enum hmmirror_walker {
@@ -553,6 +560,12 @@ enum hmmirror_planted {
 	 * until it is taken back. There must be no page table
 	 */
 	HMMIRROR_PLANT_PMD_MIGRATION	= 2,
+	/* a PUD of a huge page, read-only and not for user mode: page frame 0, without
+	 * what marks DAX memory. There must be no table below
+	 */
+	HMMIRROR_PLANT_PUD_HUGE		= 3,
+	/* the same, and not present, with that mark */
+	HMMIRROR_PLANT_PUD_ABSENT	= 4,
 	HMMIRROR_PLANT_NR
 };
 
@@ -560,14 +573,15 @@ enum hmmirror_planted {
  * struct hmmirror_plant - put an entry into the page table of the opener
  * @size: sizeof(struct hmmirror_plant)
  * @flags: HMMIRROR_PLANT_*
- * @addr: (in) PUT: multiple of 2 MiB; these 2 MiB must lie in one private
- *	anonymous mapping of the opener's. TAKE: must be 0
+ * @addr: (in) PUT: multiple of 2 MiB, or 1 GiB for a PUD; these must lie in one
+ *	private anonymous mapping of the opener's. TAKE: must be 0
  * @kind: (in) PUT: enum hmmirror_planted; TAKE: must be 0
  * @reserved: must be 0
  *
  * One at a time for each open file. PUT: EBUSY if one is there; EINVAL for any
  * other mapping; ENXIO if there is a page table where none may be, or none where
- * there must be, or no PMD at all because nothing in its GiB was ever touched;
+ * there must be, or no PMD at all because nothing in its GiB was ever touched (for
+ * a PUD, in its 512 GiB);
  * ENOMEM; EOPNOTSUPP if the kernel has no such entries. TAKE: ENOENT if there is
  * none, or not any more.
  *
@@ -618,6 +632,39 @@ struct hmmirror_inject {
 	__u32 nth;
 	__u32 times;
 	__u32 hits;
+};
+
+/* Exactly one of the two. */
+#define HMMIRROR_FLICKER_ARM	_BITUL(0)
+#define HMMIRROR_FLICKER_END	_BITUL(1)
+
+/**
+ * struct hmmirror_flicker - let a PMD change while the walker looks at it
+ * @size: sizeof(struct hmmirror_flicker)
+ * @flags: HMMIRROR_FLICKER_*
+ * @addr: (in) ARM: multiple of 2 MiB; these 2 MiB must lie in one private
+ *	anonymous mapping of the opener's. END: must be 0
+ * @nth: (in) ARM: which of the walker's looks at the PMD finds nothing there, 1 to
+ *	16; the others find what is there. END: must be 0
+ * @looks: (out) END: how often the walker looked; 0 if it did not come
+ * @reserved: must be 0
+ *
+ * It is for the next time that the walker comes to this PMD in a call of the
+ * opener's, and finds a huge page, or, with HMMIRROR_TRAIT_TABLE_CHECKED, a page
+ * table there. The PMD itself does not change, nor does anybody else see it do so.
+ *
+ * One for each open file, until END: EBUSY if there is one, if a walk of this
+ * mirror is under way, or if others use all hardware breakpoints. ARM: EINVAL for
+ * any other mapping; EOPNOTSUPP without HMMIRROR_FEAT_FLICKER, and if the walker's
+ * function can't be probed. END: ENOENT if there is none. It ends with the file, too.
+ */
+struct hmmirror_flicker {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u32 nth;
+	__u32 looks;
+	__u64 reserved;
 };
 
 /*

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Entries of the CPU's page tables. */
+#ifndef HMMIRROR_COMPAT_TABLE_H
+#define HMMIRROR_COMPAT_TABLE_H
+
+#include <linux/mm.h>
+
+/* Since 6.5 it looks whether there is a table. */
+static inline bool compat_pte_map_can_fail(void)
+{
+#ifdef HAVE_PTE_OFFSET_MAP_FAILS
+	return true;
+#else
+	return false;
+#endif
+}
+
+/*
+ * A mark on entries of DAX memory, without which the walker takes no huge PUD; not
+ * any more in 6.17.
+ */
+#ifndef HAVE_PUD_DEVMAP
+#define _PAGE_DEVMAP	0UL
+#endif
+
+/* Return: why there are no huge PUDs, NULL if there are. */
+static inline const char *compat_no_huge_pud(void)
+{
+#ifdef CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? NULL :
+	       "the kernel was built without CONFIG_TRANSPARENT_HUGEPAGE";
+#else
+	return "no huge PUDs on this machine";
+#endif
+}
+
+#endif /* HMMIRROR_COMPAT_TABLE_H */

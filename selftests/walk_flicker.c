@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The walker on a PMD that changes between two of its looks, as one does that is
+ * split, or emptied, by somebody else.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "expect_kernel.h"
+#include "hmm_test.h"
+
+#define VALID	HMMIRROR_PTE_VALID
+#define WRITE	HMMIRROR_PTE_WRITE
+#define ZERO	HMMIRROR_PTE_ZERO
+
+/* A look that the walker never takes. */
+#define NEVER	16
+
+FIXTURE(walk_flicker)
+{
+	struct hmm_area area;
+	__u64 *entries;
+	size_t pmd;
+	size_t pages;
+	int fd;
+};
+
+FIXTURE_VARIANT(walk_flicker)
+{
+	const char *state;
+	int table;		/* of small pages */
+	__u64 flags;
+	__u64 written;		/* after a write fault */
+};
+
+FIXTURE_VARIANT_ADD(walk_flicker, huge)
+{
+	.state = "thp_writable",
+	.flags = VALID | WRITE,
+	.written = VALID | WRITE,
+};
+
+FIXTURE_VARIANT_ADD(walk_flicker, huge_readonly)
+{
+	.state = "thp_readonly",
+	.flags = VALID,
+};
+
+FIXTURE_VARIANT_ADD(walk_flicker, huge_zero)
+{
+	.state = "thp_zero",
+	.flags = VALID | ZERO,
+	.written = VALID | WRITE,
+};
+
+FIXTURE_VARIANT_ADD(walk_flicker, table)
+{
+	.state = "anon_writable",
+	.table = 1,
+	.flags = VALID | WRITE,
+	.written = VALID | WRITE,
+};
+
+FIXTURE_SETUP(walk_flicker)
+{
+	self->pmd = hmm_pmd_size();
+	self->pages = self->pmd / hmm_page_size();
+	self->entries = hmm_map_anon(self->pages * sizeof(__u64), 0);
+	ASSERT_NE(NULL, self->entries);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->pmd, 0));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(walk_flicker)
+{
+	hmm_area_end(&self->area);
+	hmm_unmap(self->entries, self->pages * sizeof(__u64));
+}
+
+static int prepare(struct hmm_area *area, const char *state, int table)
+{
+	int ret = hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
+
+	if (!ret)
+		ret = hmm_state_put(area, state, 0, area->length);
+	if (!ret && table && !expect_when(WHEN_TABLE_CHECKED))
+		ret = hmm_skip(area, "the walker of this kernel does not check tables (6.5)");
+	return ret;
+}
+
+#define NOT_PREPARED()							\
+	MISS(prepare(&self->area, variant->state, variant->table), self->area.why)
+
+/*
+ * Each walk looks at the PMD once to see what it is, and once more for what it
+ * holds (a huge page) or on the way to its table. If there is nothing the second
+ * time, it begins anew. How often it looked shows which of the two it was.
+ */
+static void flicker(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
+		    __u64 *entries, size_t places, __u64 request,
+		    unsigned int nth, int looks, __u64 flags)
+{
+	size_t size = hmm_page_size(), pages = area->length / size;
+	size_t starts[] = { 0, pages / 2, pages - 1 }, i, length;
+
+	for (i = 0; i < places; i++) {
+		length = area->length - starts[i] * size;
+		ASSERT_EQ(0, hmm_flicker(fd, area->addr, nth));
+		ASSERT_EQ(0, hmm_walk(fd, area->addr + starts[i] * size, length,
+				      request, entries));
+		ASSERT_EQ(looks, hmm_flicker_end(fd));
+		ASSERT_ENTRIES(entries, pages - starts[i], flags);
+	}
+}
+
+/* From its first page on, from a middle one and the last. */
+#define PLACES	3
+
+#define FLICKER(_places, _request, _nth, _looks, _flags)		\
+	flicker(_metadata, &self->area, self->fd, self->entries,	\
+		_places, _request, _nth, _looks, _flags)
+
+TEST_F(walk_flicker, never)
+{
+	if (NOT_PREPARED())
+		return;
+	FLICKER(PLACES, 0, NEVER, 2, variant->flags);
+	FLICKER(PLACES, HMMIRROR_REQ_FAULT, NEVER, 2, variant->flags);
+}
+
+/* Nothing is what the walker found; a fault looks again. */
+TEST_F(walk_flicker, first_look)
+{
+	if (NOT_PREPARED())
+		return;
+	FLICKER(PLACES, 0, 1, 1, 0);
+	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 1, 1, variant->flags);
+}
+
+TEST_F(walk_flicker, second_look)
+{
+	if (NOT_PREPARED())
+		return;
+	FLICKER(PLACES, 0, 2, 4, variant->flags);
+	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 2, 4, variant->flags);
+}
+
+TEST_F(walk_flicker, write_fault)
+{
+	if (NOT_PREPARED())
+		return;
+	if (!variant->written) {
+		ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 2));
+		ASSERT_EQ(-EPERM, hmm_walk(self->fd, self->area.addr, self->pmd,
+					   HMMIRROR_REQ_ALL, self->entries));
+		ASSERT_EQ(4, hmm_flicker_end(self->fd));
+		return;
+	}
+	/* the zero page is another one after the first write */
+	FLICKER(variant->flags & ZERO ? 1 : PLACES, HMMIRROR_REQ_ALL, 2, 4,
+		variant->written);
+}
+
+/* For the one mapping, the one walk, and the one process that it was asked for. */
+TEST_F(walk_flicker, once)
+{
+	pid_t child;
+
+	if (NOT_PREPARED())
+		return;
+	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int fd = hmm_open(0);
+
+		if (fd < 0 || hmm_walk(fd, self->area.addr, self->pmd, 0, self->entries))
+			_exit(1);
+		_exit(!(self->entries[0] & VALID));
+	}
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->pmd, 0, self->entries));
+	ASSERT_ENTRIES(self->entries, self->pages, 0);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->pmd, 0, self->entries));
+	ASSERT_EQ(VALID, self->entries[0] & VALID);
+	ASSERT_EQ(1, hmm_flicker_end(self->fd));
+}
+
+FIXTURE(flicker)
+{
+	struct hmm_area area;
+	int fd;
+};
+
+FIXTURE_SETUP(flicker)
+{
+	size_t pmd = hmm_pmd_size();
+
+	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * pmd, 0));
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr, 2 * pmd,
+					PROT_READ | PROT_WRITE));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(flicker)
+{
+	hmm_area_end(&self->area);
+}
+
+TEST_F(flicker, refused)
+{
+	struct hmmirror_flicker flicker = { .flags = HMMIRROR_FLICKER_END };
+	size_t pmd = hmm_pmd_size();
+	char *addr = self->area.addr;
+
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+		return;
+	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
+	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 0));
+	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, NEVER + 1));
+	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr + hmm_page_size(), 1));
+	flicker.nth = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
+	flicker.nth = 0;
+	flicker.reserved = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
+	flicker.reserved = 0;
+	flicker.flags = HMMIRROR_FLICKER_ARM | HMMIRROR_FLICKER_END;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
+
+	ASSERT_EQ(0, hmm_flicker(self->fd, addr, 1));
+	ASSERT_EQ(-EBUSY, hmm_flicker(self->fd, addr + pmd, 1));
+	ASSERT_EQ(0, hmm_flicker_end(self->fd));
+	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
+
+	ASSERT_EQ(0, hmm_area_map(&self->area, addr, pmd, PROT_READ,
+				  MAP_SHARED | MAP_ANONYMOUS, -1));
+	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 1));
+	ASSERT_EQ(0, munmap(addr, pmd));
+	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 1));
+}
+
+/* As many as the CPU has breakpoints; and they are free again with their files. */
+TEST_F(flicker, ends_with_file)
+{
+	int fds[8], n, round;
+
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+		return;
+	for (round = 0; round < 3; round++) {
+		for (n = 0; n < (int)ARRAY_SIZE(fds); n++) {
+			fds[n] = hmm_open(0);
+			ASSERT_LE(0, fds[n]);
+			if (hmm_flicker(fds[n], self->area.addr, 1))
+				break;
+		}
+		ASSERT_LE(1, n);
+		if (n < (int)ARRAY_SIZE(fds)) {
+			ASSERT_EQ(-EBUSY, hmm_flicker(fds[n], self->area.addr, 1));
+			close(fds[n]);
+		}
+		while (n)
+			close(fds[--n]);
+	}
+	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
+}
+
+/* A process that is killed leaves none behind. */
+TEST_F(flicker, killed)
+{
+	pid_t child;
+
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+		return;
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int fd = hmm_open(0);
+
+		if (fd < 0 || hmm_flicker(fd, self->area.addr, 1))
+			_exit(1);
+		raise(SIGKILL);
+	}
+	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
+	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
+	ASSERT_EQ(0, hmm_flicker_end(self->fd));
+}
+
+#include "hmm_main.h"
