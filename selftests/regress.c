@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What only bugs of the past have shown; each is in regressions/ by its test's name. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
+#define PAGES	4
+#define SECONDS	4	/* of a race */
+
+FIXTURE(regress)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	size_t page;
+	size_t length;
+	char *addr;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_SETUP(regress)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 1);
+	self->lacking = hmm_area_memory(&self->area, 0);
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(regress)
+{
+	hmm_area_end(&self->area);
+}
+
+static void to_device(struct __test_metadata *_metadata, struct _test_data_regress *self)
+{
+	__u64 migrated = 0;
+
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(PAGES, migrated);
+}
+
+static void to_system(struct __test_metadata *_metadata, struct _test_data_regress *self)
+{
+	__u64 migrated = 0;
+
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(PAGES, migrated);
+}
+
+/* All pages have the bits, or none has any of them. */
+static void pagemap_has(struct __test_metadata *_metadata, const void *addr, __u64 bits,
+			__u64 want)
+{
+	__u64 entries[PAGES];
+	int i;
+
+	ASSERT_EQ(0, hmm_pagemap(addr, PAGES, entries));
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(want, entries[i] & bits)
+			TH_LOG("page %d: pagemap says %llx", i,
+			       (unsigned long long)entries[i]);
+}
+
+/* softdirty - all pages are clean, then written. Return: is there such a thing? */
+static int softdirty(struct __test_metadata *_metadata, struct _test_data_regress *self)
+{
+	__u64 entry;
+
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
+	if (!(entry & HMM_PM_SOFT_DIRTY))
+		return 0;
+	ASSERT_EQ(0, hmm_write_text("/proc/self/clear_refs", "4"));
+	pagemap_has(_metadata, self->addr, HMM_PM_SOFT_DIRTY, 0);
+	hmm_pattern_fill(self->addr, self->length, 2);
+	pagemap_has(_metadata, self->addr, HMM_PM_SOFT_DIRTY, HMM_PM_SOFT_DIRTY);
+	return 1;
+}
+
+#define NO_SOFT_DIRTY	"no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)"
+
+TEST_F(regress, softdirty_on_device)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (!softdirty(_metadata, self))
+		SKIP(return, NO_SOFT_DIRTY);
+	to_device(_metadata, self);
+	pagemap_has(_metadata, self->addr, HMM_PM_SWAP | HMM_PM_SOFT_DIRTY,
+		    HMM_PM_SWAP | HMM_PM_SOFT_DIRTY);
+}
+
+/*
+ * A child that looks at its own pages when it is told to. The parent's are unmapped
+ * one by one where they are collected, the child's by the rmap walk.
+ */
+TEST_F(regress, softdirty_shared_home)
+{
+	__u64 entries[PAGES];
+	pid_t child;
+	int go, i;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (!softdirty(_metadata, self))
+		SKIP(return, NO_SOFT_DIRTY);
+	/* A fork takes the bit from entries that it has to make read-only. */
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
+	to_device(_metadata, self);
+	child = hmm_fork_waiter(&go);
+	if (!child) {
+		if (hmm_pagemap(self->addr, PAGES, entries))
+			_exit(1);
+		for (i = 0; i < PAGES; i++)
+			if (!(entries[i] & HMM_PM_PRESENT))
+				_exit(2);
+		for (i = 0; i < PAGES; i++)
+			if (!(entries[i] & HMM_PM_SOFT_DIRTY))
+				_exit(3);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	to_system(_metadata, self);
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+}
+
+/* wp_begin - write protection by userfaultfd. Return: fd, or -errno */
+static int wp_begin(char *addr, size_t length)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)addr, .len = length },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect wp = {
+		.range = reg.range,
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg) &&
+	    !ioctl(fd, UFFDIO_WRITEPROTECT, &wp))
+		return fd;
+	close(fd);
+	return -EOPNOTSUPP;
+}
+
+TEST_F(regress, uffd_wp_on_device)
+{
+	__u64 entry;
+	int uffd;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	uffd = wp_begin(self->addr, self->length);
+	if (uffd < 0)
+		SKIP(return, "no write protection by userfaultfd");
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
+	if (!(entry & HMM_PM_UFFD_WP))
+		SKIP(return, "pagemap does not show write protection by userfaultfd");
+	to_device(_metadata, self);
+	pagemap_has(_metadata, self->addr, HMM_PM_SWAP | HMM_PM_UFFD_WP,
+		    HMM_PM_SWAP | HMM_PM_UFFD_WP);
+	to_system(_metadata, self);
+	pagemap_has(_metadata, self->addr, HMM_PM_PRESENT | HMM_PM_UFFD_WP,
+		    HMM_PM_PRESENT | HMM_PM_UFFD_WP);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	close(uffd);
+}
+
+/* A child's memory is not tracked, so it has no protection to be told of. */
+TEST_F(regress, uffd_wp_fork)
+{
+	__u64 entries[PAGES];
+	pid_t child;
+	__u64 entry;
+	int uffd, go, i;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	uffd = wp_begin(self->addr, self->length);
+	if (uffd < 0)
+		SKIP(return, "no write protection by userfaultfd");
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
+	if (!(entry & HMM_PM_UFFD_WP))
+		SKIP(return, "pagemap does not show write protection by userfaultfd");
+	to_device(_metadata, self);
+	child = hmm_fork_waiter(&go);
+	if (!child) {
+		if (hmm_pagemap(self->addr, PAGES, entries))
+			_exit(1);
+		for (i = 0; i < PAGES; i++)
+			if (!(entries[i] & HMM_PM_SWAP))
+				_exit(2);
+		for (i = 0; i < PAGES; i++)
+			if (entries[i] & HMM_PM_UFFD_WP)
+				_exit(3);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	pagemap_has(_metadata, self->addr, HMM_PM_UFFD_WP, HMM_PM_UFFD_WP);
+	close(uffd);
+}
+
+/*
+ * A page of the device that somebody had before belongs to who has it now: where two
+ * processes share it, the rmap walk finds both.
+ */
+TEST_F(regress, reused_page_shared)
+{
+	pid_t child = fork();
+	__u64 migrated = 0;
+	int go;
+
+	if (!child) {
+		if (self->lacking)
+			_exit(0);
+		self->fd = hmm_open(0);
+		if (self->fd < 0)
+			_exit(1);
+		hmm_pattern_fill(self->addr, self->length, 3);
+		_exit(hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated) ||
+		      migrated != PAGES ? 2 : 0);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	to_device(_metadata, self);
+	child = hmm_fork_waiter(&go);
+	if (!child)
+		_exit(hmm_all_bytes(self->addr, self->length, 0) != -1);
+	ASSERT_LT(0, child);
+	to_system(_metadata, self);
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+/* Pages that the device was the first to have, and may write, remain so at home. */
+TEST_F(regress, populated_home_writable)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	to_device(_metadata, self);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, self->entries));
+	ASSERT_ENTRIES(self->entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE |
+		       HMMIRROR_PTE_PRIVATE);
+	to_system(_metadata, self);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, self->entries));
+	ASSERT_ENTRIES(self->entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+}
+
+/* The CPUs have lists of pages that change, and do it when these are full; or now. */
+static void drain_lists(void)
+{
+	hmm_write_text("/proc/sys/vm/compact_memory", "1");
+}
+
+/*
+ * What is written after MADV_FREE is kept. That it was written only the entry's dirty
+ * bit says, so a migration must not lose it; here one that comes to nothing. The last
+ * page is not written again, and shows that the others would go too.
+ */
+TEST_F(regress, lazyfree_written)
+{
+	size_t kept = self->length - self->page;
+	__u64 flags, migrated = 0;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	/* 6.0 has both; what tells the fix alone is this test */
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),
+		 "kernels before 6.0 lose the dirty bit"))
+		return;
+	if (madvise(self->addr, self->length, MADV_FREE))
+		SKIP(return, "no MADV_FREE");
+	drain_lists();
+	ASSERT_EQ(0, hmm_flags_at(self->addr, &flags));
+	if (flags & hmm_kpf(KPF_SWAPBACKED))
+		SKIP(return, "MADV_FREE was not done at once");
+	hmm_pattern_fill(self->addr, kept, 2);
+	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 1, PAGES));
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(0, migrated);
+	drain_lists();
+	if (madvise(self->addr, self->length, MADV_PAGEOUT))
+		SKIP(return, "no MADV_PAGEOUT");
+	if (hmm_all_bytes(self->addr + kept, self->page, 0) != -1)
+		SKIP(return, "pages that are free to go did not go");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, kept, 2));
+}
+
+/*
+ * Exclusive access is for small pages. A hugetlb page is refused, and remains what it
+ * was.
+ */
+TEST_F(regress, exclusive_hugetlb)
+{
+	struct hmm_area *area = &self->area;
+	__u64 taken = 0, entry;
+	int ret;
+
+	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_EXCLUSIVE), area->why))
+		return;
+	hmm_area_end(area);
+	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
+	if (MISS(hmm_state_put(area, "hugetlb_writable", 0, hmm_pmd_size()), area->why))
+		return;
+	self->fd = hmm_area_device(area, 0);
+	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr, self->page, NULL,
+			     &taken);
+	ASSERT_GT(0, ret);
+	ASSERT_EQ(0, taken);
+	ASSERT_EQ(0, hmm_entry(self->fd, area->addr, &entry));
+	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE, hmm_entry_flags(entry));
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, self->page, 0));
+}
+
+struct zapper {
+	char *addr;
+	size_t length;
+	int stop;
+	int error;
+	unsigned long rounds;
+};
+
+static void *zap(void *data)
+{
+	struct zapper *zapper = data;
+
+	while (!__atomic_load_n(&zapper->stop, __ATOMIC_RELAXED)) {
+		if (madvise(zapper->addr, zapper->length, MADV_DONTNEED)) {
+			zapper->error = errno;
+			break;
+		}
+		zapper->rounds++;
+		usleep(200);
+	}
+	return NULL;
+}
+
+/*
+ * A fault by the device takes a lock that who zaps the page takes too. The walker
+ * faults on each small page of the range, so of all of them it has the most to lock.
+ */
+TEST_F(regress, hugetlb_zap_race)
+{
+	struct hmm_area *area = &self->area;
+	size_t pages = hmm_pmd_size() / self->page;
+	__u64 *entries = hmm_map_anon(pages * sizeof(*entries), 0);
+	struct zapper zapper = { .length = hmm_pmd_size() };
+	struct timespec begin, now;
+	unsigned long walks = 0;
+	pthread_t thread;
+	cpu_set_t cpus;
+	int ret;
+
+	ASSERT_NE(NULL, entries);
+	hmm_area_end(area);
+	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
+	if (MISS(hmm_state_put(area, "hugetlb_shared", 0, hmm_pmd_size()), area->why))
+		return;
+	if (madvise(area->addr, hmm_pmd_size(), MADV_DONTNEED))
+		SKIP(return, "MADV_DONTNEED does not do hugetlb");
+	memset(&cpus, 0xff, sizeof(cpus));
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
+	zapper.addr = area->addr;
+	self->fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, zap, &zapper));
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		struct hmmirror_range range = {
+			.addr = (uintptr_t)area->addr,
+			.length = hmm_pmd_size(),
+			.entries = (uintptr_t)entries,
+			.default_flags = HMMIRROR_REQ_FAULT,
+			.timeout_ms = 500,
+		};
+
+		ret = hmm_ioctl_range(self->fd, &range);
+		walks += !range.error;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (!ret && now.tv_sec - begin.tv_sec < SECONDS);
+	__atomic_store_n(&zapper.stop, 1, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_EQ(0, ret);
+	ASSERT_LT(0, walks);
+	ASSERT_EQ(0, zapper.error);
+	ASSERT_LT(0, zapper.rounds);
+	hmm_unmap(entries, pages * sizeof(*entries));
+}
+
+#include "hmm_main.h"
