@@ -25,6 +25,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
 . "$ROOT/scripts/coverage.sh"
 . "$ROOT/scripts/run.sh"
 . "$ROOT/scripts/matrix.sh"
+. "$ROOT/scripts/regressions.sh"
 
 # the builds choose their own -j, and make check calls this too
 unset MAKEFLAGS MAKELEVEL MFLAGS

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The command line.
 
-MODE=suite		# suite, upstream, shell, exec or list
+MODE=suite		# suite, upstream, shell, exec, list, regressions or reintroduce
 KERNELS=()
 CONFIGS=()
 GLOBS=()
@@ -40,6 +40,12 @@ installed, fetched and built first.
       --shell          a shell in the guest, driver loaded
       --exec PROG ...  run a static program there; ends with its exit status
       --list           the names of the tests, nothing is run
+      --regressions [NAME...]
+                       run the tests of the catalogue of known kernel bugs, or
+                       those of the entries named
+      --reintroduce NAME|all
+                       bring the bug back into a copy of the kernel, and see
+                       whether the tests catch it
       --timeout SEC    for each test (60; with --upstream 180)
       --keep           leave what it takes to start the guest again by hand with
                        the logs, and never remove these logs
@@ -81,7 +87,7 @@ parse_options() {
 		-k | --kernel) value "$option" $#; KERNELS+=("$2"); shift ;;
 		-c | --config) value "$option" $#; CONFIGS+=("$2"); shift ;;
 		--timeout) value "$option" $#; TIMEOUT=$2; shift ;;
-		--upstream | --shell | --list) set_mode "${option#--}" ;;
+		--upstream | --shell | --list | --regressions | --reintroduce) set_mode "${option#--}" ;;
 		--exec)
 			value "$option" $#
 			set_mode exec
@@ -109,6 +115,7 @@ check_options_together() {
 	if [ -z "$TIMEOUT" ]; then
 		case $MODE in
 		exec) TIMEOUT=0 ;;
+		reintroduce) TIMEOUT=30 ;; # a bug that hangs is to be caught within a minute
 		upstream) TIMEOUT=180 ;; # they have limits of their own, up to 120 s
 		*) TIMEOUT=60 ;;
 		esac
@@ -123,6 +130,13 @@ check_options_together() {
 		;;
 	esac
 	case $MODE in
+	regressions) start_regressions ;;
+	reintroduce)
+		[ "${#GLOBS[@]}" -gt 0 ] ||
+			die "--reintroduce wants the name of a regression, or all; they are the folders of regressions/"
+		[ "${#CONFIGS[@]}" -le 1 ] || die "--reintroduce takes one -c"
+		choose_entries
+		;;
 	exec)
 		[ -f "${EXEC[0]}" ] && [ -x "${EXEC[0]}" ] ||
 			die "--exec ${EXEC[0]}: no such program; give the path of a static one"

@@ -12,6 +12,7 @@ NEEDS_GUEST='qemu-system-x86_64:qemu-system-x86 cpio:cpio busybox:busybox-static
 NEEDS_FETCH='xz:xz-utils'
 NEEDS_DISTRO='depmod:kmod'
 NEEDS_REPORT='jq:jq'
+NEEDS_REINTRODUCE='spatch:coccinelle'
 NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps
 	xmllint:libxml2-utils'
 

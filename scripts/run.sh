@@ -81,6 +81,7 @@ run_guests() {
 		if [ -n "$CURRENT" ]; then
 			lost_test
 			FINISHED[$CURRENT]=1
+			((STOP_AT_LOSS == 0)) || break
 		elif ((++idle > 3)); then
 			no_guest
 		fi
@@ -303,6 +304,7 @@ run_cell() {
 	run_kernel "$1" "$2"
 	FACTS["state"]='done'
 	step_clear
+	((REGRESSIONS == 0)) || show_regressions "$LOGS/verdicts"
 	[ -n "$CELL" ] || printf 'logs: %s\n' "$LOGS"
 	totals
 }
@@ -322,6 +324,7 @@ totals() {
 run_all() {
 	case $MODE in
 	list) list_tests ;;
+	reintroduce) run_reintroduce ;;
 	shell | exec) run_kernel "${KERNELS[0]}" "${CONFIGS[0]}" ;;
 	*)
 		expand_all

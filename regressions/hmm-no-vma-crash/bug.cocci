@@ -1,0 +1,11 @@
+@@
+expression walk;
+@@
+ hmm_vma_walk_hole(...)
+ {
+ <...
+-if (!walk->vma) {
+-	...
+-}
+ ...>
+ }

@@ -1,0 +1,10 @@
+@@
+expression e;
+@@
+ hmm_vma_handle_pte(...)
+ {
+ <...
+ e
+-&& !is_zero_pfn(...)
+ ...>
+ }
