@@ -26,6 +26,9 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
 . "$ROOT/scripts/run.sh"
 . "$ROOT/scripts/matrix.sh"
 . "$ROOT/scripts/regressions.sh"
+. "$ROOT/scripts/own.sh"
+. "$ROOT/scripts/step.sh"
+. "$ROOT/scripts/bisect.sh"
 
 # the builds choose their own -j, and make check calls this too
 unset MAKEFLAGS MAKELEVEL MFLAGS

@@ -55,11 +55,15 @@ build_failed() {
 # of the tree's own selects it.
 overlay() {
 	sed 's/^mainmenu .*/mainmenu "hmmirror"/' "$1/Kconfig" > "$2"
-	printf '\nconfig HMMIRROR_OVERLAY\n\tdef_bool y\n\tselect HMM_MIRROR\n\tselect MMU_NOTIFIER\n' >> "$2"
+	overlay_entry "$2"
+}
+
+overlay_entry() {
+	printf '\nconfig HMMIRROR_OVERLAY\n\tdef_bool y\n\tselect HMM_MIRROR\n\tselect MMU_NOTIFIER\n' >> "$1"
 }
 
 build_kernel() {
-	local dir build cc=() tree=() log
+	local dir build cc=() tree=() log again
 	need "$NEEDS_KERNEL"
 	compiler_id
 	K_ID=$(kernel_id "${FRAGMENTS[@]}")
@@ -77,17 +81,25 @@ build_kernel() {
 		mkdir -p "$build"
 		# a tree of the user's own will be built again; on a first build ccache
 		# only costs
-		[ "$K_KIND" = tree ] && command -v ccache > /dev/null && cc=(CC='ccache gcc')
+		[ "$K_KIND" = tree ] && command -v ccache > /dev/null && use_ccache
 		mapfile -t tree < <(tree_args "$K_SRC")
 		# each takes all cores; many cores have room for a second one
 		turn "$CACHE/lock/build" $(((JOBS + 15) / 16))
 		seed_kernel "$dir"
 		forget_objects "$dir"
-		configure_kernel "$log" "${tree[@]}"
+		[ -e "$build/vmlinux" ] && again=1 || again=0
+		configure_if_changed "$dir" "$log" "${tree[@]}"
 		[ "$SEEDED" = 0 ] || spare_constructors "$log" "${tree[@]}"
-		long "building linux $K_NAME" "$log" "$(expected_files)" \
-			make -C "$K_SRC" O="$build" KBUILD_KCONFIG="$build/Kconfig.hmmirror" \
-			-j"$JOBS" "${cc[@]}" "${MAKE_ARGS[@]}" "${tree[@]}" "$(kernel_target "$build")" modules ||
+		make_kernel "$log" "${cc[@]}" "${tree[@]}" ||
+			if ((STEP && again)) && ! compiler_error "$log"; then
+				say "linux $K_NAME does not build on top of another; once more from nothing"
+				rm -rf -- "$build" "$dir/configured"
+				mkdir -p "$build"
+				configure_if_changed "$dir" "$log" "${tree[@]}"
+				make_kernel "$log" "${cc[@]}" "${tree[@]}"
+			else
+				false
+			fi ||
 			build_failed "building linux $K_NAME" "$log"
 		grep -c '^  [A-Z]' "$log" > "$CACHE/kernel/files"
 		turn_end
@@ -100,7 +112,10 @@ build_kernel() {
 
 # kernel_id FRAGMENT...: of the cache entry
 kernel_id() {
-	(echo "$K_SRC $CC_ID"; overlay "$K_SRC" /dev/stdout; cat "$ROOT/configs/base.config"
+	# all revisions of a bisection are built in one folder
+	(echo "$K_SRC $CC_ID"
+	if ((STEP)); then overlay_entry /dev/stdout; else overlay "$K_SRC" /dev/stdout; fi
+	cat "$ROOT/configs/base.config"
 	config_lines "$@" < /dev/null) | hash_text
 }
 
@@ -155,6 +170,31 @@ SPARED='#ifdefCONFIG_CONSTRUCTORSctor_fn_t\*ctors;unsignedintnum_ctors;#endif'
 SPARED+='#ifdefCONFIG_FUNCTION_ERROR_INJECTION[^#]*#endif'
 SPARED+='(#ifdefCONFIG_DYNAMIC_DEBUG_CORE[^#]*#endif)?}____cacheline_aligned.*'
 
+# Sets cc, unless the compiler is another one; no folder but the cache is written to.
+use_ccache() {
+	export CCACHE_DIR=${CCACHE_DIR:-$CACHE/ccache}
+	# a header that was just checked out is not one that changes under the compiler
+	export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-include_file_mtime,include_file_ctime}
+	[[ " ${MAKE_ARGS[*]}" == *' LLVM='* ]] || cc=(CC='ccache gcc')
+	# git would be asked whether the tree has changes, and what depends on the answer
+	# be built anew
+	cc+=(LOCALVERSION=)
+}
+
+# make_kernel LOG MAKE-ARG...
+make_kernel() {
+	local log=$1
+	shift
+	long "building linux $K_NAME" "$log" "$(expected_files)" \
+		make -C "$K_SRC" O="$K_BUILD" KBUILD_KCONFIG="$K_BUILD/Kconfig.hmmirror" \
+		-j"$JOBS" "${MAKE_ARGS[@]}" "$@" "$(kernel_target "$K_BUILD")" modules
+}
+
+# compiler_error LOG: a line of the source is wrong, and not what is left of another build
+compiler_error() {
+	grep -qE '^[^ :]+:[0-9]+:[0-9]+: (fatal )?error: ' "$1"
+}
+
 # make goes by dates, and a file that is put back as it was has an old one. What
 # was made from files that changed goes; for anything but a C file, all goes.
 forget_objects() {
@@ -199,6 +239,20 @@ tree_args() {
 	echo KBUILD_MODPOST_WARN=1
 	# a variable in two host programs' objects, which gcc has not merged since 10
 	! grep -qs '^YYLTYPE yylloc;' "$1/scripts/dtc/dtc-lexer.l" || echo HOSTCFLAGS=-fcommon
+}
+
+# configure_if_changed DIR LOG MAKE-ARG...: it takes longer than to build a file
+configure_if_changed() {
+	local dir=$1 state
+	shift
+	state=$( (grep -E '^\./Makefile |/Kconfig[^/]* |^\./(scripts|kernel/configs|arch/x86/configs)/' \
+		"$dir/files"; cat "$ROOT/configs/base.config" "${FRAGMENTS[@]}"
+		echo "${MAKE_ARGS[*]}") | hash_text)
+	[ ! -e "$K_BUILD/.config" ] || [ ! -e "$dir/configured" ] ||
+		[ "$(< "$dir/configured")" != "$state" ] || return 0
+	rm -f "$dir/configured"
+	configure_kernel "$@"
+	echo "$state" > "$dir/configured"
 }
 
 # configure_kernel LOG MAKE-ARG...

@@ -12,13 +12,22 @@ WORKERS=()		# processes that follow a guest each
 CLEANUP=()		# files and folders to remove on the way out
 ON_EXIT=()		# functions to call before that
 STEP_OPEN=0		# a progress line stands on the terminal
+DIE_STATUS=2		# of die
+STEP=0			# this run tests one revision of a bisection
 CELL=${HMMIRROR_CELL:-}	# this run is a cell of a matrix, and this its folder
 
 die() {
 	step_clear
 	printf '%s: %s\n' "$PROG" "$*" >&2
 	[ -z "${LOGS:-}" ] || printf '%s\n' "$*" > "$LOGS/reason"
-	exit 2
+	exit "$DIE_STATUS"
+}
+
+# unfit TEXT: as die, where it is the kernel that cannot be tested: a step of a
+# bisection then leaves it out
+unfit() {
+	((STEP == 0)) || DIE_STATUS=125
+	die "$@"
 }
 
 say() {
@@ -200,7 +209,8 @@ long() {
 # keep_log LOG NAME: sets KEPT, where a failed step's log can be read afterwards
 keep_log() {
 	mkdir -p "$CACHE/logs"
-	KEPT=$CACHE/logs/$2.log
+	# a step's own folder tells which revision it was
+	if ((STEP)); then KEPT=$LOGS/$2.log; else KEPT=$CACHE/logs/$2.log; fi
 	cp "$1" "$KEPT" 2>/dev/null || KEPT=$1
 }
 
@@ -212,5 +222,5 @@ failed() {
 	fi
 	step_clear
 	grep -E 'error:|Error|\*\*\*|undefined reference' "$2" | head -n 5 >&2
-	die "$1 failed; see $KEPT"
+	unfit "$1 failed; see $KEPT"
 }

@@ -83,7 +83,7 @@ resolve_tree() {
 		resolve_built "$tree"
 		return
 	fi
-	[ -f "$tree/mm/hmm.c" ] || die "$tree has no mm/hmm.c; the driver needs 5.0 or newer"
+	[ -f "$tree/mm/hmm.c" ] || unfit "$tree has no mm/hmm.c; the driver needs 5.0 or newer"
 	K_KIND=tree
 	K_SRC=$tree
 	K_NAME=$(tree_version "$tree")
@@ -161,7 +161,7 @@ check_options() {
 		grep -qx "CONFIG_$option=y" "$config" || missing+=("CONFIG_$option=y")
 	done
 	[ "${#missing[@]}" = 0 ] ||
-		die "the kernel of $what cannot run the suite; it needs ${missing[*]}"
+		unfit "the kernel of $what cannot run the suite; it needs ${missing[*]}"
 }
 
 # tree_files TREE: name, date and size of the source files that can matter

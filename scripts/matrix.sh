@@ -100,13 +100,14 @@ start_cells() {
 	[ "$MODE" = suite ] || options+=("--$MODE${TESTS_OF:+=$TESTS_OF}")
 	((COVERAGE == 0)) || options+=(--coverage)
 	((KEEP == 0)) || options+=(--keep)
+	((REPEAT == 1)) || options+=(--repeat "$REPEAT")
 	((VERBOSE == 0)) || options+=(-v)
 	for ((i = 0; i < cells; i++)); do
 		HMMIRROR_CELL=${CELL_DIR[i]} HMMIRROR_CELL_LABEL=${CELL_LABEL[i]} \
 		HMMIRROR_CELL_KSRC=$KSRC HMMIRROR_CELL_TURNS=$(($1 / each)) HMMIRROR_GUESTS=$each \
 		setpriv --pdeathsig TERM "$ROOT/run_tests.sh" "${options[@]}" \
 			${CELL_KERNEL[i]:+-k "${CELL_KERNEL[i]}"} ${CELL_CONFIG[i]:+-c "${CELL_CONFIG[i]}"} \
-			-- "${GLOBS[@]}" > "${CELL_DIR[i]}/output" 2>&1 < /dev/null &
+			-- "${OWN_FILES[@]}" "${GLOBS[@]}" > "${CELL_DIR[i]}/output" 2>&1 < /dev/null &
 		CELL_PID[i]=$!
 		WORKERS+=($!)
 	done
@@ -245,7 +246,7 @@ run_matrix() {
 	for kernel in "${KERNELS[@]}"; do
 		[ ! -d "$kernel/tools/testing/selftests" ] || K_SRC=$(realpath "$kernel")
 	done
-	if [ "$MODE" = suite ]; then build_suite; else harness_tree; fi
+	if [ "$MODE" = suite ] && wants_suite; then build_suite; else harness_tree; fi
 	start_cells "$guests"
 	watch_cells
 	show_matrix

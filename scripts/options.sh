@@ -3,21 +3,28 @@
 # SPDX-License-Identifier: GPL-2.0
 # The command line.
 
-MODE=suite		# suite, upstream, shell, exec, list, regressions or reintroduce
+MODE=suite		# suite, upstream, shell, exec, list, regressions, reintroduce,
+			# new, bisect or bisect-step
 KERNELS=()
 CONFIGS=()
 GLOBS=()
 EXEC=()
 TIMEOUT=
 KEEP=0
+REPEAT=1
+OWN_FILES=()		# C files of the user's own among the globs
+NEW=
+TREE=
+GOOD=
+BAD=
 
 usage() {
 	cat <<'END'
-Usage: ./run_tests.sh [OPTION]... [TEST-GLOB]...
+Usage: ./run_tests.sh [OPTION]... [TEST-GLOB | PROGRAM.c]...
 
 Boots a kernel in QEMU, loads hmmirror.ko and runs the tests whose names match a
-glob (all without one; "walk_anon" means "walk_anon.*" too). What is missing is
-installed, fetched and built first.
+glob (all without one; "walk_anon" means "walk_anon.*" too), or a program of your
+own that --new began. What is missing is installed, fetched and built first.
 
   -k, --kernel KERNEL  the kernel, one of
                          6.1          that release's linux-source package
@@ -38,7 +45,16 @@ installed, fetched and built first.
                        run the kernel tree's own hmm-tests instead, or those of
                        another release or source tree
       --shell          a shell in the guest, driver loaded
-      --exec PROG ...  run a static program there; ends with its exit status
+      --exec PROG ...  run a static program or a C file there; ends with its exit
+                       status
+      --new NAME       make NAME.c, a reproducer to be filled in
+      --bisect GOOD BAD
+                       find the commit after which the tests fail, with git bisect,
+                       in a worktree of its own; goes on where it was interrupted
+      --tree DIR       the git checkout for that (the current folder)
+      --bisect-step    for git bisect run: test what is checked out in that tree;
+                       ends with 0 good, 1 bad, 125 cannot be tested, 129 stop
+      --repeat N       run each test up to N times, until it fails
       --list           the names of the tests, nothing is run
       --regressions [NAME...]
                        run the tests of the catalogue of known kernel bugs, or
@@ -70,6 +86,8 @@ set_mode() {
 
 parse_options() {
 	local option
+	# to git bisect run, 2 would be a bad revision
+	[[ " $* " != *' --bisect-step '* ]] || DIE_STATUS=129
 	while [ $# -gt 0 ]; do
 		option=$1
 		case $option in
@@ -95,6 +113,17 @@ parse_options() {
 			EXEC=("$@")
 			break
 			;;
+		--new) value "$option" $#; set_mode new; NEW=$2; shift ;;
+		--bisect)
+			[ $# -ge 3 ] && [[ $2 != -* && $3 != -* ]] ||
+				die "--bisect needs two revisions, a good one and a bad one; see --help"
+			set_mode bisect
+			GOOD=$2 BAD=$3
+			shift 2
+			;;
+		--bisect-step) set_mode bisect-step ;;
+		--tree) value "$option" $#; TREE=$2; shift ;;
+		--repeat) value "$option" $#; REPEAT=$2; shift ;;
 		--coverage) COVERAGE=1 ;;
 		--keep) KEEP=1 ;;
 		-v | --verbose) VERBOSE=1 ;;
@@ -105,7 +134,22 @@ parse_options() {
 		esac
 		shift
 	done
+	own_among_globs
 	check_options_together
+}
+
+own_among_globs() {
+	local glob globs=("${GLOBS[@]}")
+	GLOBS=()
+	for glob in "${globs[@]}"; do
+		if [[ $glob == *.c && -f $glob ]]; then
+			OWN_FILES+=("$(realpath "$glob")")
+		elif [[ $glob == */* ]]; then
+			die "$glob: no such C file; tests are named without slashes, --list shows them"
+		else
+			GLOBS+=("$glob")
+		fi
+	done
 }
 
 check_options_together() {
@@ -120,11 +164,24 @@ check_options_together() {
 		*) TIMEOUT=60 ;;
 		esac
 	fi
+	[[ $REPEAT =~ ^[1-9][0-9]{0,3}$ ]] || die "--repeat $REPEAT: a number is wanted, 1 to 9999"
+	case $MODE in
+	bisect*)
+		[ "${#KERNELS[@]}" = 0 ] || die "--$MODE tests a git checkout; give it with --tree and not with -k"
+		[ "${#CONFIGS[@]}" -le 1 ] || die "--$MODE works with one config; give one -c"
+		((${#GLOBS[@]} + ${#OWN_FILES[@]})) || die "--$MODE needs the tests that decide; name them"
+		;;
+	*)
+		[ -z "$TREE" ] || die "--tree is for --bisect; without it the kernel is given with -k"
+		[ "$REPEAT" = 1 ] || [ "$MODE" = suite ] || die "--repeat is for tests, and not for --$MODE"
+		;;
+	esac
 	[ "$COVERAGE" = 0 ] || [ "$MODE" = suite ] ||
 		die "--coverage and --$MODE exclude each other; give one"
 	case $MODE in
-	shell | exec)
-		[ "${#GLOBS[@]}" = 0 ] || die "--$MODE takes no test names; got ${GLOBS[0]}"
+	shell | exec | new)
+		((${#GLOBS[@]} + ${#OWN_FILES[@]} == 0)) ||
+			die "--$MODE takes no test names; got ${GLOBS[0]:-${OWN_FILES[0]}}"
 		[ "${#KERNELS[@]}" -le 1 ] && [ "${KERNELS[0]:-}" != all ] && [ "${#CONFIGS[@]}" -le 1 ] ||
 			die "--$MODE works on one kernel; give one -k and one -c"
 		;;
@@ -137,11 +194,18 @@ check_options_together() {
 		[ "${#CONFIGS[@]}" -le 1 ] || die "--reintroduce takes one -c"
 		choose_entries
 		;;
+	upstream)
+		[ "${#OWN_FILES[@]}" = 0 ] || die "--upstream takes no program; got ${OWN_FILES[0]}"
+		;;
 	exec)
-		[ -f "${EXEC[0]}" ] && [ -x "${EXEC[0]}" ] ||
-			die "--exec ${EXEC[0]}: no such program; give the path of a static one"
-		is_static "${EXEC[0]}" ||
-			die "--exec ${EXEC[0]}: it is linked dynamically; link it with -static"
+		if [[ ${EXEC[0]} == *.c && -f ${EXEC[0]} ]]; then
+			OWN_FILES=("$(realpath "${EXEC[0]}")")
+		else
+			[ -f "${EXEC[0]}" ] && [ -x "${EXEC[0]}" ] ||
+				die "--exec ${EXEC[0]}: no such program; give the path of a static one, or of a C file"
+			is_static "${EXEC[0]}" ||
+				die "--exec ${EXEC[0]}: it is linked dynamically; link it with -static"
+		fi
 		;;
 	esac
 	[ "${#KERNELS[@]}" -gt 0 ] || KERNELS=('')

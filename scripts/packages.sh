@@ -13,6 +13,7 @@ NEEDS_FETCH='xz:xz-utils'
 NEEDS_DISTRO='depmod:kmod'
 NEEDS_REPORT='jq:jq'
 NEEDS_REINTRODUCE='spatch:coccinelle'
+NEEDS_BISECT='git:git ccache:ccache'
 NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps
 	xmllint:libxml2-utils'
 

@@ -8,6 +8,7 @@ KEEP_LOGS=30		# runs
 LOGS=$CELL		# folder of this run's
 declare -A FINISHED=()	# tests that need not be run again in the next guest
 declare -A PROGRAM=()	# of each test
+declare -A OWN=()	# tests that are programs of the user's own
 CONSOLES=0		# number of the last console log
 SHARE=''		# .1, .2, ...: which of several guests side by side
 NAMES=()
@@ -24,14 +25,28 @@ new_logs() {
 	done < <(find "$CACHE/logs" -mindepth 1 -maxdepth 1 -type d | sort | head -n "-$KEEP_LOGS")
 }
 
+# wants_suite: or are there only programs of the user's own?
+wants_suite() {
+	((${#OWN_FILES[@]} == 0 || ${#GLOBS[@]}))
+}
+
 # select_tests: those of the suite that match a glob. Sets NAMES and PROGRAM.
 select_tests() {
 	local program name glob
 	local -A hit=()
 	NAMES=()
+	OWN=()
+	for glob in "${OWN_FILES[@]}"; do
+		build_own "$glob"
+		name=${OWN_PROGRAM##*/}
+		[ -z "${OWN[$name]:-}" ] && [ ! -e "${SUITE:-}/$name" ] ||
+			die "$glob: there is another program of that name; rename it"
+		PROGRAM[$name]=$OWN_PROGRAM OWN[$name]=1
+		NAMES+=("$name")
+	done
 	while IFS=$'\t' read -r program name; do
 		PROGRAM[$name]=$program
-		[ "${#GLOBS[@]}" -gt 0 ] || NAMES+=("$name")
+		((${#GLOBS[@]} + ${#OWN_FILES[@]})) || NAMES+=("$name")
 		for glob in "${GLOBS[@]}"; do
 			# shellcheck disable=SC2053 # a pattern is meant
 			if [[ $name == $glob || $name == $glob.* ]]; then
@@ -40,7 +55,7 @@ select_tests() {
 				break
 			fi
 		done
-	done < "${SUITE%/bin}/tests"
+	done < <(! wants_suite || cat "${SUITE%/bin}/tests")
 	PLANNED=${#NAMES[@]}
 	for glob in "${GLOBS[@]}"; do
 		[ -n "${hit[$glob]:-}" ] && continue
@@ -53,18 +68,38 @@ select_tests() {
 	done
 }
 
-# plan: the lines of the tests that have not been run yet
+# repeat_tests: NAME becomes NAME, NAME@2, NAME@3, ..., a round of all after another
+repeat_tests() {
+	local i name all=("${NAMES[@]}")
+	for ((i = 2; i <= REPEAT; i++)); do
+		for name in "${all[@]}"; do
+			NAMES+=("$name@$i")
+			PROGRAM[$name@$i]=${PROGRAM[$name]}
+			OWN[$name@$i]=${OWN[$name]:-}
+		done
+	done
+	PLANNED=${#NAMES[@]}
+}
+
+# plan: the lines of the tests that have not been run yet. A test that has failed need
+# not be repeated.
 plan() {
-	local name
+	local name i
 	for name in "${NAMES[@]}"; do
-		[ -n "${FINISHED[$name]:-}" ] ||
-			printf '%s\t%s\t%s\t%s\n' "$TIMEOUT" "$name" "${PROGRAM[$name]}" "$name"
+		[ -z "${FINISHED[$name]:-}" ] || continue
+		if ((REPEAT > 1)); then
+			[ "${VERDICT[${name%@*}]:-}" != FAIL ] || continue
+			for ((i = 2; i <= REPEAT; i++)); do
+				[ "${VERDICT[${name%@*}@$i]:-}" != FAIL ] || continue 2
+			done
+		fi
+		printf '%s\t%s\t%s\t%s\n' "$TIMEOUT" "$name" "${PROGRAM[$name]}" "${name%@*}"
 	done
 }
 
 # run_guests: until every planned test has a verdict
 run_guests() {
-	local n=$CONSOLES idle=0 lost console
+	local n=$CONSOLES idle=0 boots=0 lost console
 	while [ -n "$(plan)" ]; do
 		n=$((n + 1))
 		console=$LOGS/console.$n
@@ -74,7 +109,8 @@ run_guests() {
 		[ -z "$READY_MS" ] || ((VERBOSE == 0)) || say "first test $READY_MS ms after QEMU's start"
 		((lost)) || break
 		if [ -z "$CURRENT" ] && [ "$PROGRESS" = 0 ]; then
-			no_guest
+			# on a busy machine it can be slow; a bisection must not go wrong for that
+			((STEP && boots++ == 0)) || no_guest
 		elif [ -z "$CURRENT" ] && [ -z "$(plan)" ]; then
 			CURRENT=module.unload
 		fi
@@ -104,7 +140,7 @@ launch() {
 no_guest() {
 	step_clear
 	{ cat "$WORK/qemu.err"; tail -n 10 "$CONSOLE" | tr -d '\r'; } >&2
-	die "the guest does not come up with linux $K_NAME: $LOST; see $CONSOLE"
+	unfit "the guest does not come up with linux $K_NAME: $LOST; see $CONSOLE"
 }
 
 # in_guest FILE: where a program is for the agent
@@ -115,12 +151,18 @@ in_guest() {
 run_suite() {
 	local name where programs=()
 	select_tests
+	repeat_tests
 	while read -r name; do
-		programs+=("$SUITE/$name")
+		[[ $name == /* ]] || name=${SUITE:-}/$name
+		programs+=("$name")
 	done < <(for name in "${NAMES[@]}"; do echo "${PROGRAM[$name]}"; done | sort -u)
-	where=$(in_guest "$SUITE/")
+	where=$(in_guest "${SUITE:-}/")
 	for name in "${NAMES[@]}"; do
-		PROGRAM[$name]=$where${PROGRAM[$name]}
+		if [[ ${PROGRAM[$name]} == /* ]]; then
+			PROGRAM[$name]=$(in_guest "${PROGRAM[$name]}")
+		else
+			PROGRAM[$name]=$where${PROGRAM[$name]}
+		fi
 	done
 	start_work "${programs[@]}"
 	share_out
@@ -144,7 +186,7 @@ guests_that_fit() {
 guests_at_once() {
 	local n tests=${#NAMES[@]} least=32
 	[ "$K_KIND" != native ] || { echo 1; return; }
-	n=$(guests_that_fit) || exit 2
+	n=$(guests_that_fit) || exit "$DIE_STATUS"
 	[ -z "${HMMIRROR_GUESTS:-}" ] || least=1
 	((n <= tests / least)) || n=$((tests / least))
 	echo $((n > 1 ? n : 1))
@@ -155,7 +197,7 @@ guests_at_once() {
 # guest has to translate what it runs.
 share_out() {
 	local i n status file passed failed skipped all=("${NAMES[@]}")
-	n=$(guests_at_once) || exit 2
+	n=$(guests_at_once) || exit "$DIE_STATUS"
 	((n > 1)) || { run_guests; return; }
 	step "booting linux $K_NAME ($ACCEL), $n guests"
 	for ((i = 0; i < n; i++)); do
@@ -216,6 +258,10 @@ start_work() {
 }
 
 run_exec() {
+	if [ "${#OWN_FILES[@]}" -gt 0 ]; then
+		build_own "${OWN_FILES[0]}"
+		EXEC[0]=$OWN_PROGRAM
+	fi
 	exec_guest "${EXEC[0]}" "/tests/${EXEC[0]##*/}" "${EXEC[@]:1}"
 }
 
@@ -270,7 +316,7 @@ exec_guest() {
 }
 
 list_tests() {
-	build_suite
+	! wants_suite || build_suite
 	select_tests
 	printf '%s\n' "${NAMES[@]}"
 }
@@ -289,7 +335,7 @@ run_kernel() {
 	else
 		need "$NEEDS_GUEST"
 	fi
-	[ "$MODE" != suite ] || build_suite
+	[ "$MODE" != suite ] || ! wants_suite || build_suite
 	"run_$MODE"
 	[ "$COVERAGE" = 0 ] || coverage_report
 	keep_guest
@@ -325,6 +371,9 @@ run_all() {
 	case $MODE in
 	list) list_tests ;;
 	reintroduce) run_reintroduce ;;
+	new) new_own "$NEW" ;;
+	bisect) run_bisect ;;
+	bisect-step) run_step ;;
 	shell | exec) run_kernel "${KERNELS[0]}" "${CONFIGS[0]}" ;;
 	*)
 		expand_all

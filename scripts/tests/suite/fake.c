@@ -118,8 +118,30 @@ static int cmdline_has(const char *word)
 	return !!strstr(buf, word);
 }
 
+/* Every third time in a guest. */
+static int flaky(void)
+{
+	char name[] = "/tmp/flaky.0";
+	int i, fd;
+
+	for (i = 0; i < 3; i++, name[sizeof(name) - 2]++) {
+		fd = open(name, O_CREAT | O_EXCL, 0600);
+		if (fd < 0)
+			continue;
+		close(fd);
+		return i == 2 ? fail() : 0;
+	}
+	return 0;
+}
+
 static int fails_in_some(void)
 {
+	if (cmdline_has("fake=splat"))
+		return splat();
+	if (cmdline_has("fake=crash"))
+		return crash();
+	if (cmdline_has("fake=flaky"))
+		return flaky();
 	return cmdline_has("fake=fail") ? fail() : 0;
 }
 

@@ -1,0 +1,284 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# --bisect, --bisect-step, --repeat, and programs of the user's own. In most of these a
+# revision is one word that a test in the guest acts upon; the last one builds kernels.
+# shellcheck disable=SC2154 # bats sets status, output and lines
+
+load helper
+
+setup_file() {
+	default_kernel
+	export GIT_AUTHOR_NAME='A Developer' GIT_AUTHOR_EMAIL=dev@example.org
+	export GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org
+}
+
+setup() {
+	REPO=$BATS_TEST_TMPDIR/repo
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# history WORD...: a commit each, with the tags c1, c2, ...
+history() {
+	local word n=0
+	export HMMIRROR_TEST_BUILT=$KERNEL_BUILD
+	git init -q "$REPO"
+	for word; do
+		n=$((n + 1))
+		printf '%s\n' "$word" > "$REPO/word"
+		printf '%s\n' "$n" > "$REPO/n"
+		git -C "$REPO" add -A
+		git -C "$REPO" commit -q -m "commit $n: $word"
+		git -C "$REPO" tag "c$n"
+	done
+}
+
+# nothing_of_it: no worktree, nothing under way
+nothing_of_it() {
+	[ "$(git -C "$REPO" worktree list | wc -l)" = 1 ]
+	[ -z "$(git -C "$REPO" for-each-ref refs/bisect)" ]
+	[ ! -e "$(cache)/bisect/$(sha1sum <<< "$REPO/.git" | cut -c1-16)/tree" ]
+}
+
+bisect() {
+	run "$RUN" --bisect "$1" "$2" --tree "$REPO" "${@:3}"
+	echo "$output"
+}
+
+@test "finds the first bad commit, beside what does not build and what the user does" {
+	history pass pass pass pass pass broken pass fail splat fail fail fail
+	# the user has a bisection of his own under way, and a change
+	git -C "$REPO" bisect start c12 c1 > /dev/null
+	echo mine > "$REPO/word"
+	git -C "$REPO" status --porcelain > before
+	git -C "$REPO" bisect log >> before
+	git -C "$REPO" for-each-ref > refs
+	bisect c1 c12 cell
+	[ "$status" = 0 ]
+	grep -q '^first bad commit: [0-9a-f]\{40\}$' <<< "$output"
+	grep -qx '  commit 8: fail' <<< "$output"
+	grep -q '^  A Developer <dev@example.org>, 20' <<< "$output"
+	grep -q '^[0-9a-f]\{12\}  skip .* commit 6: broken (the kernel does not build)$' <<< "$output"
+	# the one of the tests that differs
+	grep -qx 'decided by: cell.fails ' <<< "$output"
+	[[ ${lines[-1]} =~ ^[0-9]+' steps and the two ends in '[0-9]+' min '[0-9]+' s'$ ]]
+	local logs=${lines[-2]#logs: }
+	[ -s "$logs"/bad/console.1 ] && [ -s "$logs/bisect.log" ]
+	git -C "$REPO" status --porcelain > after
+	git -C "$REPO" bisect log >> after
+	cmp before after
+	git -C "$REPO" for-each-ref | cmp refs -
+	[ "$(< "$REPO/word")" = mine ]
+	[ "$(git -C "$REPO" worktree list | wc -l)" = 1 ]
+}
+
+@test "says so when commits that cannot be tested hide the first bad one" {
+	history pass broken broken splat
+	bisect c1 c4 cell.fails cell.skips
+	[ "$status" = 1 ]
+	grep -q 'the first bad commit is one of these' <<< "$output"
+	[ "$(grep -c '^  [0-9a-f]\{7,\} commit [234]: ' <<< "$output")" = 3 ]
+	nothing_of_it
+}
+
+@test "the two ends are checked first" {
+	history pass fail skip pass
+	bad_input 'BAD (c4) is not bad: the tests pass there' \
+		"$RUN" --bisect c1 c4 --tree "$REPO" cell.fails
+	bad_input 'BAD (c3) is not bad: cell.skips is skipped' \
+		"$RUN" --bisect c1 c3 --tree "$REPO" cell.skips
+	nothing_of_it
+}
+
+@test "a good end that is not good, or cannot be tested" {
+	history fail broken fail
+	bad_input 'GOOD (c1) is not good: cell.fails fails there' \
+		"$RUN" --bisect c1 c3 --tree "$REPO" cell.fails
+	bad_input 'GOOD cannot be tested: the kernel does not build' \
+		"$RUN" --bisect c2 c3 --tree "$REPO" cell.fails
+	nothing_of_it
+}
+
+@test "a flaky test, with --repeat" {
+	history pass pass pass flaky flaky
+	bisect c1 c5 --repeat 6 cell.fails
+	[ "$status" = 0 ]
+	grep -qx '  commit 4: flaky' <<< "$output"
+	bad_input 'BAD (c5) is not bad' "$RUN" --bisect c1 c5 --tree "$REPO" cell.fails
+}
+
+@test "--repeat runs a test until it fails" {
+	HMMIRROR_GUEST_APPEND=fake=flaky run "$RUN" --repeat 4 cell last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -q '^FAIL  cell.fails@3 ' <<< "$output"
+	grep -q '^ok    last.pass@4 ' <<< "$output"
+}
+
+@test "interrupted, it goes on where it was" {
+	history pass pass pass pass pass fail fail fail
+	local pid
+	env --default-signal=INT "$RUN" --bisect c1 c8 --tree "$REPO" cell.fails > out 2>&1 &
+	pid=$!
+	# two ends and a step
+	wait_for 240 eval '[ "$(grep -c "^  [a-z]*, [0-9]* s" out)" -ge 3 ]'
+	kill -INT "$pid"
+	status=0
+	wait "$pid" || status=$?
+	cat out
+	[ "$status" = 130 ]
+	grep -q 'the same command goes on from here' out
+	nothing_left "$pid"
+	if pgrep -f "bisect-step --tree $(cache)/bisect"; then false; fi
+	bisect c1 c8 cell.fails
+	[ "$status" = 0 ]
+	grep -q '^going on with ' <<< "$output"
+	grep -qx '  commit 6: fail' <<< "$output"
+	# no revision twice
+	[ "$(cat out - <<< "$output" | grep -c '^testing .*commit')" -le 6 ]
+	local steps=${lines[-2]#logs: }/steps
+	[ "$(cut -f 1 "$steps" | sort -u | wc -l)" = "$(wc -l < "$steps")" ]
+	nothing_of_it
+}
+
+@test "--bisect-step in the hands of git bisect run" {
+	history pass pass broken crash fail
+	git -C "$REPO" bisect start c5 c1 > /dev/null
+	cd "$REPO" || return
+	run git bisect run "$RUN" --bisect-step cell.fails
+	echo "$output"
+	[ "$status" = 2 ] || [[ $output == *'is the first bad commit'* ]]
+	[[ $output == *'There are only '\''skip'\''ped commits left'* ]]
+	git bisect log | grep -q '^# possible first bad commit: .*commit 4: crash'
+}
+
+@test "--bisect-step: 0, 1, 125, and 129 for what is not the revision's fault" {
+	history pass fail skip broken
+	local want=(x 0 1 125 125) i
+	for i in 1 2 3 4; do
+		git -C "$REPO" checkout -q "c$i"
+		run "$RUN" --bisect-step --tree "$REPO" cell
+		echo "$output"
+		[ "$status" = "${want[i]}" ]
+	done
+	run "$RUN" --bisect-step --tree "$REPO" banana
+	[ "$status" = 129 ]
+	run "$RUN" --frobnicate --bisect-step cell
+	[ "$status" = 129 ]
+	run "$RUN" --bisect-step --tree "$BATS_TEST_TMPDIR" cell
+	[ "$status" = 129 ]
+	unset HMMIRROR_TEST_BUILT
+	touch "$REPO/.config"
+	run "$RUN" --bisect-step --tree "$REPO" cell
+	[ "$status" = 129 ]
+	[[ ${lines[-1]} == *'is not clean, .config is there'* ]]
+}
+
+@test "what a user can get wrong with --bisect" {
+	history pass fail
+	git -C "$REPO" checkout -q --orphan other
+	git -C "$REPO" commit -q -m other
+	bad_input '--bisect needs two revisions' "$RUN" --bisect c1
+	bad_input '--bisect needs two revisions' "$RUN" --bisect c1 --tree "$REPO"
+	bad_input 'needs the tests that decide' "$RUN" --bisect c1 c2 --tree "$REPO"
+	bad_input 'no such folder' "$RUN" --bisect c1 c2 --tree /nowhere cell
+	bad_input 'is no git checkout' "$RUN" --bisect c1 c2 --tree "$BATS_TEST_TMPDIR" cell
+	bad_input 'unknown revision: c7' "$RUN" --bisect c1 c7 --tree "$REPO" cell
+	bad_input 'unknown revision: c1:word' "$RUN" --bisect c1:word c2 --tree "$REPO" cell
+	bad_input 'the same commit' "$RUN" --bisect c1 c1 --tree "$REPO" cell
+	bad_input 'c2 comes after c1' "$RUN" --bisect c2 c1 --tree "$REPO" cell
+	bad_input 'c1 is no ancestor of other' "$RUN" --bisect c1 other --tree "$REPO" cell
+	bad_input "no test matches 'banana'" "$RUN" --bisect c1 c2 --tree "$REPO" banana
+	bad_input 'not with -k' "$RUN" -k 6.1 --bisect c1 c2 --tree "$REPO" cell
+	bad_input '--tree is for --bisect' "$RUN" --tree "$REPO" cell
+	bad_input '--repeat often' "$RUN" --repeat often cell
+	bad_input '--repeat is for tests' "$RUN" --repeat 2 --shell
+	HMMIRROR_TEST_MISSING=ccache HMMIRROR_TEST_UID=1000 bad_input \
+		'as root: apt-get install --no-install-recommends ccache' \
+		"$RUN" --bisect c1 c2 --tree "$REPO" cell
+	nothing_of_it
+}
+
+@test "full disk under a bisection" {
+	[ "$EUID" = 0 ] || skip 'needs root, to mount a small disk'
+	history pass fail
+	head -c 3000000 /dev/urandom > "$REPO/big"
+	git -C "$REPO" add big && git -C "$REPO" commit -q -m big && git -C "$REPO" tag c3
+	echo 'int main(void) { return 0; }' > own.c
+	own_cache
+	mount -t tmpfs -o size=2500k small "$XDG_CACHE_HOME" || skip 'cannot mount'
+	mkdir -p "$(cache)"
+	ln -s "$HOME/.cache/hmmirror/source" "$(cache)/source"
+	bad_input 'full' "$RUN" --bisect c1 c3 --tree "$REPO" own.c || { umount "$XDG_CACHE_HOME"; false; }
+	umount "$XDG_CACHE_HOME"
+}
+
+@test "--new makes a program that runs as it is, and as a test" {
+	run "$RUN" --new 'a/b'
+	[ "$status" = 2 ]
+	run "$RUN" --new first
+	[ "$status" = 0 ]
+	bad_input 'first.c is there already' "$RUN" --new first.c
+	echo 'int main(void) { return 4 }' > broken.c
+	bad_input 'broken.c does not compile' "$RUN" --exec broken.c
+	[[ $output == *"error: expected"* ]]
+	bad_input 'no such C file' "$RUN" ./none.c
+	unset HMMIRROR_TEST_DRIVER
+	run "$RUN" --exec first.c
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ ${lines[-1]} == 'first: right' ]]
+	echo 'int main(void) { return 4; }' > second.c
+	echo 'int main(int argc, char **argv) { return !argv[argc - 1][0]; }' > third.c
+	echo 'int main(void) { return 1; }' > fourth.c
+	run "$RUN" first.c second.c third.c fourth.c
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '2 passed, 1 failed, 1 skipped' ]
+}
+
+# small_history FROM: the packaged kernel as five commits, without what is not built
+small_history() {
+	mkdir -p "$REPO"
+	(cd "$1" && {
+		find . -path './arch/[!x]*' -prune -o -path ./Documentation -prune -o \
+			-path ./sound -prune -o -path ./tools/testing -prune -o \
+			-path ./drivers/gpu -prune -o -path './drivers/net/*/*' -prune -o \
+			-path ./drivers/media -prune -o -path ./drivers/staging -prune -o \
+			-path ./drivers/usb -prune -o -type f -print
+		find . -name 'Kconfig*' -o -name 'Makefile*' -o -name Kbuild
+	} | sort -u | tar -cf - -T -) | tar -xf - -C "$REPO"
+	cd "$REPO" || return
+	git init -q
+	git config core.compression 0
+	git config gc.auto 0
+	git add -A -f
+	git commit -q -m base
+	echo '/* one */' >> mm/mremap.c
+	git commit -q -a -m 'mm/mremap: a remark'
+	sed -i 's/^static inline unsigned long pte_to_hmm_pfn_flags/static inline long long oops/' mm/hmm.c
+	git commit -q -a -m 'mm/hmm: does not build'
+	git checkout -q HEAD^ -- mm/hmm.c
+	git commit -q -m 'mm/hmm: mend it'
+	sed -i 's/return pte_write(pte) ? (HMM_PFN_VALID | HMM_PFN_WRITE) : HMM_PFN_VALID;/return HMM_PFN_VALID;/' mm/hmm.c
+	if git diff --quiet; then return 1; fi
+	git commit -q -a -m 'mm/hmm: simplify'
+	echo '/* two */' >> mm/mprotect.c
+	git commit -q -a -m 'mm/mprotect: a remark'
+}
+
+@test "a real history of a packaged kernel" {
+	# always the same path, so that ccache knows it the next time
+	REPO=$(cache)/tests/linux
+	[ -e "$KERNEL_SOURCE/mm/hmm.c" ] || skip 'no kernel source'
+	unset HMMIRROR_TEST_DRIVER HMMIRROR_TEST_SUITE HMMIRROR_TEST_BUILT
+	rm -rf "$REPO"
+	small_history "$KERNEL_SOURCE"
+	cd "$BATS_TEST_TMPDIR" || return
+	git -C "$REPO" tag one HEAD~5
+	git -C "$REPO" tag two
+	bisect one two -c "$ROOT/scripts/tests/small.config" walk_anon.writable.snapshot
+	rm -rf "$REPO"
+	[ "$status" = 0 ]
+	grep -qx '  mm/hmm: simplify' <<< "$output"
+	grep -q ' skip .* mm/hmm: does not build (building linux .* failed; see ' <<< "$output"
+}
