@@ -272,11 +272,20 @@ configure_kernel() {
 	[ -z "$missed" ] || say "note: linux $K_NAME cannot have$missed"
 }
 
+# driver_needs: changes when the driver has to be built again: for a tree that somebody
+# works on with its headers, config, symbols and build scripts, but not with its C files
+driver_needs() {
+	[ "$K_KIND" = tree ] || { echo "$K_STATE"; return; }
+	(grep -vE '^\./(arch|block|crypto|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|security|virt)/.*\.[cS] ' \
+		"$CACHE/kernel/$K_ID/files"
+		cat "$K_BUILD"/{Module.symvers,include/generated/{autoconf,bounds,utsrelease}.h}) | hash_text
+}
+
 # build_driver: hmmirror.ko for K_BUILD, from a copy. Sets MODULE.
 build_driver() {
 	local from=${HMMIRROR_TEST_DRIVER:-$ROOT/driver} dir state log
 	dir=$CACHE/driver/$( (echo "$K_ID $from") | hash_text)
-	state=$(hash_tree "$from").$K_STATE
+	state=$(hash_tree "$from").$(driver_needs)
 	MODULE=$dir/hmmirror.ko
 	entry_current "$dir" "$state" && return
 	need "$NEEDS_KERNEL"

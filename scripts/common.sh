@@ -26,7 +26,11 @@ die() {
 # unfit TEXT: as die, where it is the kernel that cannot be tested: a step of a
 # bisection then leaves it out
 unfit() {
-	((STEP == 0)) || DIE_STATUS=125
+	if ((STEP)); then
+		DIE_STATUS=125
+		# the step's line will tell it
+		[ -z "$SESSION" ] || { printf '%s\n' "$*" > "$LOGS/reason"; exit 125; }
+	fi
 	die "$@"
 }
 

@@ -32,11 +32,16 @@ history() {
 	done
 }
 
+# worktree: where --bisect has its
+worktree() {
+	echo "$(cache)/bisect/$(sha1sum <<< "$REPO/.git" | cut -c1-16)/tree"
+}
+
 # nothing_of_it: no worktree, nothing under way
 nothing_of_it() {
 	[ "$(git -C "$REPO" worktree list | wc -l)" = 1 ]
 	[ -z "$(git -C "$REPO" for-each-ref refs/bisect)" ]
-	[ ! -e "$(cache)/bisect/$(sha1sum <<< "$REPO/.git" | cut -c1-16)/tree" ]
+	[ ! -e "$(worktree)" ]
 }
 
 bisect() {
@@ -128,7 +133,7 @@ bisect() {
 	[ "$status" = 130 ]
 	grep -q 'the same command goes on from here' out
 	nothing_left "$pid"
-	if pgrep -f "bisect-step --tree $(cache)/bisect"; then false; fi
+	if pgrep -f "bisect-step --tree $(worktree)"; then false; fi
 	bisect c1 c8 cell.fails
 	[ "$status" = 0 ]
 	grep -q '^going on with ' <<< "$output"
