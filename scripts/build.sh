@@ -101,7 +101,7 @@ build_kernel() {
 				false
 			fi ||
 			build_failed "building linux $K_NAME" "$log"
-		grep -c '^  [A-Z]' "$log" > "$CACHE/kernel/files"
+		((again)) || grep -c '^  [A-Z]' "$log" > "$CACHE/kernel/files"
 		turn_end
 		boot_image "$build" "$K_IMAGE" 2> "$log" ||
 			build_failed "the boot image of linux $K_NAME" "$log"
@@ -185,7 +185,7 @@ use_ccache() {
 make_kernel() {
 	local log=$1
 	shift
-	long "building linux $K_NAME" "$log" "$(expected_files)" \
+	long "building linux $K_NAME" "$log" "$( ((again)) && echo 0 || expected_files)" \
 		make -C "$K_SRC" O="$K_BUILD" KBUILD_KCONFIG="$K_BUILD/Kconfig.hmmirror" \
 		-j"$JOBS" "${MAKE_ARGS[@]}" "$@" "$(kernel_target "$K_BUILD")" modules
 }
