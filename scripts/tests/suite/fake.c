@@ -121,7 +121,7 @@ static int cmdline_has(const char *word)
 /* Every third time in a guest. */
 static int flaky(void)
 {
-	char name[] = "/tmp/flaky.0";
+	char name[] = "/tmp/third.0";
 	int i, fd;
 
 	for (i = 0; i < 3; i++, name[sizeof(name) - 2]++) {
