@@ -168,7 +168,8 @@ const struct hmm_state hmm_states_hugetlb[] = {
 		      "hugetlb page shared with the parent"),
 	HUGETLB_STATE("hugetlb_1g_none", HMM_UNIT_PUD, RW, 0, NONE,
 		      "hugetlb page of PUD size, never touched"),
-	HUGETLB_STATE("hugetlb_1g_writable", HMM_UNIT_PUD, RW, 0, 0,
-		      "hugetlb page of PUD size, written"),
+	HUGETLB_STATE("hugetlb_1g_shared_none", HMM_UNIT_PUD, RW, 0,
+		      SHARED | NONE,
+		      "hugetlb page of PUD size of a shared file, never touched"),
 	{ 0 }
 };

@@ -69,22 +69,9 @@ FIXTURE_VARIANT_ADD(walk_hugetlb, uffd_wp)
 	.state = "hugetlb_uffd_wp",
 };
 
-FIXTURE_VARIANT_ADD(walk_hugetlb, pud_none)
-{
-	.state = "hugetlb_1g_none",
-};
-
-FIXTURE_VARIANT_ADD(walk_hugetlb, pud_writable)
-{
-	.state = "hugetlb_1g_writable",
-};
-
 FIXTURE_SETUP(walk_hugetlb)
 {
-	const struct hmm_state *state = hmm_state_find(variant->state);
-
-	ASSERT_NE(NULL, state);
-	self->huge = hmm_state_unit(state) / hmm_page_size();
+	self->huge = hmm_pmd_size() / hmm_page_size();
 }
 
 FIXTURE_TEARDOWN(walk_hugetlb)
@@ -92,28 +79,12 @@ FIXTURE_TEARDOWN(walk_hugetlb)
 	walk_end(&self->walk);
 }
 
-/*
- * All of a huge page, or of one as large as a gigabyte its start and its end:
- * every small page of it is faulted for itself, and that takes long.
- */
 static void walk_huge(struct __test_metadata *_metadata, struct walk *walk,
 		      const char *state, size_t huge, __u64 request)
 {
-	size_t pmd = hmm_pmd_size() / hmm_page_size();
-
-	ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
+	ASSERT_EQ(0, walk_begin(walk, huge, 0));
 	if (MISS(walk_put(walk, state, 0, huge), walk->why))
 		return;
-	if (huge > pmd) {
-		if (MISS(walk_ask(walk, 0, 0, 16, request), walk->why))
-			return;
-		/* The first made it one that is there: make it anew. */
-		if (MISS(walk_put(walk, state, 0, huge), walk->why))
-			return;
-		if (MISS(walk_ask(walk, 0, huge - 16, 16, request), walk->why))
-			return;
-		return;
-	}
 	if (MISS(walk_ask(walk, 0, 0, huge, request), walk->why))
 		return;
 }
@@ -141,19 +112,9 @@ TEST_F(walk_hugetlb, inside)
 	static const __u64 requests[] = {
 		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
 	};
-	size_t pmd = hmm_pmd_size() / hmm_page_size();
 	struct walk *walk = &self->walk;
 	size_t huge = self->huge, i;
 
-	if (huge > pmd) {
-		/* One of this size is enough; PMDs mean nothing in it. */
-		ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
-		if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
-			return;
-		if (MISS(walk_ask(walk, 0, pmd - 9, 14, 0), walk->why))
-			return;
-		return;
-	}
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
 		if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
@@ -173,7 +134,7 @@ TEST_F(walk_hugetlb, page_requests)
 	struct walk *walk = &self->walk;
 	size_t huge = self->huge;
 
-	ASSERT_EQ(0, walk_begin(walk, huge, huge * hmm_page_size()));
+	ASSERT_EQ(0, walk_begin(walk, huge, 0));
 	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[17].request = HMMIRROR_REQ_ALL;
