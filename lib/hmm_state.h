@@ -280,6 +280,20 @@ int hmm_area_map(struct hmm_area *area, char *addr, size_t length, int prot,
 int hmm_area_map_small(struct hmm_area *area, char *addr, size_t length,
 		       int prot);
 
+/**
+ * hmm_area_pageout - swap a range out, to the machine's swap or one until the area ends
+ * @area: the area
+ * @addr: first byte
+ * @length: bytes
+ * @prove: returns 0 when it is; asked after each of several tries
+ *
+ * Return: 0 also if it did not work out, which the state's proof has to tell;
+ * HMM_SKIP or -errno with area->why.
+ */
+int hmm_area_pageout(struct hmm_area *area, char *addr, size_t length,
+		     int (*prove)(struct hmm_area *area, const char *addr,
+				  size_t length));
+
 /* What hmm_prove_pages() asks of every page. */
 struct hmm_proof {
 	__u64 set;		/* bits of pagemap that must be set */

@@ -13,7 +13,7 @@ static const struct hmm_state *const tables[] = {
 	hmm_states_anon,
 	hmm_states_shared,
 	hmm_states_file,
-	hmm_states_sealed,
+	hmm_states_special,
 	hmm_states_thp,
 	hmm_states_mthp,
 	hmm_states_hugetlb,

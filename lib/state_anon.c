@@ -4,19 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_system.h"
 #include "state_tables.h"
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
-
-/* Pages may be busy for a moment when they are to be swapped out. */
-#define PAGEOUT_TRIES	20
 
 #define RW	(PROT_READ | PROT_WRITE)
 
@@ -117,62 +109,22 @@ static int make_softclean(struct hmm_area *area, const struct hmm_state *state,
 	return 0;
 }
 
-static void swap_off(struct hmm_area *area, const struct hmm_undo *undo)
-{
-	struct hmm_swap swap;
-
-	(void)area;
-	snprintf(swap.device, sizeof(swap.device), "%.23s", undo->text);
-	hmm_swap_off(&swap);
-}
-
-static int get_swap(struct hmm_area *area)
-{
-	struct hmm_swap swap;
-	struct hmm_undo *undo;
-	int ret;
-
-	ret = hmm_swap_on(&swap, area->why, sizeof(area->why));
-	if (!ret)
-		return HMM_SKIP;
-	if (ret < 0)
-		return hmm_fail(area, ret, "swap");
-	if (!swap.device[0])
-		return 0;
-	undo = hmm_area_undo(area, swap_off);
-	if (!undo) {
-		hmm_swap_off(&swap);
-		return hmm_fail(area, ENOSPC, "undo list");
-	}
-	snprintf(undo->text, sizeof(undo->text), "%s", swap.device);
-	return 0;
-}
-
 static const struct hmm_proof swapped_proof = {
 	.set = HMM_PM_SWAP,
 	.clear = HMM_PM_PRESENT,
 };
 
+static int all_swapped(struct hmm_area *area, const char *addr, size_t length)
+{
+	return hmm_prove_pages(area, addr, length, &swapped_proof);
+}
+
 static int make_swapped(struct hmm_area *area, const struct hmm_state *state,
 			char *addr, size_t length)
 {
-	int i, ret = get_swap(area);
+	int ret = make_written(area, state, addr, length);
 
-	if (!ret)
-		ret = make_written(area, state, addr, length);
-	if (ret)
-		return ret;
-	for (i = 0; i < PAGEOUT_TRIES; i++) {
-		if (madvise(addr, length, MADV_PAGEOUT)) {
-			if (errno == EINVAL)
-				return hmm_skip(area, "no MADV_PAGEOUT");
-			return hmm_fail(area, errno, "MADV_PAGEOUT");
-		}
-		if (!hmm_prove_pages(area, addr, length, &swapped_proof))
-			break;
-		usleep(1000);
-	}
-	return 0;
+	return ret ? ret : hmm_area_pageout(area, addr, length, all_swapped);
 }
 
 static int prove_hole(struct hmm_area *area, const struct hmm_state *state,

@@ -20,6 +20,7 @@
 #define READ		0x10	/* mapped by reading */
 #define WRITTEN		0x20	/* mapped by writing */
 #define PAST_EOF	0x40	/* the file ends before the range */
+#define SWAPPED		0x80	/* and then swapped out */
 
 static int open_file(struct hmm_area *area, const struct hmm_state *state,
 		     size_t length)
@@ -57,6 +58,20 @@ static int fill_file(struct hmm_area *area, int fd, const char *addr,
 	return ret;
 }
 
+/* What is swapped out of a file has no entry, and smaps counts it. */
+static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
+{
+	static const struct hmm_proof gone = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+	long swapped = hmm_smaps(addr, "Swap");
+
+	if (swapped < (long)(length / 1024))
+		return hmm_fail(area, 0, "%ld of %zu KiB swapped out", swapped,
+				length / 1024);
+	return hmm_prove_pages(area, addr, length, &gone);
+}
+
 static int make_file(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
@@ -80,6 +95,11 @@ static int make_file(struct hmm_area *area, const struct hmm_state *state,
 		hmm_touch_read(addr, length);
 	if (state->variant & WRITTEN)
 		hmm_pattern_fill(addr, length, 0);
+	if (state->variant & SWAPPED) {
+		ret = hmm_area_pageout(area, addr, length, prove_swapped);
+		if (ret)
+			return ret;
+	}
 	if (state->prot != RW && mprotect(addr, length, state->prot))
 		return hmm_fail(area, errno, "mprotect");
 	return 0;
@@ -125,6 +145,8 @@ static int prove_file(struct hmm_area *area, const struct hmm_state *state,
 
 	if (ret)
 		return ret;
+	if (state->variant & SWAPPED)
+		return prove_swapped(area, addr, length);
 	if (!(state->variant & (READ | WRITTEN)))
 		return prove_unmapped(area, state, addr, length);
 	ret = hmm_prove_pages(area, addr, length, copy ? &copied : &of_file);
@@ -175,6 +197,8 @@ const struct hmm_state hmm_states_file[] = {
 		   "shared memfd, written"),
 	FILE_STATE("shmem_shared_readonly", PROT_READ, SHARED | READ,
 		   "shared memfd, read, no write access"),
+	FILE_STATE("shmem_shared_swapped", RW, SHARED | WRITTEN | SWAPPED,
+		   "shared memfd, written, swapped out"),
 	FILE_STATE("shmem_private_none", RW, 0,
 		   "private memfd, never touched"),
 	FILE_STATE("shmem_private_read", RW, READ,

@@ -11,7 +11,7 @@
 extern const struct hmm_state hmm_states_anon[];
 extern const struct hmm_state hmm_states_shared[];
 extern const struct hmm_state hmm_states_file[];
-extern const struct hmm_state hmm_states_sealed[];
+extern const struct hmm_state hmm_states_special[];
 extern const struct hmm_state hmm_states_thp[];
 extern const struct hmm_state hmm_states_mthp[];
 extern const struct hmm_state hmm_states_hugetlb[];

@@ -20,7 +20,6 @@
 #define FAULT	EXPECT_FAULT
 #define NO	0		/* nothing, or never asked */
 #define PMD	(9ULL << HMMIRROR_PTE_ORDER_SHIFT)
-#define PUD	(18ULL << HMMIRROR_PTE_ORDER_SHIFT)
 
 #define ROW(_name, _level, _snapshot, _read, _write)	\
 	.state = (_name), .level = (_level),		\
@@ -102,6 +101,7 @@ static const struct expect_row rows[] = {
 	SMALL("shmem_shared_read",	W,	W,	W),
 	SMALL("shmem_shared_written",	W,	W,	W),
 	SMALL("shmem_shared_readonly",	V,	V,	NO),
+	{ ROW("shmem_shared_swapped", EXPECT_PTE, NO, W, W), .around = 1 },
 	AROUND("shmem_private_none",		V,	W),
 	SMALL("shmem_private_read",	V,	V,	W),
 	SMALL("shmem_private_written",	W,	W,	W),
@@ -115,6 +115,10 @@ static const struct expect_row rows[] = {
 	SMALL("sealed_private",		V,	V,	W),
 	SMALL("sealed_copied",		W,	W,	W),
 	SMALL("stack",			W,	W,	W),
+	/* keys bind the threads of the process, and a device is none of them */
+	EMPTY("key_none",			Z,	W),
+	SMALL("key_written",		W,	W,	W),
+	SMALL("lazyfree",		W,	W,	W),
 
 	/* userfaultfd would have to be waited for, and that is not allowed */
 	WATCHED("anon_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
@@ -158,8 +162,6 @@ static const struct expect_row rows[] = {
 	HTLB("hugetlb_shared_none",	NO,		W | PMD, W | PMD),
 	HTLB("hugetlb_cow_parent",	V | PMD,	V | PMD, W | PMD),
 	HTLB("hugetlb_cow_child",	V | PMD,	V | PMD, W | PMD),
-	HTLB("hugetlb_1g_none",		NO,		V | PUD, W | PUD),
-	HTLB("hugetlb_1g_writable",	W | PUD,	W | PUD, W | PUD),
 
 	/*
 	 * As device 0 sees them. Its own pages are reported and never faulted,
@@ -203,8 +205,6 @@ static const struct {
 	  HTLB_BOGUS("hugetlb_none",		V | PMD, W | PMD) },
 	{ WHEN_EMPTY_HUGETLB_VALID, 1,
 	  HTLB_BOGUS("hugetlb_shared_none",	W | PMD, W | PMD) },
-	{ WHEN_EMPTY_HUGETLB_VALID, 1,
-	  HTLB_BOGUS("hugetlb_1g_none",		V | PUD, W | PUD) },
 	{ WHEN_OTHER_REFUSED, 1,
 	  NOT_ASKED("dev_other",		W,	W) },
 	{ WHEN_OTHER_REFUSED, 1,

@@ -38,6 +38,11 @@ FIXTURE_VARIANT_ADD(walk_shmem, shared_readonly)
 	.state = "shmem_shared_readonly",
 };
 
+FIXTURE_VARIANT_ADD(walk_shmem, shared_swapped)
+{
+	.state = "shmem_shared_swapped",
+};
+
 FIXTURE_VARIANT_ADD(walk_shmem, private_none)
 {
 	.state = "shmem_private_none",

@@ -43,6 +43,21 @@ FIXTURE_VARIANT_ADD(walk_special, sealed_copied)
 	.state = "sealed_copied",
 };
 
+FIXTURE_VARIANT_ADD(walk_special, key_none)
+{
+	.state = "key_none",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, key_written)
+{
+	.state = "key_written",
+};
+
+FIXTURE_VARIANT_ADD(walk_special, lazyfree)
+{
+	.state = "lazyfree",
+};
+
 FIXTURE_VARIANT_ADD(walk_special, stack)
 {
 	.state = "stack",

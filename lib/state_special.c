@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Small pages of kinds that few look at: secret, of a sealed file, below a stack. */
+/* Small pages of kinds that few look at: secret, sealed, behind a key, given up, of a stack. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
@@ -18,6 +18,10 @@
 #define F_SEAL_FUTURE_WRITE	0x0010
 #endif
 
+#ifndef MADV_COLD
+#define MADV_COLD	20
+#endif
+
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret	447
 #endif
@@ -30,7 +34,10 @@ enum kind {
 	SEALED_SHARED,
 	SEALED_PRIVATE,
 	SEALED_COPIED,
+	KEY_NONE,
+	KEY_WRITTEN,
 	STACK,
+	GIVEN_UP,
 };
 
 /* Memory that the kernel itself has no mapping of. */
@@ -193,6 +200,93 @@ static int prove_stack(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? ret : hmm_prove_writable(area, addr, length);
 }
 
+static void key_back(struct hmm_area *area, const struct hmm_undo *undo)
+{
+	(void)area;
+	pkey_free(undo->number);
+}
+
+/* A protection key that lets this process do nothing, whatever the entry says. */
+static int make_key(struct hmm_area *area, const struct hmm_state *state,
+		    char *addr, size_t length)
+{
+	int key = pkey_alloc(0, PKEY_DISABLE_ACCESS), ret;
+	struct hmm_undo *undo;
+
+	if (key < 0)
+		return hmm_skip(area, "no protection keys (the CPU's PKU)");
+	undo = hmm_area_undo(area, key_back);
+	if (!undo) {
+		pkey_free(key);
+		return hmm_fail(area, ENOSPC, "undo list");
+	}
+	undo->number = key;
+	ret = hmm_area_map_small(area, addr, length, RW);
+	if (ret)
+		return ret;
+	if (pkey_mprotect(addr, length, RW, key))
+		return hmm_fail(area, errno, "pkey_mprotect");
+	if (state->variant == KEY_WRITTEN) {
+		pkey_set(key, 0);
+		hmm_pattern_fill(addr, length, 0);
+		pkey_set(key, PKEY_DISABLE_ACCESS);
+	}
+	return 0;
+}
+
+static int prove_key(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	static const struct hmm_proof none = {
+		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
+	};
+	static const struct hmm_proof there = {
+		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+	};
+	long key = hmm_smaps(addr, "ProtectionKey");
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (ret)
+		return ret;
+	if (key < 1 || pkey_get(key) != PKEY_DISABLE_ACCESS)
+		return hmm_fail(area, 0, "protection key %ld", key);
+	return hmm_prove_pages(area, addr, length,
+			       state->variant == KEY_NONE ? &none : &there);
+}
+
+/* Still there, and the kernel may drop it until it is written again. */
+static int make_lazy(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	int ret = hmm_area_map_small(area, addr, length, state->prot);
+
+	if (ret)
+		return ret;
+	hmm_pattern_fill(addr, length, 0);
+	if (madvise(addr, length, MADV_FREE))
+		return hmm_fail(area, errno, "MADV_FREE");
+	/* the page is marked when a list of such pages is emptied, as this does first */
+	if (madvise(addr, length, MADV_COLD))
+		return errno == EINVAL ? hmm_skip(area, "no MADV_COLD") :
+					 hmm_fail(area, errno, "MADV_COLD");
+	return 0;
+}
+
+static int prove_lazy(struct hmm_area *area, const struct hmm_state *state,
+		      char *addr, size_t length)
+{
+	static const struct hmm_proof proof = {
+		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+		/* what can be dropped is not swapped */
+		.kpf_clear = hmm_kpf(KPF_SWAPBACKED),
+	};
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	return ret ? ret : hmm_prove_pages(area, addr, length, &proof);
+}
+
 #define STATE(_name, _prot, _variant, _what, _maker)	\
 	{						\
 		.name = (_name),			\
@@ -203,7 +297,7 @@ static int prove_stack(struct hmm_area *area, const struct hmm_state *state,
 		.prove = prove_##_maker,		\
 	}
 
-const struct hmm_state hmm_states_sealed[] = {
+const struct hmm_state hmm_states_special[] = {
 	STATE("secret_none", RW, SECRET_NONE, "secret memory, never touched", secret),
 	STATE("secret_written", RW, SECRET_WRITTEN, "secret memory, written", secret),
 	STATE("secret_readonly", PROT_READ, SECRET_WRITTEN,
@@ -214,6 +308,11 @@ const struct hmm_state hmm_states_sealed[] = {
 	      "private memfd, sealed against writing, read", sealed),
 	STATE("sealed_copied", RW, SEALED_COPIED,
 	      "private memfd, sealed against writing, written: a copy", sealed),
+	STATE("key_none", RW, KEY_NONE,
+	      "behind a protection key, never touched", key),
+	STATE("key_written", RW, KEY_WRITTEN,
+	      "behind a protection key, written", key),
+	STATE("lazyfree", RW, GIVEN_UP, "written, then given up: MADV_FREE", lazy),
 	STATE("stack", RW, STACK, "grows downwards, written", stack),
 	{ 0 }
 };
