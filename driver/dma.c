@@ -176,6 +176,8 @@ static int map_begin(struct hmmirror_dma_map *dma, const struct hmmirror_dma *cm
 	if (!dma->dev)
 		goto out;
 	ret = dma_set_mask(dma->dev, DMA_BIT_MASK(bits));
+	if (cmd->flags & HMMIRROR_DMA_BOUNCED)
+		compat_dma_bounced(dma->dev);
 	if (!ret)
 		ret = hmm_dma_map_alloc(dma->dev, &dma->map, cmd->length >> PAGE_SHIFT,
 					PAGE_SIZE);
@@ -313,7 +315,7 @@ static int check_call(struct hmmirror *mirror, const struct hmmirror_dma *cmd)
 		return -EINVAL;
 	if (cmd->op != HMMIRROR_DMA_ALLOC && (cmd->flags || cmd->mask_bits))
 		return -EINVAL;
-	if (cmd->flags & ~HMMIRROR_DMA_IOMMU)
+	if (cmd->flags & ~(HMMIRROR_DMA_IOMMU | HMMIRROR_DMA_BOUNCED))
 		return -EINVAL;
 	if (cmd->mask_bits && (cmd->mask_bits < 24 || cmd->mask_bits > 64))
 		return -EINVAL;
@@ -326,6 +328,7 @@ static int check_call(struct hmmirror *mirror, const struct hmmirror_dma *cmd)
 
 int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg)
 {
+	struct hmmirror_failing *failing;
 	struct hmmirror_dma *cmd = arg;
 	int ret;
 
@@ -342,6 +345,7 @@ int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg)
 	ret = -EINTR;
 	if (mutex_lock_killable(&mirror->dma_lock))
 		goto out;
+	failing = hmmirror_fail_begin(mirror);
 	if (cmd->op == HMMIRROR_DMA_ALLOC)
 		ret = alloc_map(mirror, cmd);
 	else if (cmd->op == HMMIRROR_DMA_FREE)
@@ -355,6 +359,7 @@ int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg)
 		ret = unmap_range(mirror, cmd);
 	else if (!ret && cmd->op == HMMIRROR_DMA_FREE)
 		cmd->pages = hmmirror_dma_free(mirror);
+	hmmirror_fail_end(failing);
 	mutex_unlock(&mirror->dma_lock);
 out:
 	mmput(mirror->mm);

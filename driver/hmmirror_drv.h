@@ -289,6 +289,12 @@ void hmmirror_hold_close(struct hmmirror *mirror);
 bool hmmirror_injected(struct hmmirror *mirror, enum hmmirror_event event);
 void hmmirror_inject_invalidation(struct hmmirror *mirror, unsigned long addr);
 
+/* fail.c */
+struct hmmirror_failing;
+struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror);
+void hmmirror_fail_end(struct hmmirror_failing *all);
+const char *hmmirror_no_failing(enum hmmirror_event event);
+
 /* plant.c */
 void hmmirror_plant_close(struct hmmirror *mirror);
 void hmmirror_plant_end(struct hmmirror *mirror);

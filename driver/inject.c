@@ -71,6 +71,8 @@ int hmmirror_ioctl_inject(struct hmmirror *mirror, void *arg)
 
 	if (cmd->flags || cmd->event >= HMMIRROR_INJECT_NR || !cmd->nth != !cmd->times)
 		return -EINVAL;
+	if (hmmirror_no_failing(cmd->event))
+		return -EOPNOTSUPP;
 
 	injection = &mirror->injections[cmd->event];
 	spin_lock(&mirror->inject_lock);

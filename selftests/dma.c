@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Pages of a walk mapped for DMA, with and without an IOMMU. */
+#include <errno.h>
+
 #include "hmm_test.h"
 
 #define PAGES		16
@@ -439,6 +441,79 @@ TEST_F(dma, single)
 	ASSERT_EQ(PAGES - 4, self->call.pages);
 }
 
+/* Memory that has to be synced can't be mapped for a mirror. */
+TEST_F(dma, bounced)
+{
+	if (MISS(self->lacking, self->why))
+		return;
+	ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, variant->flags | HMMIRROR_DMA_BOUNCED,
+					  PAGES, 0));
+	/* setting the mask anew undoes it */
+	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(0, call_free(self));
+}
+
+/* The kernel's functions can be made to fail. */
+static int failing(struct hmm_area *area, int lacking)
+{
+	return lacking ? lacking : hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
+}
+
+/* No memory for what a map consists of: there is no map, and the next try has one. */
+TEST_F(dma, alloc_fails)
+{
+	size_t below = (5ULL << 30) / hmm_page_size();
+
+	if (MISS(failing(&self->area, self->lacking), self->lacking ? self->why : self->area.why))
+		return;
+	ASSERT_LE(0, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 1, 1));
+	ASSERT_EQ(-ENOMEM, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(1, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 0, 0));
+	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(0, call_free(self));
+	if (variant->way != HMMIRROR_DMA_IOVA)
+		return;
+
+	/* where pages have addresses of their own, there are two allocations */
+	self->addr -= below * self->page;
+	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 2, 1));
+	ASSERT_EQ(-ENOMEM, call_alloc(self, variant->flags, below + PAGES, 32));
+	ASSERT_EQ(1, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 0, 0));
+	ASSERT_EQ(0, call_alloc(self, variant->flags, below + PAGES, 32));
+	ASSERT_EQ(HMMIRROR_DMA_SINGLE, self->call.way);
+	ASSERT_EQ(0, call_free(self));
+}
+
+/* A page that can't be mapped: those before it are, and the next try goes on. */
+TEST_F(dma, map_fails)
+{
+	static const enum hmmirror_event events[] = {
+		HMMIRROR_INJECT_DMA_MAP,
+		HMMIRROR_INJECT_DMA_LINK,
+		HMMIRROR_INJECT_DMA_SYNC,
+	};
+	size_t i, page, first = variant->way == HMMIRROR_DMA_IOVA;
+	size_t last = variant->way == HMMIRROR_DMA_IOVA ? 2 : 0;
+
+	if (MISS(failing(&self->area, self->lacking), self->lacking ? self->why : self->area.why))
+		return;
+	if (!READY("anon_writable", PAGES))
+		return;
+	for (i = first; i <= last; i++) {
+		ASSERT_LE(0, hmm_inject(self->fd, events[i], 3, 1));
+		ASSERT_EQ(-EIO, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+		ASSERT_EQ(1, hmm_inject(self->fd, events[i], 0, 0));
+		ASSERT_EQ(2, self->call.pages);
+		for (page = 0; page < PAGES; page++)
+			ASSERT_EQ(page < 2 ? MAPPED : 0, self->now[page].flags);
+		ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
+		for (page = 0; page < PAGES; page++)
+			ASSERT_EQ(page < 2 ? KEPT : MAPPED, self->now[page].flags);
+		ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 0, PAGES, 0));
+		ASSERT_EQ(PAGES, self->call.pages);
+	}
+}
+
 TEST_F(dma, arguments)
 {
 	if (!READY("anon_writable", PAGES))
@@ -460,7 +535,7 @@ TEST_F(dma, arguments)
 	ASSERT_EQ(0, call_free(self));
 	ASSERT_EQ(-EINVAL, call_free(self));
 	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, 0, 1, 0));
-	ASSERT_EQ(-EINVAL, call_alloc(self, 2, PAGES, 0));
+	ASSERT_EQ(-EINVAL, call_alloc(self, 4, PAGES, 0));
 	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, PAGES, 23));
 	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, PAGES, 65));
 	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, 0, 0));

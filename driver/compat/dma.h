@@ -36,6 +36,7 @@ static inline phys_addr_t compat_dma_to_memory(struct device *dev, dma_addr_t ad
 #endif
 
 #ifdef HAVE_HMM_DMA
+#include <linux/dma-map-ops.h>
 #include <linux/hmm-dma.h>
 #include <linux/pci-p2pdma.h>
 
@@ -45,7 +46,17 @@ static inline bool compat_dma_uses_iova(struct hmm_dma_map *map)
 {
 	return dma_use_iova(&map->state);
 }
+
+/* What the bounce buffers do when one is used; setting the mask undoes it. */
+static inline void compat_dma_bounced(struct device *dev)
+{
+	dma_reset_need_sync(dev);
+}
 #else
+static inline void compat_dma_bounced(struct device *dev)
+{
+}
+
 #define COMPAT_PFN_DMA_FLAGS	0UL
 #define HMM_PFN_DMA_MAPPED	0UL
 

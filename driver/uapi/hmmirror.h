@@ -382,6 +382,8 @@ enum hmmirror_dma_way {
 
 /* ALLOC: for the device behind an IOMMU (HMMIRROR_FEAT_DMA_IOMMU). */
 #define HMMIRROR_DMA_IOMMU		_BITUL(0)
+/* ALLOC: as if DMA of the device had gone through a bounce buffer before */
+#define HMMIRROR_DMA_BOUNCED		_BITUL(1)
 
 #define HMMIRROR_DMA_PAGE_MAPPED	_BITULL(0)
 /* with MAPPED: it was mapped before, and stayed so */
@@ -405,7 +407,7 @@ struct hmmirror_dma_page {
 /**
  * struct hmmirror_dma - pages of a walk mapped for DMA of a device
  * @size: sizeof(struct hmmirror_dma)
- * @flags: HMMIRROR_DMA_IOMMU with ALLOC, else 0
+ * @flags: HMMIRROR_DMA_IOMMU, HMMIRROR_DMA_BOUNCED with ALLOC, else 0
  * @op: enum hmmirror_dma_op
  * @error: (out) ALLOC: the kernel's answer, there is no map unless 0. MAP: the
  *	walker's answer, or -EIO where a page could not be mapped; what is before
@@ -609,6 +611,14 @@ enum hmmirror_event {
 	 * not hugetlb), else nothing happens
 	 */
 	HMMIRROR_INJECT_INVALIDATE	= 2,
+	/* in HMMIRROR_DMA: an allocation of the kernel's for a map, or ours for a
+	 * call; linking pages to I/O addresses, or telling the IOMMU of it; mapping a
+	 * page by itself. EOPNOTSUPP without HMMIRROR_FEAT_DMA and _FLICKER
+	 */
+	HMMIRROR_INJECT_DMA_ALLOC	= 3,
+	HMMIRROR_INJECT_DMA_LINK	= 4,
+	HMMIRROR_INJECT_DMA_SYNC	= 5,
+	HMMIRROR_INJECT_DMA_MAP		= 6,
 	HMMIRROR_INJECT_NR
 };
 
