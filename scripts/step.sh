@@ -11,7 +11,8 @@ LAP=${EPOCHREALTIME/./}
 STEP_WHY=
 
 lap() {
-	local now=${EPOCHREALTIME/./}
+	# waiting for the builds of others is nobody's time
+	local now=$((${EPOCHREALTIME/./} - WAITED * 1000000))
 	LAPS+="${LAPS:+, }$1 $(((now - LAP) / 1000000)) s"
 	LAP=$now
 }
@@ -110,7 +111,7 @@ step_end() {
 	# shellcheck disable=SC2154 # on_exit has it
 	((status <= 1 || status == 125)) || return 0
 	word=$(verdict_word "$status")
-	seconds=$(((${EPOCHREALTIME/./} - STEP_BEGAN) / 1000000))
+	seconds=$(((${EPOCHREALTIME/./} - STEP_BEGAN) / 1000000 - WAITED))
 	why=$STEP_WHY
 	[ -n "$why" ] || ((status != 125)) || why=$(cat "$LOGS/reason" 2>/dev/null)
 	echo "$word" > "$LOGS/verdict"
