@@ -13,7 +13,8 @@ CONSOLES=0		# number of the last console log
 SHARE=''		# .1, .2, ...: which of several guests side by side
 NAMES=()
 
-# new_logs: a folder for this run; the oldest of the others go
+# new_logs: a folder for this run; the oldest of the others go, unless their run,
+# whose process the name ends with, is still under way
 new_logs() {
 	local old
 	mkdir -p "$CACHE/logs"
@@ -21,7 +22,7 @@ new_logs() {
 	mkdir "$LOGS" || die "cannot write to $CACHE; is the disk full?"
 	: > "$LOGS/summary" || die "cannot write to $CACHE; is the disk full?"
 	while read -r old; do
-		[ -e "$old/keep" ] || rm -rf -- "$old"
+		[ -e "$old/keep" ] || kill -0 "${old##*-}" 2> /dev/null || rm -rf -- "$old"
 	done < <(find "$CACHE/logs" -mindepth 1 -maxdepth 1 -type d | sort | head -n "-$KEEP_LOGS")
 }
 

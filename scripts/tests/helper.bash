@@ -15,7 +15,7 @@ default_kernel() {
 	local out
 	out=$(
 		export PROG=bats
-		for part in common packages aptroot sources fragments distro kernel build vm native; do
+		for part in common packages aptroot sources fragments distro kernel build vm native coverage; do
 			# shellcheck source=/dev/null
 			. "$ROOT/scripts/$part.sh"
 		done

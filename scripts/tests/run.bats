@@ -26,6 +26,22 @@ setup_file() {
 	[ -s "${lines[-2]#logs: }/console.1" ]
 }
 
+@test "old logs go, but not under a run that goes on" {
+	local logs dead live i
+	logs=$(cache)/logs
+	# none has this number: the kernel's limit is 4194304
+	dead=$logs/20200101-000000-4194305
+	live=$logs/20200101-000000-$$
+	mkdir -p "$dead" "$live"
+	for i in {1..30}; do mkdir -p "$logs/20200102-000000-41943$i"; done
+	run "$RUN" last.pass
+	echo "$output"
+	[ "$status" = 0 ]
+	[ ! -e "$dead" ]
+	[ -e "$live" ]
+	rm -rf "$logs"/2020010[12]-*
+}
+
 @test "tests that fail, crash, hang, flood and splat are told apart" {
 	run "$RUN" --timeout 3
 	echo "$output"
