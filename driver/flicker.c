@@ -28,7 +28,7 @@ const char *hmmirror_no_flicker(void)
 		return "the kernel was built without hardware breakpoints (CONFIG_PERF_EVENTS)";
 	if (!IS_ENABLED(CONFIG_X86_64))
 		return "arguments of a function are changed on x86-64 only";
-	return NULL;
+	return compat_no_breakpoint_in_kprobe();
 }
 
 /* In a debug exception, or whatever the CPU has for this: no locks. */

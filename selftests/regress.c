@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "expect_kernel.h"
 #include "hmm_test.h"
 
 #ifndef MADV_PAGEOUT
@@ -87,6 +88,9 @@ static int softdirty(struct __test_metadata *_metadata, struct _test_data_regres
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
 	if (!(entry & HMM_PM_SOFT_DIRTY))
 		return 0;
+	/* both are of 5.9; what tells the fix alone is the test */
+	if (!expect_when(WHEN_HOLES_ANON))
+		return 0;
 	ASSERT_EQ(0, hmm_write_text("/proc/self/clear_refs", "4"));
 	pagemap_has(_metadata, self->addr, HMM_PM_SOFT_DIRTY, 0);
 	hmm_pattern_fill(self->addr, self->length, 2);
@@ -94,7 +98,7 @@ static int softdirty(struct __test_metadata *_metadata, struct _test_data_regres
 	return 1;
 }
 
-#define NO_SOFT_DIRTY	"no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)"
+#define NO_SOFT_DIRTY	"no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY), or lost by kernels before 5.9"
 
 TEST_F(regress, softdirty_on_device)
 {

@@ -47,7 +47,8 @@ static int plant(struct hmm_area *area, int fd, enum hmmirror_planted kind)
 	int ret = hmm_plant(fd, area->addr, kind);
 
 	if (ret == -EOPNOTSUPP)
-		return hmm_skip(area, "no huge PUDs (CONFIG_TRANSPARENT_HUGEPAGE)");
+		return hmm_skip(area,
+				"no huge PUDs (CONFIG_TRANSPARENT_HUGEPAGE), or not split by a write (before 5.8)");
 	return ret ? hmm_fail(area, ret, "HMMIRROR_PLANT") : 0;
 }
 

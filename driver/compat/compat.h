@@ -9,6 +9,7 @@
 #include "features.h"
 #include "alloc.h"
 #include "coherent.h"
+#include "debug.h"
 #include "dma.h"
 #include "evict.h"
 #include "exclusive.h"
