@@ -96,13 +96,14 @@ static int walk_for(struct hmm_area *area, int fd, char *addr, __u64 request,
 /* A mapping without access. */
 #define NOT_SHOWN()							\
 	do {								\
-		if (expect_when(WHEN_SNAPSHOT_CUT))			\
+		if (expect_when(WHEN_BY_MAPPING)) {			\
 			ASSERT_EQ(-EPERM, hmm_walk(self->fd,		\
 						   self->places[1],	\
 						   self->length, 0,	\
 						   self->entries));	\
-		else							\
+		} else {						\
 			WALK(self->places[1], 0, HMMIRROR_PTE_ERROR);	\
+		}							\
 	} while (0)
 
 #define REFUSED(_error, _request)					\
