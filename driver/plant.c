@@ -49,10 +49,10 @@ struct hmmirror_planting {
 	struct page *page;	/* under migration, locked; or NULL */
 };
 
-static spinlock_t *lock_table(const struct hmmirror_planting *planting)
+static spinlock_t *table_lock(const struct hmmirror_planting *planting)
 {
-	return planting->pudp ? pud_lock(planting->mm, planting->pudp) :
-				pmd_lock(planting->mm, planting->pmdp);
+	return planting->pudp ? pud_lockptr(planting->mm, planting->pudp) :
+				pmd_lockptr(planting->mm, planting->pmdp);
 }
 
 static unsigned long get_entry(const struct hmmirror_planting *planting)
@@ -80,7 +80,8 @@ static bool take_back(struct hmmirror_planting *planting)
 	spin_lock(&planting->lock);
 	planted = planting->planted;
 	if (planted) {
-		ptl = lock_table(planting);
+		ptl = table_lock(planting);
+		spin_lock(ptl);
 		if (!get_entry(planting) || get_entry(planting) == planting->entry)
 			set_entry(planting, planting->before);
 		else
@@ -197,7 +198,8 @@ static int put_entry(struct hmmirror_planting *planting, unsigned long addr, boo
 		return -ENXIO;
 
 	spin_lock(&planting->lock);
-	ptl = lock_table(planting);
+	ptl = table_lock(planting);
+	spin_lock(ptl);
 	planting->before = get_entry(planting);
 	if (bad)
 		planting->entry = planting->before | BAD_BIT;
