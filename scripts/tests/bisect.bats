@@ -272,6 +272,7 @@ small_history() {
 }
 
 @test "a real history of a packaged kernel" {
+	[ -n "${HMMIRROR_TEST_SLOW:-}" ] || skip 'it builds kernels; HMMIRROR_TEST_SLOW=1 does it'
 	# always the same path, so that ccache knows it the next time
 	REPO=$(cache)/tests/linux
 	[ -e "$KERNEL_SOURCE/mm/hmm.c" ] || skip 'no kernel source'
