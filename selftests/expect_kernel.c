@@ -108,6 +108,11 @@ static int table_checked(void)
 	return trait(HMMIRROR_TRAIT_TABLE_CHECKED);
 }
 
+static int pud_unseen(void)
+{
+	return trait(HMMIRROR_TRAIT_PUD_UNSEEN);
+}
+
 static int order(void)
 {
 	struct hmmirror_query q;
@@ -164,6 +169,7 @@ static const struct {
 	[WHEN_ORDER] = { order },
 	[WHEN_PUD_MARKED] = { pud_marked },
 	[WHEN_TABLE_CHECKED] = { table_checked },
+	[WHEN_PUD_UNSEEN] = { pud_unseen },
 	[WHEN_ZERO_SPECIAL] = { zero_special },
 	[WHEN_EMPTY_HUGETLB_VALID] = WALKER(SNAPSHOT, TABLES),
 	[WHEN_BY_MAPPING] = WALKER(VMA, FLAGS),

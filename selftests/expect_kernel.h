@@ -41,6 +41,8 @@ enum expect_when {
 	WHEN_PUD_MARKED,
 	/* hmmirror.h, HMMIRROR_TRAIT_TABLE_CHECKED */
 	WHEN_TABLE_CHECKED,
+	/* hmmirror.h, HMMIRROR_TRAIT_PUD_UNSEEN */
+	WHEN_PUD_UNSEEN,
 	/*
 	 * The rest is told by which walker it is (enum hmmirror_walker), and all of
 	 * it is in its mm/hmm.c.

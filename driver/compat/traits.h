@@ -42,6 +42,10 @@ static inline u64 compat_traits(void)
 #ifdef HAVE_PUD_DEVMAP
 	traits |= HMMIRROR_TRAIT_PUD_MARKED;
 #endif
+	/* pud_leaf() since 6.10 */
+#if defined(HAVE_PUD_HUGE) && !defined(CONFIG_HUGETLB_PAGE)
+	traits |= HMMIRROR_TRAIT_PUD_UNSEEN;
+#endif
 	/* 6.5 */
 #ifdef HAVE_PTE_OFFSET_MAP_FAILS
 	traits |= HMMIRROR_TRAIT_TABLE_CHECKED;

@@ -110,6 +110,8 @@ enum hmmirror_memory {
 #define HMMIRROR_TRAIT_PUD_MARKED	_BITULL(6)
 /* the walker finds out that a page table has gone, and looks again */
 #define HMMIRROR_TRAIT_TABLE_CHECKED	_BITULL(7)
+/* without hugetlb, pud_huge() is false and the walker never gets over a huge PUD */
+#define HMMIRROR_TRAIT_PUD_UNSEEN	_BITULL(8)
 
 /* Which walker it is, by its interface: what it decides came with that. */
 enum hmmirror_walker {
