@@ -46,8 +46,6 @@ qemu_args() {
 	append+=" intel_iommu=on"
 	# secret memory is off by default before 6.5
 	append+=" secretmem.enable=1"
-	# one of them can't be had later; what the tree's own tests need is not known
-	[ "$MODE" = upstream ] || append+=" hugepagesz=1G hugepages=1"
 	append+=" memmap=${SPM_MB}M\$$SPM_ADDR0 memmap=${SPM_MB}M\$$SPM_ADDR1"
 	QEMU=(qemu-system-x86_64 -nodefaults -no-reboot -display none
 		-M "q35,nvdimm=on" -smp "$G_CPUS,sockets=$G_CPUS" -m "4G,slots=3,maxmem=8G"
