@@ -15,7 +15,7 @@ NEEDS_REPORT='jq:jq'
 NEEDS_REINTRODUCE='spatch:coccinelle'
 NEEDS_BISECT='git:git ccache:ccache'
 NEEDS_CHECK='shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps
-	xmllint:libxml2-utils'
+	xmllint:libxml2-utils git:git ccache:ccache spatch:coccinelle'
 
 # For the tests: a machine that lacks these, whatever is installed.
 HIDDEN=${HMMIRROR_TEST_MISSING:-}
