@@ -15,6 +15,8 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -25,9 +27,11 @@
 
 /*
  * Who waits for a migration can't be killed, so that its process would not end
- * and nobody would take the entry back.
+ * and nobody would take the entry back. So there is a limit, and the entry goes
+ * earlier if its process is to end.
  */
 #define LIMIT_MS	10000
+#define LOOK_MS		20
 
 /* A bit of a PMD that is for software, and means nothing in a pointer to a table. */
 #define BAD_BIT		_PAGE_SPECIAL
@@ -37,7 +41,9 @@
 
 struct hmmirror_planting {
 	struct mmu_interval_notifier notifier;
-	struct delayed_work limit;
+	struct delayed_work look;
+	unsigned long limit;		/* in jiffies */
+	struct task_struct *owner;	/* who planted it */
 	struct mm_struct *mm;
 	spinlock_t lock; /* protects planted; outside of the table's lock */
 	bool planted;
@@ -96,9 +102,16 @@ static bool take_back(struct hmmirror_planting *planting)
 	return planted;
 }
 
-static void planting_over(struct work_struct *work)
+static void planting_look(struct work_struct *work)
 {
-	take_back(container_of(to_delayed_work(work), struct hmmirror_planting, limit));
+	struct hmmirror_planting *planting =
+		container_of(to_delayed_work(work), struct hmmirror_planting, look);
+
+	if (time_after(jiffies, planting->limit) ||
+	    READ_ONCE(planting->owner->signal->flags) & SIGNAL_GROUP_EXIT)
+		take_back(planting);
+	else if (READ_ONCE(planting->planted))
+		schedule_delayed_work(&planting->look, msecs_to_jiffies(LOOK_MS));
 }
 
 static bool planting_invalidate(struct mmu_interval_notifier *notifier,
@@ -219,6 +232,7 @@ static void planting_free(struct hmmirror_planting *planting)
 {
 	if (planting->page)
 		put_page(planting->page);
+	put_task_struct(planting->owner);
 	kfree(planting);
 }
 
@@ -233,7 +247,7 @@ static bool uproot(struct hmmirror *mirror)
 
 	if (!planting)
 		return false;
-	cancel_delayed_work_sync(&planting->limit);
+	cancel_delayed_work_sync(&planting->look);
 	planted = take_back(planting);
 	mmu_interval_notifier_remove(&planting->notifier);
 	planting_free(planting);
@@ -261,9 +275,12 @@ static int plant(struct hmmirror *mirror, unsigned long addr, u32 kind)
 	if (!planting)
 		return -ENOMEM;
 	planting->mm = mirror->mm;
+	planting->owner = current->group_leader;
+	get_task_struct(planting->owner);
 	planting->size = planted_size(kind);
+	planting->limit = jiffies + msecs_to_jiffies(LIMIT_MS);
 	spin_lock_init(&planting->lock);
-	INIT_DELAYED_WORK(&planting->limit, planting_over);
+	INIT_DELAYED_WORK(&planting->look, planting_look);
 
 	ret = make_entry(planting, kind);
 	if (ret)
@@ -281,7 +298,7 @@ static int plant(struct hmmirror *mirror, unsigned long addr, u32 kind)
 	if (ret)
 		goto err_remove;
 	mirror->planting = planting;
-	schedule_delayed_work(&planting->limit, msecs_to_jiffies(LIMIT_MS));
+	schedule_delayed_work(&planting->look, msecs_to_jiffies(LOOK_MS));
 	return 0;
 
 err_remove:

@@ -88,9 +88,10 @@ int hmm_inject(int fd, enum hmmirror_event event, unsigned int nth,
  * @request: of a walk, HMMIRROR_REQ_*
  * @entries: answers of a walk; NULL: it is a migration to the device
  * @flags: of a walk, HMMIRROR_RANGE_*
+ * @mask: of a walk, which requests the entries hold, HMMIRROR_REQ_*
  * @error: what it returned, once hmm_call_end() did
  *
- * The first six are the caller's to fill.
+ * The first seven are the caller's to fill.
  */
 struct hmm_call {
 	int fd;
@@ -99,6 +100,7 @@ struct hmm_call {
 	__u64 request;
 	__u64 *entries;
 	__u32 flags;
+	__u64 mask;
 	int error;
 	/* private */
 	pthread_t thread;
@@ -111,7 +113,7 @@ struct hmm_call {
 
 /**
  * hmm_call_prepare - make the thread, which then waits for hmm_call_begin()
- * @call: the first six may still be filled afterwards
+ * @call: the first seven may still be filled afterwards
  *
  * For what is to begin while a migration is held: a new thread needs the mmap
  * lock for writing.

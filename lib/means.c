@@ -139,6 +139,7 @@ static int patient_walk(const struct hmm_call *call)
 		.length = call->length,
 		.entries = (uintptr_t)call->entries,
 		.default_flags = call->request,
+		.request_mask = call->mask,
 		.timeout_ms = WALK_MS,
 	};
 	int ret = hmm_ioctl_range(call->fd, &range);

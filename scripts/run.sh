@@ -194,15 +194,20 @@ guests_at_once() {
 }
 
 # share_out: the planned tests go to several guests side by side, each followed by
-# a process of its own. Neighbours stay together: they run the same code, and every
-# guest has to translate what it runs.
+# a process of its own. Neighbours stay together, as they run the same code and every
+# guest has to translate what it runs; but slow ones are neighbours, too, so that
+# each guest gets some pieces and not one.
 share_out() {
-	local i n status file passed failed skipped all=("${NAMES[@]}")
+	local i j n at status file passed failed skipped pieces=6 all=("${NAMES[@]}")
 	n=$(guests_at_once) || exit "$DIE_STATUS"
 	((n > 1)) || { run_guests; return; }
 	step "booting linux $K_NAME ($ACCEL), $n guests"
 	for ((i = 0; i < n; i++)); do
-		NAMES=("${all[@]:${#all[@]} * i / n:${#all[@]} * (i + 1) / n - ${#all[@]} * i / n}")
+		NAMES=()
+		for ((j = i; j < n * pieces; j += n)); do
+			at=$((${#all[@]} * j / (n * pieces)))
+			NAMES+=("${all[@]:at:${#all[@]} * (j + 1) / (n * pieces) - at}")
+		done
 		worker "$i" &
 		WORKERS+=($!)
 	done

@@ -18,7 +18,7 @@
 #endif
 
 #define PAGES	4
-#define SECONDS	4	/* of a race */
+#define SECONDS	2	/* of a race */
 
 FIXTURE(regress)
 {

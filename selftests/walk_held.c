@@ -239,8 +239,7 @@ TEST_F(walk_held, page_requests)
 	static const size_t places[] = { 0, PAGES / 2, PAGES - 1 };
 	size_t i, page;
 
-	if (MISS(need_wait(&self->area, variant->device), self->area.why))
-		return;
+	self->walk.mask = HMMIRROR_REQ_ALL;
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		struct hmmirror_range range = {
 			.addr = (uintptr_t)self->area.addr,
@@ -250,7 +249,7 @@ TEST_F(walk_held, page_requests)
 			.timeout_ms = 30000,
 		};
 
-		if (MISS(hold(self, variant, SHORT_MS), self->area.why))
+		if (MISS(face(self, variant, 0, LIMIT_MS), self->area.why))
 			return;
 		memset(self->entries, 0, PAGES * sizeof(__u64));
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
@@ -259,16 +258,16 @@ TEST_F(walk_held, page_requests)
 		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->holder.fd, 1));
 
 		self->entries[places[i]] = HMMIRROR_REQ_FAULT;
-		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
-		ASSERT_EQ(0, range.error);
-		ASSERT_EQ(HMMIRROR_HELD_LIMIT,
-			  hmm_hold_wait(self->holder.fd, 1));
+		ASSERT_EQ(0, hmm_call_begin(&self->walk));
+		ASSERT_EQ(1, hmm_call_blocks(&self->walk));
+		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->holder.fd));
+		ASSERT_EQ(0, hmm_call_end(&self->walk));
+		ASSERT_EQ(0, hmm_call_end(&self->holder));
 		/* what is before it was answered while the migration stood */
 		for (page = 0; page < places[i]; page++)
 			ASSERT_EQ(0, self->entries[page]);
 		ASSERT_EQ(settled(variant),
 			  hmm_entry_flags(self->entries[places[i]]));
-		ASSERT_EQ(0, hmm_call_end(&self->holder));
 		close(self->holder.fd);
 	}
 }

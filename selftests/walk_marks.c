@@ -79,7 +79,10 @@ static const char *const numa_knobs[][2] = {
 	  "/proc/sys/kernel/numa_balancing_scan_period_min_ms" },
 };
 
-/* Scans begin with a new address space: what was set before counts for it. */
+/*
+ * Scans begin with a new address space: what was set before counts for it, so the
+ * first scan comes sooner where the knobs are set already (the runner's guest).
+ */
 static int numa_on(struct hmm_area *area)
 {
 	static const char balancing[] = "/proc/sys/kernel/numa_balancing";
@@ -133,6 +136,7 @@ static int hinted(int fd, const char *addr, size_t pages, __u64 shown,
 }
 
 /*
+ * Only begins once the state is made, as a hint would be in its way.
  * Keeps the CPU, so that the ticks come that scan. Pages that are where the only
  * thread of a process runs get no hint, so there must be another thread.
  */
@@ -142,14 +146,15 @@ static int numa_hints(struct hmm_area *area, int huge, size_t length, int fd,
 	size_t pages = length / hmm_page_size();
 	const char *state = huge ? "thp_writable" : "anon_writable";
 	clock_t start = clock();
-	int ret = numa_on(area);
+	int ret;
 	long i;
 
-	if (!ret && !huge && expect_when(WHEN_HINT_UNSEEN))
+	if (!huge && expect_when(WHEN_HINT_UNSEEN))
 		return hmm_skip(area,
 				"the walker of this kernel takes a hint for an ordinary entry");
+	ret = hmm_state_make(area, hmm_state_find(state), 0, length);
 	if (!ret)
-		ret = hmm_state_make(area, hmm_state_find(state), 0, length);
+		ret = numa_on(area);
 	if (ret)
 		return ret;
 	while (!hinted(fd, area->addr, pages, hint_shown(huge), entries)) {
