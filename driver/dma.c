@@ -150,7 +150,14 @@ static void map_one(struct dma_walk *dw, unsigned long i, unsigned long hmm_pfn)
 		result->flags |= HMMIRROR_DMA_PAGE_KEPT;
 	result->flags |= HMMIRROR_DMA_PAGE_MAPPED;
 	result->address = address;
-	result->memory = compat_dma_to_memory(dma->dev, address);
+	if (dma->map.pfn_list[index] & HMM_PFN_P2PDMA_BUS) {
+		result->flags |= HMMIRROR_DMA_PAGE_PEER_BUS;
+		result->memory = address;
+	} else {
+		if (dma->map.pfn_list[index] & HMM_PFN_P2PDMA)
+			result->flags |= HMMIRROR_DMA_PAGE_PEER;
+		result->memory = compat_dma_to_memory(dma->dev, address);
+	}
 	dw->mapped++;
 }
 

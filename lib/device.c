@@ -75,6 +75,18 @@ int hmm_ioctl_dma(int fd, struct hmmirror_dma *dma)
 	return hmm_ioctl(fd, HMMIRROR_DMA, dma);
 }
 
+int hmm_dma_call(int fd, struct hmmirror_dma *dma, enum hmmirror_dma_op op,
+		 const void *addr, size_t length)
+{
+	int ret;
+
+	dma->op = op;
+	dma->addr = (uintptr_t)addr;
+	dma->length = length;
+	ret = hmm_ioctl_dma(fd, dma);
+	return ret ? ret : dma->error;
+}
+
 int hmm_feature(int fd, enum hmmirror_feature feature, char *why, size_t size)
 {
 	struct hmmirror_query query = { .ask = feature };

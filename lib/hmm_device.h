@@ -57,6 +57,19 @@ int hmm_ioctl_stats(int fd, struct hmmirror_stats *stats);
 int hmm_ioctl_dma(int fd, struct hmmirror_dma *dma);
 
 /**
+ * hmm_dma_call - map or unmap pages for DMA, or get or give back the map
+ * @fd: from hmm_open()
+ * @dma: gets the call; what is not an argument here is the caller's to fill
+ * @op: what to do
+ * @addr: first byte, page aligned; NULL with HMMIRROR_DMA_FREE
+ * @length: bytes, page multiple; 0 with HMMIRROR_DMA_FREE
+ *
+ * Return: 0, the kernel's answer (@dma->error), or -errno of the call.
+ */
+int hmm_dma_call(int fd, struct hmmirror_dma *dma, enum hmmirror_dma_op op,
+		 const void *addr, size_t length);
+
+/**
  * hmm_feature - does this kernel have a feature?
  * @fd: from hmm_open()
  * @feature: enum hmmirror_feature

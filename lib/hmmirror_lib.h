@@ -18,6 +18,7 @@
 #include "hmm_device.h"
 #include "hmm_means.h"
 #include "hmm_pagemap.h"
+#include "hmm_peer.h"
 #include "hmm_process.h"
 #include "hmm_state.h"
 #include "hmm_system.h"

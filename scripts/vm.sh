@@ -37,6 +37,9 @@ choose_accel() {
 # Two nodes with half of the memory each, and of the CPUs.
 # Three NVDIMMs for device-dax, one of them with room for an aligned GiB. Their block
 # driver stays out, as it would map all of them at each boot.
+# A device that does DMA, behind an IOMMU and a bridge. Two NVMe controllers have memory
+# that it may reach: one on its bus, the other through the host bridge, which the kernel
+# believes of AMD's since family 23.
 qemu_args() {
 	local append node1=''
 	((G_CPUS == 1)) || node1="cpus=$((G_CPUS / 2))-$((G_CPUS - 1)),"
@@ -56,13 +59,16 @@ qemu_args() {
 		-object "memory-backend-ram,id=p0,size=2G" -device "nvdimm,memdev=p0"
 		-object "memory-backend-ram,id=p1,size=128M" -device "nvdimm,memdev=p1"
 		-object "memory-backend-ram,id=p2,size=128M" -device "nvdimm,memdev=p2"
-		-device "intel-iommu,intremap=off" -device edu
+		-device "intel-iommu,intremap=off"
+		-device "pcie-pci-bridge,id=b0" -device "edu,bus=b0,addr=1"
+		-device "nvme,serial=near,cmb_size_mb=2,bus=b0,addr=2"
+		-device "nvme,serial=far,cmb_size_mb=2"
 		-kernel "$K_IMAGE" -initrd "$WORK/initramfs")
 	if [ "$ACCEL" = kvm ]; then
 		QEMU+=(-accel kvm -cpu host)
 	else
 		# rep movsb and stosb are slow when emulated
-		QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm")
+		QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm,family=23,model=1,stepping=2")
 	fi
 	QEMU+=(-append "$append$G_APPEND ${HMMIRROR_GUEST_APPEND:-}")
 }

@@ -71,39 +71,27 @@ FIXTURE_TEARDOWN(dma)
 static int call(struct _test_data_dma *self, enum hmmirror_dma_op op, size_t first,
 		size_t pages, __u64 request)
 {
-	int ret;
-
-	memset(&self->call, 0, sizeof(self->call));
-	self->call.op = op;
-	self->call.addr = (uintptr_t)self->addr + first * self->page;
-	self->call.length = pages * self->page;
-	self->call.request = request;
-	self->call.results = (uintptr_t)(op == HMMIRROR_DMA_UNMAP ?
-					 (void *)self->unmapped : self->now);
-	ret = hmm_ioctl_dma(self->fd, &self->call);
-	return ret ? ret : self->call.error;
+	self->call = (struct hmmirror_dma){
+		.request = request,
+		.results = (uintptr_t)(op == HMMIRROR_DMA_UNMAP ?
+				       (void *)self->unmapped : self->now),
+	};
+	return hmm_dma_call(self->fd, &self->call, op, self->addr + first * self->page,
+			    pages * self->page);
 }
 
 static int call_alloc(struct _test_data_dma *self, unsigned int flags, size_t pages,
 		      unsigned int bits)
 {
-	int ret;
-
-	memset(&self->call, 0, sizeof(self->call));
-	self->call.op = HMMIRROR_DMA_ALLOC;
-	self->call.flags = flags;
-	self->call.addr = (uintptr_t)self->addr;
-	self->call.length = pages * self->page;
-	self->call.mask_bits = bits;
-	ret = hmm_ioctl_dma(self->fd, &self->call);
-	return ret ? ret : self->call.error;
+	self->call = (struct hmmirror_dma){ .flags = flags, .mask_bits = bits };
+	return hmm_dma_call(self->fd, &self->call, HMMIRROR_DMA_ALLOC, self->addr,
+			    pages * self->page);
 }
 
 static int call_free(struct _test_data_dma *self)
 {
-	memset(&self->call, 0, sizeof(self->call));
-	self->call.op = HMMIRROR_DMA_FREE;
-	return hmm_ioctl_dma(self->fd, &self->call);
+	self->call = (struct hmmirror_dma){ 0 };
+	return hmm_dma_call(self->fd, &self->call, HMMIRROR_DMA_FREE, NULL, 0);
 }
 
 /*

@@ -32,7 +32,9 @@ FIXTURE_SETUP(walk_pud)
 	ASSERT_EQ(0, hmm_area_map(&self->area, self->area.addr, self->area.length,
 				  PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1));
-	ASSERT_EQ(0, madvise(self->area.addr, self->area.length, MADV_NOHUGEPAGE));
+	/* a kernel without huge pages has no such advice */
+	ASSERT_TRUE(!madvise(self->area.addr, self->area.length, MADV_NOHUGEPAGE) ||
+		    errno == EINVAL);
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
 }

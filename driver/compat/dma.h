@@ -59,6 +59,8 @@ static inline void compat_dma_bounced(struct device *dev)
 
 #define COMPAT_PFN_DMA_FLAGS	0UL
 #define HMM_PFN_DMA_MAPPED	0UL
+#define HMM_PFN_P2PDMA		0UL
+#define HMM_PFN_P2PDMA_BUS	0UL
 
 struct hmm_dma_map {
 	unsigned long *pfn_list;

@@ -390,13 +390,17 @@ enum hmmirror_dma_way {
 #define HMMIRROR_DMA_PAGE_MAPPED	_BITULL(0)
 /* with MAPPED: it was mapped before, and stayed so */
 #define HMMIRROR_DMA_PAGE_KEPT		_BITULL(1)
+/* with MAPPED: memory of another PCI device, which is reached through the host bridge */
+#define HMMIRROR_DMA_PAGE_PEER		_BITULL(2)
+/* with MAPPED: likewise, by its address on the bus that the two share; no IOMMU is asked */
+#define HMMIRROR_DMA_PAGE_PEER_BUS	_BITULL(3)
 
 /**
  * struct hmmirror_dma_page - what MAP says of a page
  * @entry: HMMIRROR_PTE_*, the walker's answer
  * @address: where a device finds it; 0 if not MAPPED
  * @memory: what that address leads to, as the IOMMU has it, or the same address
- *	without one; 0 if not MAPPED
+ *	without one or with PEER_BUS; 0 if not MAPPED
  * @flags: HMMIRROR_DMA_PAGE_*
  */
 struct hmmirror_dma_page {
