@@ -294,6 +294,22 @@ int hmm_area_pageout(struct hmm_area *area, char *addr, size_t length,
 		     int (*prove)(struct hmm_area *area, const char *addr,
 				  size_t length));
 
+/* hmm_ksm_need - 0, or HMM_SKIP with area->why where there is no KSM */
+int hmm_ksm_need(struct hmm_area *area);
+
+/**
+ * hmm_ksm_merge - have KSM merge small private anonymous pages
+ * @area: the area; keeps a page that they are merged with
+ * @addr: first byte
+ * @length: bytes
+ *
+ * Overwrites them: they get the same contents. Returns when all are merged, or
+ * after some seconds; the caller's proof tells which.
+ *
+ * Return: 0, or -errno with area->why.
+ */
+int hmm_ksm_merge(struct hmm_area *area, char *addr, size_t length);
+
 /* What hmm_prove_pages() asks of every page. */
 struct hmm_proof {
 	__u64 set;		/* bits of pagemap that must be set */

@@ -133,16 +133,15 @@ static int prove_merged(struct hmm_area *area, const char *addr, size_t length)
 	return ret;
 }
 
-static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
-		    char *addr, size_t length)
+int hmm_ksm_need(struct hmm_area *area)
 {
-	int i, ret;
+	return access(KSM "run", W_OK) ? hmm_skip(area, "no KSM (CONFIG_KSM)") : 0;
+}
 
-	if (access(KSM "run", W_OK))
-		return hmm_skip(area, "no KSM (CONFIG_KSM)");
-	ret = hmm_area_map_small(area, addr, length, state->prot);
-	if (!ret)
-		ret = make_twin(area);
+int hmm_ksm_merge(struct hmm_area *area, char *addr, size_t length)
+{
+	int i, ret = make_twin(area);
+
 	if (ret)
 		return ret;
 	memset(addr, KSM_BYTE, length);
@@ -164,6 +163,16 @@ static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
 	/* Or it would merge again what the walker takes apart. */
 	ret = hmm_write_text(KSM "run", "0");
 	return ret ? hmm_fail(area, ret, KSM "run") : 0;
+}
+
+static int make_ksm(struct hmm_area *area, const struct hmm_state *state,
+		    char *addr, size_t length)
+{
+	int ret = hmm_ksm_need(area);
+
+	if (!ret)
+		ret = hmm_area_map_small(area, addr, length, state->prot);
+	return ret ? ret : hmm_ksm_merge(area, addr, length);
 }
 
 static int prove_ksm(struct hmm_area *area, const struct hmm_state *state,
