@@ -23,6 +23,7 @@ enum uffd_kind {
 	ANON_MISSING,
 	ANON_WP,
 	ANON_WP_ZERO,
+	ANON_WP_SWAPPED,
 	SHMEM_MISSING,
 	SHMEM_MINOR,
 	SHMEM_WP,
@@ -44,6 +45,8 @@ static const struct {
 		      UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
 	[ANON_WP_ZERO] = { "anon_zero", UFFDIO_REGISTER_MODE_WP,
 			   UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
+	[ANON_WP_SWAPPED] = { "anon_writable", UFFDIO_REGISTER_MODE_WP,
+			      UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
 	[SHMEM_MISSING] = { "shmem_shared_none", UFFDIO_REGISTER_MODE_MISSING,
 			    UFFD_FEATURE_MISSING_SHMEM, "um" },
 	[SHMEM_MINOR] = { "shmem_shared_cached", UFFDIO_REGISTER_MODE_MINOR,
@@ -59,6 +62,35 @@ static const struct {
 	[HUGETLB_WP] = { "hugetlb_writable", UFFDIO_REGISTER_MODE_WP,
 			 UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "uw" },
 };
+
+/* Does pagemap tell of the protection? It came with a feature of userfaultfd, in 5.14. */
+static int pagemap_tells(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return 0;
+	if (ioctl(fd, UFFDIO_API, &api))
+		api.features = 0;
+	close(fd);
+	return !!(api.features & UFFD_FEATURE_MINOR_SHMEM);
+}
+
+static int prove_protected(struct hmm_area *area, const char *addr, size_t length,
+			   __u64 where)
+{
+	struct hmm_proof proof = { .set = where };
+
+	if (pagemap_tells())
+		proof.set |= HMM_PM_UFFD_WP;
+	return hmm_prove_pages(area, addr, length, &proof);
+}
+
+static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
+{
+	return prove_protected(area, addr, length, HMM_PM_SWAP);
+}
 
 static int make_uffd(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
@@ -93,30 +125,10 @@ static int make_uffd(struct hmm_area *area, const struct hmm_state *state,
 	}
 	/* without it all is as it was */
 	ret = hmm_area_close_later(area, fd);
-	return ret ? hmm_fail(area, ret, "undo list") : 0;
-}
-
-/* Does pagemap tell of the protection? It came with a feature of userfaultfd, in 5.14. */
-static int pagemap_tells(void)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return 0;
-	if (ioctl(fd, UFFDIO_API, &api))
-		api.features = 0;
-	close(fd);
-	return !!(api.features & UFFD_FEATURE_MINOR_SHMEM);
-}
-
-static int prove_protected(struct hmm_area *area, const char *addr, size_t length)
-{
-	struct hmm_proof proof = { .set = HMM_PM_PRESENT };
-
-	if (pagemap_tells())
-		proof.set |= HMM_PM_UFFD_WP;
-	return hmm_prove_pages(area, addr, length, &proof);
+	if (ret)
+		return hmm_fail(area, ret, "undo list");
+	return state->variant == ANON_WP_SWAPPED ?
+	       hmm_area_pageout(area, addr, length, prove_swapped) : 0;
 }
 
 static int prove_uffd(struct hmm_area *area, const struct hmm_state *state,
@@ -132,8 +144,10 @@ static int prove_uffd(struct hmm_area *area, const struct hmm_state *state,
 	if (hmm_smaps_flag(addr, kinds[state->variant].flag) != 1)
 		return hmm_fail(area, 0, "no %s among VmFlags",
 				kinds[state->variant].flag);
+	if (state->variant == ANON_WP_SWAPPED)
+		return prove_swapped(area, addr, length);
 	if (kinds[state->variant].mode == UFFDIO_REGISTER_MODE_WP)
-		return prove_protected(area, addr, length);
+		return prove_protected(area, addr, length, HMM_PM_PRESENT);
 	return hmm_prove_pages(area, addr, length, &absent);
 }
 
@@ -155,6 +169,8 @@ const struct hmm_state hmm_states_uffd[] = {
 		   "written, write-protected by userfaultfd"),
 	UFFD_STATE("anon_uffd_wp_zero", HMM_UNIT_PAGE, ANON_WP_ZERO,
 		   "the zero page, write-protected by userfaultfd"),
+	UFFD_STATE("anon_uffd_wp_swapped", HMM_UNIT_PAGE, ANON_WP_SWAPPED,
+		   "written, write-protected by userfaultfd, swapped out"),
 	UFFD_STATE("shmem_uffd_missing", HMM_UNIT_PAGE, SHMEM_MISSING,
 		   "shared memfd, never touched, userfaultfd is to provide it"),
 	UFFD_STATE("shmem_uffd_minor", HMM_UNIT_PAGE, SHMEM_MINOR,

@@ -124,6 +124,8 @@ static const struct expect_row rows[] = {
 	WATCHED("anon_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
 	WATCHED("anon_uffd_wp",		0, EXPECT_PTE, V,	V,	FAULT),
 	WATCHED("anon_uffd_wp_zero",	0, EXPECT_PTE, Z,	Z,	FAULT),
+	{ ROW("anon_uffd_wp_swapped", EXPECT_PTE, NO, V, FAULT), .watched = 1,
+	  .fetched = 1 },
 	WATCHED("shmem_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
 	WATCHED("shmem_uffd_minor",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
 	WATCHED("shmem_uffd_wp",	0, EXPECT_PTE, V,	V,	FAULT),

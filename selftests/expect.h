@@ -40,6 +40,7 @@ enum expect_level {
  * @cold: its fault reads it from the file and is given up; the walk begins anew,
  *	where page tables are by then, so that it can't be told which pages of
  *	those that did not ask are mapped
+ * @fetched: a fault may bring it and those behind it into memory before it fails
  * @watched: userfaultfd is asked first, and a fault that may wait for it does
  * @driver: it is a driver's mapping, of a kind that is refused
  * @snapshot: answer to no request
@@ -58,6 +59,7 @@ struct expect_row {
 	int refused;
 	int others;
 	int cold;
+	int fetched;
 	int watched;
 	int driver;
 	__u64 snapshot;

@@ -28,6 +28,11 @@ FIXTURE_VARIANT_ADD(walk_userfault, wp_zero)
 	.state = "anon_uffd_wp_zero",
 };
 
+FIXTURE_VARIANT_ADD(walk_userfault, wp_swapped)
+{
+	.state = "anon_uffd_wp_swapped",
+};
+
 FIXTURE_VARIANT_ADD(walk_userfault, shmem_missing)
 {
 	.state = "shmem_uffd_missing",
