@@ -113,6 +113,11 @@ static int pud_unseen(void)
 	return trait(HMMIRROR_TRAIT_PUD_UNSEEN);
 }
 
+static int looks_joined(void)
+{
+	return trait(HMMIRROR_TRAIT_LOOKS_JOINED);
+}
+
 static int order(void)
 {
 	struct hmmirror_query q;
@@ -170,6 +175,7 @@ static const struct {
 	[WHEN_PUD_MARKED] = { pud_marked },
 	[WHEN_TABLE_CHECKED] = { table_checked },
 	[WHEN_PUD_UNSEEN] = { pud_unseen },
+	[WHEN_LOOKS_JOINED] = { looks_joined },
 	[WHEN_ZERO_SPECIAL] = { zero_special },
 	[WHEN_EMPTY_HUGETLB_VALID] = WALKER(SNAPSHOT, TABLES),
 	[WHEN_BY_MAPPING] = WALKER(VMA, FLAGS),

@@ -43,6 +43,8 @@ enum expect_when {
 	WHEN_TABLE_CHECKED,
 	/* hmmirror.h, HMMIRROR_TRAIT_PUD_UNSEEN */
 	WHEN_PUD_UNSEEN,
+	/* hmmirror.h, HMMIRROR_TRAIT_LOOKS_JOINED */
+	WHEN_LOOKS_JOINED,
 	/*
 	 * The rest is told by which walker it is (enum hmmirror_walker), and all of
 	 * it is in its mm/hmm.c.

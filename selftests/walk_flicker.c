@@ -94,6 +94,17 @@ static int prepare(struct hmm_area *area, const char *state, int table)
 #define NOT_PREPARED()							\
 	MISS(prepare(&self->area, variant->state, variant->table), self->area.why)
 
+/* The second look at a huge page; that at a table is in another function. */
+static int need_both(struct hmm_area *area, int table)
+{
+	if (table || !expect_when(WHEN_LOOKS_JOINED))
+		return 0;
+	return hmm_skip(area, "clang has made one of the walker's two looks at a PMD");
+}
+
+#define NOT_BOTH()							\
+	MISS(need_both(&self->area, variant->table), self->area.why)
+
 /*
  * Each walk looks at the PMD once to see what it is, and once more for what it
  * holds (a huge page) or on the way to its table. If there is nothing the second
@@ -125,7 +136,7 @@ static void flicker(struct __test_metadata *_metadata, struct hmm_area *area, in
 
 TEST_F(walk_flicker, never)
 {
-	if (NOT_PREPARED())
+	if (NOT_BOTH() || NOT_PREPARED())
 		return;
 	FLICKER(PLACES, 0, NEVER, 2, variant->flags);
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, NEVER, 2, variant->flags);
@@ -142,7 +153,7 @@ TEST_F(walk_flicker, first_look)
 
 TEST_F(walk_flicker, second_look)
 {
-	if (NOT_PREPARED())
+	if (NOT_BOTH() || NOT_PREPARED())
 		return;
 	FLICKER(PLACES, 0, 2, 4, variant->flags);
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 2, 4, variant->flags);
@@ -150,7 +161,7 @@ TEST_F(walk_flicker, second_look)
 
 TEST_F(walk_flicker, write_fault)
 {
-	if (NOT_PREPARED())
+	if (NOT_BOTH() || NOT_PREPARED())
 		return;
 	if (!variant->written) {
 		ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 2));

@@ -46,6 +46,10 @@ static inline u64 compat_traits(void)
 #if defined(HAVE_PUD_HUGE) && !defined(CONFIG_HUGETLB_PAGE)
 	traits |= HMMIRROR_TRAIT_PUD_UNSEEN;
 #endif
+	/* a plain read, which only gcc keeps apart from the one before; gone in 6.2 */
+#if defined(HAVE_PMD_READ_ATOMIC) && defined(CONFIG_CC_IS_CLANG)
+	traits |= HMMIRROR_TRAIT_LOOKS_JOINED;
+#endif
 	/* 6.5 */
 #ifdef HAVE_PTE_OFFSET_MAP_FAILS
 	traits |= HMMIRROR_TRAIT_TABLE_CHECKED;

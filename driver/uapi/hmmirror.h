@@ -112,6 +112,8 @@ enum hmmirror_memory {
 #define HMMIRROR_TRAIT_TABLE_CHECKED	_BITULL(7)
 /* without hugetlb, pud_huge() is false and the walker never gets over a huge PUD */
 #define HMMIRROR_TRAIT_PUD_UNSEEN	_BITULL(8)
+/* of the walker's two looks at the PMD of a huge page, the compiler has made one */
+#define HMMIRROR_TRAIT_LOOKS_JOINED	_BITULL(9)
 
 /* Which walker it is, by its interface: what it decides came with that. */
 enum hmmirror_walker {
