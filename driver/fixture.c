@@ -80,6 +80,7 @@ int hmmirror_fixture_mmap(struct file *file, struct vm_area_struct *vma)
 	if (fixtures[i].flags & VM_PFNMAP && !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 
+	hmmirror_hold_here(file->private_data, HMMIRROR_STAGE_MMAP);
 	vm_flags_set(vma, fixtures[i].flags);
 	for (addr = vma->vm_start; addr < vma->vm_end && !ret; addr += PAGE_SIZE)
 		ret = fixtures[i].insert(vma, addr);

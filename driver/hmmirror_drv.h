@@ -197,6 +197,7 @@ struct hmmirror_walk {
 	unsigned int timeout_ms;
 	bool map;
 	bool unlocked;
+	bool no_limit;		/* with unlocked: the kernel's own tries have none */
 	bool system_only;
 	void (*prepare)(struct hmmirror_walk *walk);
 	void (*accept)(struct hmmirror_walk *walk, unsigned long nr);

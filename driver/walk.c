@@ -178,7 +178,7 @@ static int call_walker(struct hmmirror *mirror, const struct hmmirror_walk *walk
 	int ret;
 
 	if (walk->unlocked)
-		return hmm_range_fault_unlocked_timeout(range,
+		return hmm_range_fault_unlocked_timeout(range, walk->no_limit ? 0 :
 							max(1L, (long)(deadline - jiffies)));
 
 	if (mmap_read_lock_killable(mirror->mm))
@@ -356,7 +356,11 @@ static u64 *read_requests(const struct hmmirror_range *cmd, unsigned long nr)
 
 static int range_check(struct hmmirror *mirror, const struct hmmirror_range *cmd)
 {
-	if (cmd->flags & ~(HMMIRROR_RANGE_MAP | HMMIRROR_RANGE_UNLOCKED | HMMIRROR_RANGE_MIRROR))
+	if (cmd->flags & ~(HMMIRROR_RANGE_MAP | HMMIRROR_RANGE_UNLOCKED | HMMIRROR_RANGE_MIRROR |
+			   HMMIRROR_RANGE_NO_LIMIT))
+		return -EINVAL;
+	if (cmd->flags & HMMIRROR_RANGE_NO_LIMIT &&
+	    (!(cmd->flags & HMMIRROR_RANGE_UNLOCKED) || cmd->timeout_ms))
 		return -EINVAL;
 	if (cmd->reserved || cmd->timeout_ms > MAX_TIMEOUT_MS)
 		return -EINVAL;
@@ -396,6 +400,7 @@ int hmmirror_ioctl_range(struct hmmirror *mirror, void *arg)
 		.timeout_ms = cmd->timeout_ms,
 		.map = cmd->flags & HMMIRROR_RANGE_MAP,
 		.unlocked = cmd->flags & HMMIRROR_RANGE_UNLOCKED,
+		.no_limit = cmd->flags & HMMIRROR_RANGE_NO_LIMIT,
 	};
 	u64 *requests = NULL;
 	int ret;

@@ -195,12 +195,12 @@ int hmm_call_over(const struct hmm_call *call)
 	return __atomic_load_n(&call->over, __ATOMIC_SEQ_CST);
 }
 
-/* In a sleep that no signal ends: D in its stat, behind the name in brackets. */
-static int asleep(pid_t tid)
+/* D in its stat, behind the name in brackets */
+int hmm_task_asleep(pid_t tid)
 {
 	char path[64], text[256], *state;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	if (hmm_read_text(path, text, sizeof(text)))
 		return 0;
 	state = strrchr(text, ')');
@@ -216,7 +216,7 @@ int hmm_call_blocks(struct hmm_call *call)
 		if (hmm_call_over(call))
 			return 0;
 		tid = __atomic_load_n(&call->tid, __ATOMIC_SEQ_CST);
-		seen = tid && asleep(tid) ? seen + 1 : 0;
+		seen = tid && hmm_task_asleep(tid) ? seen + 1 : 0;
 		pause_ms();
 	}
 	return seen == SAMPLES && !hmm_call_over(call);

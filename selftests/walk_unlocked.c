@@ -234,6 +234,24 @@ TEST_F(unlocked_uffd, lock_is_dropped)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, PAGES * self->page, 1));
 }
 
+/* As long as it takes; then a limit makes no sense, nor does it for other walks. */
+TEST_F(unlocked_uffd, no_limit)
+{
+	if (!start(_metadata, self, 2, give_after_change))
+		return;
+	self->range.flags = HMMIRROR_RANGE_NO_LIMIT;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_range(self->fd, &self->range));
+	self->range.flags |= HMMIRROR_RANGE_UNLOCKED;
+	self->range.timeout_ms = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_range(self->fd, &self->range));
+	self->range.timeout_ms = 0;
+	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
+	ASSERT_EQ(0, self->range.error);
+	SERVED();
+	ASSERT_EQ(PAGES - 2, self->served);
+	all_writable(_metadata, self->entries);
+}
+
 /* The device page table gets what is there in the end. */
 TEST_F(unlocked_uffd, mapped)
 {

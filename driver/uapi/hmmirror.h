@@ -200,6 +200,8 @@ struct hmmirror_query {
 #define HMMIRROR_RANGE_UNLOCKED	_BITUL(1)
 /* Report what is in the device page table now; no walk, no request allowed. */
 #define HMMIRROR_RANGE_MIRROR	_BITUL(2)
+/* with UNLOCKED: the kernel is given no limit, and tries for as long as it takes */
+#define HMMIRROR_RANGE_NO_LIMIT	_BITUL(3)
 
 /**
  * struct hmmirror_range - one hmm_range_fault() over a range
@@ -212,7 +214,8 @@ struct hmmirror_query {
  *	EINVAL); (out) its HMMIRROR_PTE_* answer, also when @error is set
  * @default_flags: HMMIRROR_REQ_* for every page; 0 is a snapshot
  * @request_mask: HMMIRROR_REQ_* bits of the single requests that count
- * @timeout_ms: how long to try again when invalidated, 1 to 60000; 0 is 1000
+ * @timeout_ms: how long to try again when invalidated, 1 to 60000; 0 is 1000.
+ *	Must be 0 with HMMIRROR_RANGE_NO_LIMIT
  * @error: (out) the walker's answer: 0, -EFAULT, -EPERM, -ENOMEM, -EBUSY
  *	(invalidated again and again until the time was over), ...
  * @retries: (out) walks that had to start again
@@ -513,6 +516,8 @@ enum hmmirror_stage {
 	 */
 	HMMIRROR_STAGE_WALK	= 3,
 	HMMIRROR_STAGE_WALKED	= 4,
+	/* mmap() of a fixture, with the mmap lock held for writing */
+	HMMIRROR_STAGE_MMAP	= 5,
 	HMMIRROR_STAGE_NR
 };
 

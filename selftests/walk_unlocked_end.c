@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A walk that takes the mmap lock itself, and whose process or memory ends meanwhile. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES		4
+#define LIMIT_MS	8000
+#define PATIENCE	2000	/* tries, a millisecond each */
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open		434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd		438
+#endif
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease	448
+#endif
+
+FIXTURE(walk_unlocked_end)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	size_t length;
+	pid_t child;
+	int fd;
+	int go[2];
+};
+
+FIXTURE_SETUP(walk_unlocked_end)
+{
+	self->length = PAGES * hmm_page_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_touch_write(self->area.addr, self->length);
+	ASSERT_EQ(0, pipe(self->go));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(walk_unlocked_end)
+{
+	if (self->child > 0)
+		kill(self->child, SIGKILL);
+	hmm_area_end(&self->area);
+}
+
+static int becomes_asleep(pid_t pid)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE && !hmm_task_asleep(pid); i++)
+		usleep(1000);
+	return i < PATIENCE;
+}
+
+static void *map_fixture(void *fd)
+{
+	return mmap(NULL, hmm_page_size(), PROT_READ, MAP_SHARED, *(int *)fd,
+		    HMMIRROR_FIXTURE_PAGES);
+}
+
+/* It waits for the lock, which somebody has for writing, and is killed there. */
+TEST_F(walk_unlocked_end, killed_at_lock)
+{
+	struct hmmirror_range range = {
+		.flags = HMMIRROR_RANGE_UNLOCKED,
+		.addr = (uintptr_t)self->area.addr,
+		.length = self->length,
+		.entries = (uintptr_t)self->entries,
+		.default_flags = HMMIRROR_REQ_FAULT,
+		.timeout_ms = 30000,
+	};
+	int holder, status;
+	pthread_t mapper;
+	void *fixture;
+	char byte;
+
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
+		return;
+	self->child = fork();
+	ASSERT_LE(0, self->child);
+	if (!self->child) {
+		if (read(self->go[0], &byte, 1) == 1)
+			hmm_ioctl_range(self->fd, &range);
+		_exit(1);
+	}
+	/* a hold ends with any process that has its file: the child does not */
+	holder = hmm_open(0);
+	ASSERT_LE(0, holder);
+	ASSERT_EQ(0, hmm_hold_arm(holder, HMMIRROR_STAGE_MMAP, LIMIT_MS));
+	ASSERT_EQ(0, pthread_create(&mapper, NULL, map_fixture, &holder));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(holder, PATIENCE));
+	ASSERT_EQ(1, write(self->go[1], "", 1));
+	ASSERT_EQ(1, becomes_asleep(self->child));
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	ASSERT_EQ(self->child, waitpid(self->child, &status, 0));
+	self->child = 0;
+	ASSERT_NE(0, WIFSIGNALED(status));
+	/* who has the lock did not have to let go */
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(holder));
+	ASSERT_EQ(0, pthread_join(mapper, &fixture));
+	ASSERT_NE(MAP_FAILED, fixture);
+	ASSERT_EQ(0, munmap(fixture, hmm_page_size()));
+	close(holder);
+}
+
+/* The child's memory, with two mirrors of it that go to the parent. */
+static void be_mirrored(struct _test_data_walk_unlocked_end *self, int told)
+{
+	int fds[2] = { hmm_open(0), hmm_open(0) };
+	char byte;
+
+	hmm_touch_write(self->area.addr, self->length);
+	if (write(told, fds, sizeof(fds)) != sizeof(fds) || read(self->go[0], &byte, 1) != 1)
+		_exit(1);
+	hmm_touch_write(self->area.addr, 1);
+	pause();
+}
+
+/*
+ * The memory of a killed process is taken before the process is gone, as it is when
+ * memory is short. A page of it that is being migrated keeps the process from going.
+ */
+TEST_F(walk_unlocked_end, memory_reaped)
+{
+	size_t page = hmm_page_size();
+	struct hmm_call holder = { .addr = self->area.addr, .length = page };
+	struct hmm_call walk = {
+		.addr = self->area.addr + page,
+		.length = self->length - page,
+		.entries = self->entries,
+		.flags = HMMIRROR_RANGE_UNLOCKED,
+		.request = HMMIRROR_REQ_FAULT,
+	};
+	int told[2], fds[2], pidfd, ret, status;
+	size_t i;
+
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
+		return;
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
+	ASSERT_EQ(0, pipe(told));
+	self->child = fork();
+	ASSERT_LE(0, self->child);
+	if (!self->child)
+		be_mirrored(self, told[1]);
+	ASSERT_EQ((ssize_t)sizeof(fds), read(told[0], fds, sizeof(fds)));
+	pidfd = syscall(SYS_pidfd_open, self->child, 0);
+	ASSERT_LE(0, pidfd);
+	holder.fd = syscall(SYS_pidfd_getfd, pidfd, fds[0], 0);
+	ASSERT_LE(0, holder.fd);
+	walk.fd = syscall(SYS_pidfd_getfd, pidfd, fds[1], 0);
+	ASSERT_LE(0, walk.fd);
+
+	ASSERT_EQ(0, hmm_hold_migration(&holder, HMMIRROR_STAGE_SETUP, LIMIT_MS));
+	ASSERT_EQ(1, write(self->go[1], "", 1));
+	ASSERT_EQ(1, becomes_asleep(self->child));
+	ASSERT_EQ(0, hmm_hold_arm(walk.fd, HMMIRROR_STAGE_WALK, LIMIT_MS));
+	ASSERT_EQ(0, hmm_call_begin(&walk));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(walk.fd, PATIENCE));
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	for (i = 0; i < PATIENCE; i++) {
+		ret = syscall(SYS_process_mrelease, pidfd, 0);
+		if (!ret || errno != EAGAIN)
+			break;
+		usleep(1000);
+	}
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, waitpid(self->child, &status, WNOHANG));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(walk.fd));
+	ASSERT_EQ(-EFAULT, hmm_call_end(&walk));
+	for (i = 0; i < PAGES - 1; i++)
+		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[i]);
+
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(holder.fd));
+	hmm_call_end(&holder);
+	ASSERT_EQ(self->child, waitpid(self->child, &status, 0));
+	self->child = 0;
+	ASSERT_NE(0, WIFSIGNALED(status));
+	close(pidfd);
+	close(walk.fd);
+	close(holder.fd);
+}
+
+#include "hmm_main.h"
