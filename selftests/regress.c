@@ -5,8 +5,6 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,24 +146,14 @@ TEST_F(regress, softdirty_shared_home)
 /* wp_begin - write protection by userfaultfd. Return: fd, or -errno */
 static int wp_begin(char *addr, size_t length)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)addr, .len = length },
-		.mode = UFFDIO_REGISTER_MODE_WP,
-	};
-	struct uffdio_writeprotect wp = {
-		.range = reg.range,
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	int fd = hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_WP,
+				   UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	int ret = fd < 0 ? 0 : hmm_uffd_protect(fd, addr, length);
 
-	if (fd < 0)
-		return -errno;
-	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg) &&
-	    !ioctl(fd, UFFDIO_WRITEPROTECT, &wp))
+	if (!ret)
 		return fd;
 	close(fd);
-	return -EOPNOTSUPP;
+	return ret;
 }
 
 TEST_F(regress, uffd_wp_on_device)
