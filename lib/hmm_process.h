@@ -53,4 +53,15 @@ int hmm_waiter_go(pid_t child, int go);
  */
 int hmm_child_result(pid_t child);
 
+/* hmm_use_all_cpus - let the caller, and threads that it makes, run on any CPU; 0 or -errno */
+int hmm_use_all_cpus(void);
+
+/**
+ * hmm_thread_waits - wait until a thread of this process sleeps
+ * @tid: gets its number from the thread itself, 0 until then
+ *
+ * Return: 1 if it sleeps, in a way that a signal ends; 0 if it did not within 2 s.
+ */
+int hmm_thread_waits(const pid_t *tid);
+
 #endif /* HMM_PROCESS_H */

@@ -73,6 +73,66 @@ int hmm_swap_on(struct hmm_swap *swap, char *why, size_t size);
 /* hmm_swap_off - undo hmm_swap_on() */
 int hmm_swap_off(const struct hmm_swap *swap);
 
+/* A disk in compressed memory, made by hmm_disk_open(). */
+struct hmm_disk {
+	int number;	/* below 0: none */
+	int fd;		/* for direct I/O */
+};
+
+/**
+ * hmm_disk_open - a disk to read from and write to without a cache between
+ * @disk: gets it
+ * @length: bytes
+ *
+ * Return: 0; -ENODEV if the kernel makes none (CONFIG_ZRAM); or -errno.
+ */
+int hmm_disk_open(struct hmm_disk *disk, long length);
+
+/* hmm_disk_close - undo hmm_disk_open(); safe to call twice */
+void hmm_disk_close(struct hmm_disk *disk);
+
+/**
+ * hmm_swap_add - one more swap area, which is used before all others
+ * @disk: gets the disk that it is on
+ * @swap: gets what hmm_swap_remove() needs
+ *
+ * Return: 0; -ENODEV if the machine has no swap or nothing for it; or -errno.
+ */
+int hmm_swap_add(struct hmm_disk *disk, struct hmm_swap *swap);
+
+/* hmm_swap_remove - swapoff: all that is there comes back; the disk remains */
+int hmm_swap_remove(const struct hmm_swap *swap);
+
+/* A control group of its own, with the memory controller. */
+struct hmm_memcg {
+	char root[40];	/* where the hierarchy is mounted; empty: nowhere */
+	char path[72];
+};
+
+/**
+ * hmm_memcg_begin - make a control group
+ * @group: gets it
+ *
+ * Return: 0; -ENODEV if the kernel does not count memory (CONFIG_MEMCG), or others
+ * have that controller; or -errno.
+ */
+int hmm_memcg_begin(struct hmm_memcg *group);
+
+/* hmm_memcg_end - remove it; -EBUSY if there is a process in it. Safe to call twice. */
+int hmm_memcg_end(struct hmm_memcg *group);
+
+/* hmm_memcg_join - the calling process goes there; 0 or -errno */
+int hmm_memcg_join(const struct hmm_memcg *group);
+
+/* hmm_memcg_read - a number that stands alone in a file, e.g. "memory.current" */
+long hmm_memcg_read(const struct hmm_memcg *group, const char *name);
+
+/* hmm_memcg_stat - a number from a file of "name value" lines; or -errno */
+long hmm_memcg_stat(const struct hmm_memcg *group, const char *file, const char *name);
+
+/* hmm_memcg_write - set a limit, e.g. "memory.max"; 0 or -errno */
+int hmm_memcg_write(const struct hmm_memcg *group, const char *name, long number);
+
 /**
  * hmm_hugetlb_has - does the kernel have huge pages of a size?
  * @size: bytes, e.g. hmm_pmd_size()

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Children that hold memory, or report. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "hmm_process.h"
+#include "hmm_system.h"
 
 pid_t hmm_fork_holder(void)
 {
@@ -96,4 +100,38 @@ int hmm_child_result(pid_t child)
 		if (errno != EINTR)
 			return -ECHILD;
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int hmm_use_all_cpus(void)
+{
+	cpu_set_t cpus;
+
+	memset(&cpus, 0xff, sizeof(cpus));
+	return sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
+}
+
+/* S in its stat, behind the name in brackets. */
+static int sleeps(pid_t tid)
+{
+	char path[64], text[256], *state;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	if (hmm_read_text(path, text, sizeof(text)))
+		return 0;
+	state = strrchr(text, ')');
+	return state && state[1] && state[2] == 'S';
+}
+
+int hmm_thread_waits(const pid_t *tid)
+{
+	pid_t thread;
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		thread = __atomic_load_n(tid, __ATOMIC_SEQ_CST);
+		if (thread && sleeps(thread))
+			return 1;
+		usleep(1000);
+	}
+	return 0;
 }

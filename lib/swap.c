@@ -113,3 +113,26 @@ int hmm_swap_off(const struct hmm_swap *swap)
 		return ret;
 	return hmm_write_text(knob, "1");
 }
+
+int hmm_swap_add(struct hmm_disk *disk, struct hmm_swap *swap)
+{
+	int ret;
+
+	if (access("/proc/swaps", F_OK))
+		return -ENODEV;
+	ret = hmm_disk_open(disk, ZRAM_BYTES);
+	if (ret)
+		return ret;
+	snprintf(swap->device, sizeof(swap->device), "/dev/zram%d", disk->number);
+	ret = write_header(swap->device);
+	if (!ret && swapon(swap->device, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK))
+		ret = -errno;
+	if (ret)
+		hmm_disk_close(disk);
+	return ret;
+}
+
+int hmm_swap_remove(const struct hmm_swap *swap)
+{
+	return swapoff(swap->device) ? -errno : 0;
+}

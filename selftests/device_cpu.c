@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A CPU uses pages that a device has: by itself, by system calls, from other processes. */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "device_case.h"
+
+FIXTURE(device_cpu)
+{
+	struct device_case c;
+};
+
+FIXTURE_VARIANT(device_cpu)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(device_cpu, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(device_cpu, huge)
+{
+	.state = "dev_huge",
+};
+
+FIXTURE_VARIANT_ADD(device_cpu, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_VARIANT_ADD(device_cpu, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+FIXTURE_SETUP(device_cpu)
+{
+	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+}
+
+FIXTURE_TEARDOWN(device_cpu)
+{
+	device_end(_metadata, &self->c);
+}
+
+TEST_F(device_cpu, read)
+{
+	if (CASE_BEGIN())
+		return;
+	CHECK(0);
+	CAME(self->c.pages);
+}
+
+/* One byte of one page, and the others are where they were. */
+TEST_F(device_cpu, read_one)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr + 3 * c->page, 8, 0));
+	device_came(_metadata, c, 3, 1);
+	if (!c->huge) {
+		device_still(_metadata, c, 0, 3);
+		device_still(_metadata, c, 4, c->pages - 4);
+	}
+	CHECK(0);
+}
+
+TEST_F(device_cpu, write)
+{
+	if (CASE_BEGIN())
+		return;
+	hmm_pattern_fill(self->c.addr, self->c.length, 1);
+	CAME(self->c.pages);
+	CHECK(1);
+}
+
+/* Each page is written in part, and the rest of it is as it was. */
+TEST_F(device_cpu, write_in_part)
+{
+	struct device_case *c = &self->c;
+	size_t i, half = c->page / 2;
+
+	if (CASE_BEGIN())
+		return;
+	for (i = 0; i < c->pages; i++)
+		hmm_pattern_fill(c->addr + i * c->page + half, 8, 2);
+	CAME(c->pages);
+	for (i = 0; i < c->pages; i++) {
+		char *at = c->addr + i * c->page;
+
+		ASSERT_EQ(-1, hmm_pattern_check(at, half, 0));
+		ASSERT_EQ(-1, hmm_pattern_check(at + half, 8, 2));
+		ASSERT_EQ(-1, hmm_pattern_check(at + half + 8, half - 8, 0));
+	}
+}
+
+/* What the device has written there the CPU finds. */
+TEST_F(device_cpu, device_writes)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	hmm_pattern_fill_as(c->copy, c->addr, c->length, 3);
+	ASSERT_EQ(0, hmm_dev_write(c->fd, c->addr, c->copy, c->length));
+	device_still(_metadata, c, 0, c->pages);
+	CHECK(3);
+	CAME(c->pages);
+}
+
+/* A file gets the bytes: write() from such pages. */
+TEST_F(device_cpu, write_to_file)
+{
+	struct device_case *c = &self->c;
+	int file = hmm_file_memfd(c->length, 0);
+
+	ASSERT_LE(0, file);
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ((ssize_t)c->length, write(file, c->addr, c->length));
+	CAME(c->pages);
+	ASSERT_EQ((ssize_t)c->length, pread(file, c->copy, c->length, 0));
+	CHECK_COPY(0);
+	CHECK(0);
+	close(file);
+}
+
+/* read() into them. */
+TEST_F(device_cpu, read_from_file)
+{
+	struct device_case *c = &self->c;
+	int file = hmm_file_memfd(c->length, 0);
+
+	ASSERT_LE(0, file);
+	hmm_pattern_fill_as(c->copy, c->addr, c->length, 4);
+	ASSERT_EQ((ssize_t)c->length, write(file, c->copy, c->length));
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ((ssize_t)c->length, pread(file, c->addr, c->length, 0));
+	CAME(c->pages);
+	CHECK(4);
+	close(file);
+}
+
+/* A system call's argument or answer lies there: a short copy by the kernel. */
+TEST_F(device_cpu, in_a_struct)
+{
+	struct device_case *c = &self->c;
+	struct timespec *time = (void *)(c->addr + 2 * c->page);
+
+	if (CASE_BEGIN())
+		return;
+	/* there is no file of such a name */
+	ASSERT_EQ(-1, open(c->addr, O_RDONLY));
+	device_came(_metadata, c, 0, 1);
+	CHECK(0);
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, syscall(SYS_clock_gettime, CLOCK_MONOTONIC, time));
+	device_came(_metadata, c, 2, 1);
+	ASSERT_NE(hmm_pattern(time, 0), *(__u64 *)time);
+	ASSERT_EQ(-1, hmm_pattern_check((char *)(time + 1), c->page - sizeof(*time), 0));
+}
+
+/* Another process reads them, which knew nothing of the device. */
+TEST_F(device_cpu, process_vm_readv)
+{
+	struct device_case *c = &self->c;
+	struct iovec to = { c->copy, c->length }, from = { c->addr, c->length };
+	pid_t child, me = getpid();
+	int go;
+
+	child = hmm_fork_waiter(&go);
+	if (!child) {
+		if (process_vm_readv(me, &to, 1, &from, 1, 0) != (ssize_t)c->length)
+			_exit(1);
+		_exit(hmm_pattern_check_as(c->copy, c->addr, c->length, 0) == -1 ? 0 : 2);
+	}
+	ASSERT_LT(0, child);
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	CAME(c->pages);
+	CHECK(0);
+}
+
+TEST_F(device_cpu, process_vm_writev)
+{
+	struct device_case *c = &self->c;
+	struct iovec from = { c->copy, c->length }, to = { c->addr, c->length };
+	pid_t child, me = getpid();
+	int go;
+
+	child = hmm_fork_waiter(&go);
+	if (!child) {
+		hmm_pattern_fill_as(c->copy, c->addr, c->length, 5);
+		_exit(process_vm_writev(me, &from, 1, &to, 1, 0) != (ssize_t)c->length);
+	}
+	ASSERT_LT(0, child);
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	CAME(c->pages);
+	CHECK(5);
+}
+
+static int open_memory(pid_t process)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", process);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+TEST_F(device_cpu, proc_mem_read)
+{
+	struct device_case *c = &self->c;
+	pid_t child, me = getpid();
+	int go, file;
+
+	child = hmm_fork_waiter(&go);
+	if (!child) {
+		file = open_memory(me);
+		if (pread(file, c->copy, c->length, (uintptr_t)c->addr) !=
+		    (ssize_t)c->length)
+			_exit(1);
+		_exit(hmm_pattern_check_as(c->copy, c->addr, c->length, 0) == -1 ? 0 : 2);
+	}
+	ASSERT_LT(0, child);
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	CAME(c->pages);
+	CHECK(0);
+}
+
+TEST_F(device_cpu, proc_mem_write)
+{
+	struct device_case *c = &self->c;
+	int file = open_memory(getpid());
+
+	ASSERT_LE(0, file);
+	hmm_pattern_fill_as(c->copy, c->addr, c->length, 6);
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ((ssize_t)c->length, pwrite(file, c->copy, c->length, (uintptr_t)c->addr));
+	CAME(c->pages);
+	CHECK(6);
+	close(file);
+}
+
+/* With force: a debugger writes where the process may not, if the kernel lets any do so. */
+TEST_F(device_cpu, proc_mem_force)
+{
+	struct device_case *c = &self->c;
+	int file = open_memory(getpid());
+
+	ASSERT_LE(0, file);
+	hmm_pattern_fill_as(c->copy, c->addr, c->length, 6);
+	ASSERT_EQ(0, mprotect(c->copy, c->length, PROT_READ));
+	if (pwrite(file, c->copy, 8, (uintptr_t)c->copy) != 8)
+		SKIP(return, "no writing by force (CONFIG_PROC_MEM_ALWAYS_FORCE)");
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ));
+	ASSERT_EQ((ssize_t)c->length, pwrite(file, c->copy, c->length, (uintptr_t)c->addr));
+	CAME(c->pages);
+	CHECK(6);
+	close(file);
+}
+
+static long futex(void *word, int op, unsigned int value, unsigned long value2,
+		  void *word2, unsigned int value3)
+{
+	long ret = syscall(SYS_futex, word, op, value, value2, word2, value3);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* The kernel looks at a word there, and changes it, with and without a key of the page. */
+TEST_F(device_cpu, futex)
+{
+	struct device_case *c = &self->c;
+	unsigned int *word = (void *)c->addr, *other = (void *)(c->addr + c->page);
+	const int add = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
+	unsigned int value, was;
+
+	if (CASE_BEGIN())
+		return;
+	value = hmm_pattern(word, 0);
+	was = hmm_pattern(other, 0);
+	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT_PRIVATE, value + 1, 0, NULL, 0));
+	CAME(1);
+	/* the second word is changed by the kernel */
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, futex(word, FUTEX_WAKE_OP_PRIVATE, 1, 1, other, add));
+	device_came(_metadata, c, 1, 1);
+	ASSERT_EQ(was + 1, *other);
+	*other = was;
+	/* shared between processes, the page is looked up for its key */
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT, value + 1, 0, NULL, 0));
+	CAME(1);
+	CHECK(0);
+}
+
+struct sleeper {
+	unsigned int *word;
+	unsigned int value;
+	pid_t tid;
+	long result;
+};
+
+static void *sleep_on_word(void *data)
+{
+	struct sleeper *s = data;
+
+	__atomic_store_n(&s->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	s->result = futex(s->word, FUTEX_WAIT_PRIVATE, s->value, 0, NULL, 0);
+	return NULL;
+}
+
+/* Who sleeps on a word is woken though its page went to the device meanwhile. */
+TEST_F(device_cpu, futex_sleeper)
+{
+	struct device_case *c = &self->c;
+	struct sleeper s = { .word = (void *)c->addr };
+	pthread_t thread;
+
+	if (CASE_BEGIN())
+		return;
+	s.value = *s.word;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, sleep_on_word, &s));
+	ASSERT_EQ(1, hmm_thread_waits(&s.tid));
+	device_again(_metadata, c);
+	device_still(_metadata, c, 0, c->pages);
+	ASSERT_EQ(1, futex(s.word, FUTEX_WAKE_PRIVATE, 1, 0, NULL, 0));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_EQ(0, s.result);
+	CHECK(0);
+}
+
+#define THREADS	6
+#define ROUNDS	20
+
+struct crowd {
+	pthread_barrier_t barrier;
+	char *addr;
+	size_t page;
+	int wrong;
+};
+
+/* All start at once on the same page: it comes home once, and nobody's add is lost. */
+static void *add_and_check(void *data)
+{
+	struct crowd *crowd = data;
+	__u64 *sum = (__u64 *)(crowd->addr + crowd->page - 8);
+	int i;
+
+	pthread_barrier_wait(&crowd->barrier);
+	for (i = 0; i < ROUNDS; i++)
+		__atomic_fetch_add(sum, 1, __ATOMIC_SEQ_CST);
+	if (hmm_pattern_check(crowd->addr, crowd->page - 8, 0) != -1)
+		__atomic_fetch_add(&crowd->wrong, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+TEST_F(device_cpu, many_threads)
+{
+	struct device_case *c = &self->c;
+	struct crowd crowd = { .addr = c->addr, .page = c->page };
+	pthread_t threads[THREADS];
+	int i;
+
+	ASSERT_EQ(0, hmm_use_all_cpus());
+	ASSERT_EQ(0, pthread_barrier_init(&crowd.barrier, NULL, THREADS + 1));
+	if (MISS(c->lacking, c->area.why))
+		return;
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, add_and_check, &crowd));
+	device_put(_metadata, c);
+	pthread_barrier_wait(&crowd.barrier);
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	CAME(1);
+	ASSERT_EQ(0, crowd.wrong);
+	ASSERT_EQ(hmm_pattern(c->addr + c->page - 8, 0) + THREADS * ROUNDS,
+		  *(__u64 *)(c->addr + c->page - 8));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr + c->page, c->length - c->page, 0));
+}
+
+#include "hmm_main.h"

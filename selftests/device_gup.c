@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel takes references to pages that a device has, for I/O and for good; and
+ * pages that it holds so are no device's to have.
+ */
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/io_uring.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "device_case.h"
+
+/* As in mm/gup_test.h, which is for the kernel only. */
+struct gup_test {
+	__u64 get_delta_usec;
+	__u64 put_delta_usec;
+	__u64 addr;
+	__u64 size;
+	__u32 nr_pages_per_call;
+	__u32 gup_flags;
+	__u32 test_flags;
+	__u32 which_pages[8];
+};
+
+#define GUP_FAST	_IOWR('g', 1, struct gup_test)
+#define PIN_FAST	_IOWR('g', 2, struct gup_test)
+#define PIN_LONGTERM	_IOWR('g', 3, struct gup_test)
+#define GUP_SLOW	_IOWR('g', 4, struct gup_test)
+#define PIN_SLOW	_IOWR('g', 5, struct gup_test)
+#define GUP_WRITE	0x1	/* FOLL_WRITE */
+
+FIXTURE(device_gup)
+{
+	struct device_case c;
+	struct hmm_disk disk;
+	size_t part;	/* bytes of I/O */
+};
+
+FIXTURE_VARIANT(device_gup)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(device_gup, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(device_gup, huge)
+{
+	.state = "dev_huge",
+};
+
+FIXTURE_VARIANT_ADD(device_gup, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_VARIANT_ADD(device_gup, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+FIXTURE_SETUP(device_gup)
+{
+	self->disk.number = -1;
+	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	self->part = DEVICE_PAGES * self->c.page;
+}
+
+FIXTURE_TEARDOWN(device_gup)
+{
+	hmm_disk_close(&self->disk);
+	device_end(_metadata, &self->c);
+}
+
+/* Asked of the kernel's own test of it: every page is had, once for each call. */
+static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
+		     unsigned long call, unsigned int flags, unsigned int at_once)
+{
+	int file = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	int stays = call != PIN_LONGTERM || !c->coherent;
+	struct gup_test test = {
+		.addr = (uintptr_t)c->addr,
+		.size = c->length,
+		.nr_pages_per_call = at_once,
+		.gup_flags = flags,
+	};
+
+	ASSERT_LE(0, file);
+	device_put(_metadata, c);
+	ASSERT_EQ(0, ioctl(file, call, &test));
+	ASSERT_EQ(c->length, test.size);
+	close(file);
+	if (stays)
+		device_came(_metadata, c, 0, c->pages);
+	else
+		ASSERT_EQ(0, device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
+}
+
+/* To read and to write, all in one call and some in each. Return: what MISS() takes. */
+static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigned long call)
+{
+	if (c->lacking)
+		return c->lacking;
+	if (access("/sys/kernel/debug/gup_test", F_OK))
+		return hmm_skip(&c->area, "no gup_test (CONFIG_GUP_TEST, CONFIG_DEBUG_FS)");
+	gup_once(_metadata, c, call, 0, c->pages);
+	gup_once(_metadata, c, call, GUP_WRITE, c->pages);
+	gup_once(_metadata, c, call, GUP_WRITE, 3);
+	return 0;
+}
+
+#define GUP(_call) \
+	((void)MISS(gup(_metadata, &self->c, _call), self->c.area.why))
+
+TEST_F(device_gup, get_fast)
+{
+	GUP(GUP_FAST);
+}
+
+TEST_F(device_gup, get_slow)
+{
+	GUP(GUP_SLOW);
+}
+
+TEST_F(device_gup, pin_fast)
+{
+	GUP(PIN_FAST);
+}
+
+TEST_F(device_gup, pin_slow)
+{
+	GUP(PIN_SLOW);
+}
+
+/* Kept for long, a page may not stay in the memory of a device, coherent or not. */
+TEST_F(device_gup, pin_longterm)
+{
+	GUP(PIN_LONGTERM);
+}
+
+/* A pipe holds the pages themselves, and gives their bytes later. */
+TEST_F(device_gup, vmsplice)
+{
+	struct iovec from = { self->c.addr, self->part };
+	struct device_case *c = &self->c;
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ((ssize_t)self->part, vmsplice(ends[1], &from, 1, 0));
+	CAME(DEVICE_PAGES);
+	ASSERT_EQ((ssize_t)self->part, read(ends[0], c->copy, self->part));
+	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, c->addr, self->part, 0));
+	CHECK(0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static int get_disk(struct hmm_disk *disk, long length, struct hmm_area *area)
+{
+	int ret = hmm_disk_open(disk, length);
+
+	if (ret == -ENODEV)
+		return hmm_skip(area, "no disk of its own (CONFIG_ZRAM)");
+	return ret ? hmm_fail(area, ret, "a disk in zram") : 0;
+}
+
+/* A disk reads the pages, and writes into them, without a copy between. */
+TEST_F(device_gup, direct_io)
+{
+	struct device_case *c = &self->c;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
+		return;
+	device_put(_metadata, c);
+	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
+	CAME(DEVICE_PAGES);
+	CHECK(0);
+
+	hmm_pattern_fill(c->addr, self->part, 1);
+	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
+	device_put(_metadata, c);
+	ASSERT_EQ((ssize_t)self->part, pread(self->disk.fd, c->addr, self->part, 0));
+	CAME(DEVICE_PAGES);
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, self->part, 1));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr + self->part, c->length - self->part, 0));
+}
+
+static int aio(aio_context_t context, int fd, unsigned int op, void *addr, size_t length)
+{
+	struct iocb call = {
+		.aio_lio_opcode = op,
+		.aio_fildes = fd,
+		.aio_buf = (uintptr_t)addr,
+		.aio_nbytes = length,
+	};
+	struct iocb *calls = &call;
+	struct io_event event = { 0 };
+
+	if (syscall(SYS_io_submit, context, 1L, &calls) != 1)
+		return -errno;
+	if (syscall(SYS_io_getevents, context, 1L, 1L, &event, NULL) != 1)
+		return -errno;
+	return event.res;
+}
+
+/* The same, begun here and ended by the disk. */
+TEST_F(device_gup, aio)
+{
+	struct device_case *c = &self->c;
+	aio_context_t context = 0;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
+		return;
+	if (syscall(SYS_io_setup, 1L, &context))
+		SKIP(return, "no AIO (CONFIG_AIO)");
+	device_put(_metadata, c);
+	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
+				       self->part));
+	CAME(DEVICE_PAGES);
+	hmm_pattern_fill(c->addr, self->part, 2);
+	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
+				       self->part));
+	device_put(_metadata, c);
+	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PREAD, c->addr,
+				       self->part));
+	CAME(DEVICE_PAGES);
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, self->part, 2));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr + self->part, c->length - self->part, 0));
+	syscall(SYS_io_destroy, context);
+}
+
+/* Return: an io_uring that has the memory registered, or -errno. */
+static int ring_with(void *addr, size_t length)
+{
+	struct io_uring_params params = { 0 };
+	struct iovec memory = { addr, length };
+	int ring = syscall(SYS_io_uring_setup, 1, &params), ret;
+
+	if (ring < 0)
+		return -EOPNOTSUPP;
+	if (!syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &memory, 1))
+		return ring;
+	ret = -errno;
+	close(ring);
+	return ret;
+}
+
+static int ring_lets_go(int ring)
+{
+	return syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
+	       -errno : 0;
+}
+
+/* Memory of I/O to come: pinned for long, and so at home, wherever it was. */
+TEST_F(device_gup, io_uring_buffer)
+{
+	struct device_case *c = &self->c;
+	int ring;
+
+	if (CASE_BEGIN())
+		return;
+	ring = ring_with(c->addr, c->length);
+	if (ring == -EOPNOTSUPP)
+		SKIP(return, "no io_uring (CONFIG_IO_URING)");
+	ASSERT_LE(0, ring);
+	ASSERT_EQ(0, device_used(_metadata, c));
+	CHECK(0);
+	ASSERT_EQ(0, ring_lets_go(ring));
+	close(ring);
+}
+
+/* Somebody holds a reference to the pages, and they stay where they are. */
+FIXTURE(migrate_pinned)
+{
+	struct device_case c;
+	__u8 outcomes[DEVICE_PAGES];
+	__u64 migrated;
+};
+
+FIXTURE_VARIANT(migrate_pinned)
+{
+	const char *state;
+	unsigned int device;
+};
+
+FIXTURE_VARIANT_ADD(migrate_pinned, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(migrate_pinned, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_SETUP(migrate_pinned)
+{
+	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	ASSERT_EQ(0, hmm_area_map_small(&self->c.area, self->c.addr, self->c.length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->c.addr, self->c.length, 0);
+}
+
+FIXTURE_TEARDOWN(migrate_pinned)
+{
+	device_end(_metadata, &self->c);
+}
+
+/* Pages 2 to 4 are held, the others go. */
+#define HELD_FIRST	2
+#define HELD_PAGES	3
+
+static void others_go(struct __test_metadata *_metadata, struct device_case *c,
+		      __u8 *outcomes)
+{
+	__u64 migrated = 0;
+	size_t i;
+
+	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, outcomes, &migrated));
+	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, migrated);
+	for (i = 0; i < DEVICE_PAGES; i++)
+		ASSERT_EQ(i >= HELD_FIRST && i < HELD_FIRST + HELD_PAGES ?
+			  HMMIRROR_OUT_NONE : HMMIRROR_OUT_MIGRATED, outcomes[i])
+			TH_LOG("page %zu: %s", i, hmm_outcome_str(outcomes[i]));
+	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, device_used(_metadata, c));
+}
+
+/* What holds them may take its time to let go. */
+static void all_go(struct __test_metadata *_metadata, struct device_case *c)
+{
+	int i;
+
+	for (i = 0; i < 100 && device_used(_metadata, c) < DEVICE_PAGES; i++) {
+		ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, NULL, NULL));
+		if (i)
+			usleep(1000);
+	}
+	ASSERT_EQ(DEVICE_PAGES, device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
+}
+
+/* For a short time: a pipe has them. */
+TEST_F(migrate_pinned, by_pipe)
+{
+	struct device_case *c = &self->c;
+	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
+	int ends[2];
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[1], &from, 1, 0));
+	others_go(_metadata, c, self->outcomes);
+	/* what is written to the page now, the pipe gives: it is the same page */
+	hmm_pattern_fill(from.iov_base, from.iov_len, 1);
+	ASSERT_EQ((ssize_t)from.iov_len, read(ends[0], c->copy, from.iov_len));
+	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, from.iov_base, from.iov_len, 1));
+	hmm_pattern_fill(from.iov_base, from.iov_len, 0);
+	all_go(_metadata, c);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* For long: memory that is registered for I/O. */
+TEST_F(migrate_pinned, by_ring)
+{
+	struct device_case *c = &self->c;
+	char *held = c->addr + HELD_FIRST * c->page;
+	int ring;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	ring = ring_with(held, HELD_PAGES * c->page);
+	if (ring == -EOPNOTSUPP)
+		SKIP(return, "no io_uring (CONFIG_IO_URING)");
+	ASSERT_LE(0, ring);
+	others_go(_metadata, c, self->outcomes);
+	ASSERT_EQ(0, ring_lets_go(ring));
+	close(ring);
+	all_go(_metadata, c);
+}
+
+/* Registered twice, the second time from the device, and the data is right. */
+TEST_F(migrate_pinned, by_two)
+{
+	struct device_case *c = &self->c;
+	char *held = c->addr + HELD_FIRST * c->page;
+	int ring, again;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	ring = ring_with(held, HELD_PAGES * c->page);
+	if (ring == -EOPNOTSUPP)
+		SKIP(return, "no io_uring (CONFIG_IO_URING)");
+	ASSERT_LE(0, ring);
+	others_go(_metadata, c, self->outcomes);
+	again = ring_with(c->addr, c->length);
+	ASSERT_LE(0, again);
+	ASSERT_EQ(0, device_used(_metadata, c));
+	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, NULL, &self->migrated));
+	ASSERT_EQ(0, self->migrated);
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
+	ASSERT_EQ(0, ring_lets_go(ring));
+	ASSERT_EQ(0, ring_lets_go(again));
+	close(ring);
+	close(again);
+	all_go(_metadata, c);
+}
+
+#include "hmm_main.h"

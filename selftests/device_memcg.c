@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who is charged for pages that a device has: the same as before, until they are gone.
+ * All of it in a child in a control group of its own, whose counters nobody else moves.
+ */
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES		1024	/* many more than the charges that a CPU has in stock */
+#define NOISE		(160 * 4096L)
+
+FIXTURE(device_memcg)
+{
+	struct hmm_area area;
+	struct hmm_memcg group;
+	struct hmmirror_stats before;
+	char *addr;
+	size_t length;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(device_memcg)
+{
+	unsigned int device;
+};
+
+FIXTURE_VARIANT_ADD(device_memcg, private)
+{
+	.device = HMM_DEV_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(device_memcg, coherent)
+{
+	.device = HMM_DEV_COHERENT,
+};
+
+FIXTURE_SETUP(device_memcg)
+{
+	int ret;
+
+	self->length = PAGES * hmm_page_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	self->lacking = hmm_area_memory(&self->area, variant->device);
+	if (self->lacking)
+		return;
+	self->fd = hmm_area_device(&self->area, variant->device);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	ret = hmm_memcg_begin(&self->group);
+	if (ret == -ENODEV)
+		self->lacking = hmm_skip(&self->area, "no memory controller (CONFIG_MEMCG)");
+	else if (ret)
+		self->lacking = hmm_fail(&self->area, ret, "control group");
+}
+
+FIXTURE_TEARDOWN(device_memcg)
+{
+	/* nobody is charged for anything, else the group could not go */
+	EXPECT_EQ(0, hmm_memcg_end(&self->group));
+	hmm_area_end(&self->area);
+}
+
+static long device_used(int fd, const struct hmmirror_stats *before)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(fd, 0, &now))
+		return -1;
+	return (long)(now.device_pages - now.device_pages_free) -
+	       (long)(before->device_pages - before->device_pages_free);
+}
+
+/* What the child found wrong, as its exit status. */
+enum finding {
+	RIGHT,
+	NOT_SET_UP,
+	NOT_CHARGED,
+	NOT_MOVED,
+	CHARGE_LOST,
+	CHARGE_DOUBLED,
+	RSS_CHANGED,
+	DATA_WRONG,
+	NOT_GIVEN_BACK,
+};
+
+static int charge_changed(const struct hmm_memcg *group, long before)
+{
+	long now = hmm_memcg_read(group, "memory.current");
+
+	if (now < before - NOISE)
+		return CHARGE_LOST;
+	return now > before + NOISE ? CHARGE_DOUBLED : RIGHT;
+}
+
+/* In the group, with memory that is on the device. Sets what was charged before. */
+static int begin(struct hmm_area *area, const struct hmm_memcg *group, unsigned int device,
+		 size_t length, long *charged)
+{
+	__u64 migrated = 0;
+	long empty;
+
+	memset(area->device, 0, sizeof(area->device));
+	if (hmm_memcg_join(group) || hmm_area_map_small(area, area->addr, length, PROT_READ |
+							PROT_WRITE))
+		return NOT_SET_UP;
+	empty = hmm_memcg_read(group, "memory.current");
+	hmm_pattern_fill(area->addr, length, 1);
+	*charged = hmm_memcg_read(group, "memory.current");
+	if (empty < 0 || *charged < empty + (long)length - NOISE)
+		return NOT_CHARGED;
+	if (hmm_to_device(hmm_area_device(area, device), area->addr, length, NULL, &migrated) ||
+	    migrated != PAGES)
+		return NOT_MOVED;
+	return RIGHT;
+}
+
+static int child_charge(struct hmm_area *area, const struct hmm_memcg *group,
+			unsigned int device, size_t length)
+{
+	long charged, rss, home;
+	int ret = begin(area, group, device, length, &charged);
+	__u64 migrated = 0;
+
+	if (ret)
+		return ret;
+	ret = charge_changed(group, charged);
+	if (ret)
+		return ret;
+	rss = hmm_status("VmRSS:");
+	if (hmm_pattern_check(area->addr, length / 2, 1) != -1)
+		return DATA_WRONG;
+	ret = charge_changed(group, charged);
+	if (ret)
+		return ret;
+	/* the mm counts them as its own all the time */
+	home = hmm_status("VmRSS:");
+	if (home < rss - NOISE / 1024 || home > rss + NOISE / 1024)
+		return RSS_CHANGED;
+	if (hmm_to_system(hmm_area_device(area, device), area->addr, length, NULL, &migrated))
+		return NOT_MOVED;
+	ret = charge_changed(group, charged);
+	if (ret)
+		return ret;
+	if (hmm_pattern_check(area->addr, length, 1) != -1)
+		return DATA_WRONG;
+	if (hmm_to_device(hmm_area_device(area, device), area->addr, length, NULL, &migrated))
+		return NOT_MOVED;
+	/* given back by who has the charge: the device's page */
+	if (munmap(area->addr, length))
+		return NOT_SET_UP;
+	return hmm_memcg_read(group, "memory.current") > charged - (long)length + NOISE ?
+	       NOT_GIVEN_BACK : RIGHT;
+}
+
+/* To the device, home by touch, home by a call, and gone: the charge goes with them. */
+TEST_F(device_memcg, charge)
+{
+	pid_t child;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	child = fork();
+	if (!child)
+		_exit(child_charge(&self->area, &self->group, variant->device, self->length));
+	ASSERT_LT(0, child);
+	ASSERT_EQ(RIGHT, hmm_child_result(child));
+	ASSERT_EQ(0, device_used(self->fd, &self->before));
+	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
+}
+
+static int child_limit(struct hmm_area *area, const struct hmm_memcg *group,
+		       unsigned int device, size_t length)
+{
+	long charged;
+	int ret = begin(area, group, device, length, &charged);
+	char *more = hmm_map_anon(length, 0);
+
+	if (ret || !more)
+		return ret ? ret : NOT_SET_UP;
+	if (hmm_memcg_write(group, "memory.max", charged + length / 2))
+		return NOT_SET_UP;
+	/* half of this has to be swapped out: of the device's pages none can be */
+	hmm_pattern_fill(more, length, 2);
+	if (hmm_memcg_stat(group, "memory.events", "max") <= 0)
+		return NOT_CHARGED;
+	if (hmm_pattern_check(area->addr, length, 1) != -1 ||
+	    hmm_pattern_check(more, length, 2) != -1)
+		return DATA_WRONG;
+	return RIGHT;
+}
+
+/* Memory gets short in the group: others are swapped out, and all data stays right. */
+TEST_F(device_memcg, limit)
+{
+	pid_t child;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (hmm_meminfo("SwapFree:") * 1024 < (long)self->length)
+		SKIP(return, "no swap");
+	child = fork();
+	if (!child)
+		_exit(child_limit(&self->area, &self->group, variant->device, self->length));
+	ASSERT_LT(0, child);
+	ASSERT_EQ(RIGHT, hmm_child_result(child));
+	ASSERT_EQ(0, device_used(self->fd, &self->before));
+}
+
+static int child_oom(struct hmm_area *area, const struct hmm_memcg *group,
+		     unsigned int device, size_t length)
+{
+	long charged;
+	int ret = begin(area, group, device, length, &charged);
+	char *more = hmm_map_anon(length, 0);
+
+	if (ret || !more)
+		return ret ? ret : NOT_SET_UP;
+	if (hmm_memcg_write(group, "memory.swap.max", 0) ||
+	    hmm_memcg_write(group, "memory.max", charged + length / 8))
+		return NOT_SET_UP;
+	hmm_pattern_fill(more, length, 2);
+	return NOT_CHARGED;
+}
+
+/* It gets so short that the process is killed, with pages on the device: all are free. */
+TEST_F(device_memcg, oom_kill)
+{
+	pid_t child;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	child = fork();
+	if (!child)
+		_exit(child_oom(&self->area, &self->group, variant->device, self->length));
+	ASSERT_LT(0, child);
+	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
+	ASSERT_LE(1, hmm_memcg_stat(&self->group, "memory.events", "oom_kill"));
+	ASSERT_EQ(0, device_used(self->fd, &self->before));
+	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mappings change, and advice is given, while a device has the pages. */
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "device_case.h"
+
+#ifndef MADV_COLD
+#define MADV_COLD		20
+#define MADV_PAGEOUT		21
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+
+/* The part that something is done to, in pages of a range of DEVICE_PAGES. */
+#define PART		2
+#define PART_PAGES	3
+
+FIXTURE(device_mm)
+{
+	struct device_case c;
+	char *part;
+	size_t part_length;
+	char *elsewhere;	/* a place that nothing is mapped at, as large as the range */
+	size_t room;
+};
+
+FIXTURE_VARIANT(device_mm)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(device_mm, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(device_mm, huge)
+{
+	.state = "dev_huge",
+};
+
+FIXTURE_VARIANT_ADD(device_mm, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_VARIANT_ADD(device_mm, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+FIXTURE_SETUP(device_mm)
+{
+	struct device_case *c = &self->c;
+
+	device_begin(_metadata, c, variant->state, DEVICE_ACROSS);
+	self->part = c->addr + PART * c->page;
+	self->part_length = PART_PAGES * c->page;
+	self->room = 3 * hmm_pmd_size();
+	self->elsewhere = hmm_map_none(self->room, hmm_pmd_size());
+	ASSERT_NE(NULL, self->elsewhere);
+}
+
+FIXTURE_TEARDOWN(device_mm)
+{
+	hmm_unmap(self->elsewhere, self->room);
+	device_end(_metadata, &self->c);
+}
+
+/* All but the part has the pattern. */
+static void check_others(struct __test_metadata *_metadata, struct device_case *c,
+			 __u64 seed)
+{
+	size_t end = (PART + PART_PAGES) * c->page;
+
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, PART * c->page, seed));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr + end, c->length - end, seed));
+}
+
+/* Pages of the device are given back with the part; those of a huge page later. */
+static void part_given(struct __test_metadata *_metadata, struct device_case *c)
+{
+	if (!c->huge && !c->exclusive)
+		ASSERT_EQ((long)c->pages - PART_PAGES, device_used(_metadata, c));
+}
+
+/* Would a CPU be let in? Asked of the kernel, which does not die of it. */
+static int readable(char *addr)
+{
+	char byte;
+	struct iovec to = { &byte, 1 }, from = { addr, 1 };
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
+}
+
+/* Return: 0; HMM_SKIP with why for advice that the kernel does not know; or -errno. */
+static int advise(struct hmm_area *area, char *addr, size_t length, int advice,
+		  const char *name)
+{
+	if (!madvise(addr, length, advice))
+		return 0;
+	return errno == EINVAL ? hmm_skip(area, "no %s", name) : hmm_fail(area, errno, "%s", name);
+}
+
+#define ADVISE(_addr, _length, _advice) \
+	MISS(advise(&self->c.area, _addr, _length, _advice, #_advice), self->c.area.why)
+
+TEST_F(device_mm, protect)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ));
+	device_there(_metadata, c, c->addr, c->pages);
+	CHECK(0);
+	CAME(c->pages);
+	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(c->addr, c->length, 1);
+	CHECK(1);
+}
+
+/* Not to be had at all, and back. */
+TEST_F(device_mm, protect_from_all)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_NONE));
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(0, readable(c->addr));
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ | PROT_WRITE));
+	CHECK(0);
+	CAME(c->pages);
+}
+
+TEST_F(device_mm, protect_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mprotect(self->part, self->part_length, PROT_READ));
+	device_there(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	CHECK(0);
+	ASSERT_EQ(0, mprotect(self->part, self->part_length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(c->addr, c->length, 2);
+	CHECK(2);
+}
+
+TEST_F(device_mm, move)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(self->elsewhere, mremap(c->addr, c->length, c->length,
+					  MREMAP_MAYMOVE | MREMAP_FIXED, self->elsewhere));
+	device_there(_metadata, c, self->elsewhere, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->elsewhere, c->addr, c->length, 0));
+	hmm_pattern_fill(self->elsewhere, c->length, 3);
+	ASSERT_EQ(-1, hmm_pattern_check(self->elsewhere, c->length, 3));
+}
+
+/* To where the boundary between page tables is at another page. */
+TEST_F(device_mm, move_across)
+{
+	struct device_case *c = &self->c;
+	char *to = self->elsewhere + hmm_pmd_size() - 3 * c->page;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(to, mremap(c->addr, c->length, c->length, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	device_there(_metadata, c, to, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check_as(to, c->addr, c->length, 0));
+}
+
+TEST_F(device_mm, move_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(self->elsewhere, mremap(self->part, self->part_length, self->part_length,
+					  MREMAP_MAYMOVE | MREMAP_FIXED, self->elsewhere));
+	device_there(_metadata, c, self->elsewhere, PART_PAGES);
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->elsewhere, self->part, self->part_length, 0));
+	check_others(_metadata, c, 0);
+}
+
+/* What is moved stays mapped at its old place too, without a page. */
+TEST_F(device_mm, move_and_keep_mapped)
+{
+	struct device_case *c = &self->c;
+	char *to;
+
+	if (CASE_BEGIN())
+		return;
+	to = mremap(c->addr, c->length, c->length,
+		    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, self->elsewhere);
+	if (to == MAP_FAILED)
+		SKIP(return, "no MREMAP_DONTUNMAP");
+	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0));
+	device_there(_metadata, c, to, c->pages);
+	ASSERT_EQ(-1, hmm_pattern_check_as(to, c->addr, c->length, 0));
+}
+
+TEST_F(device_mm, shrink_and_grow)
+{
+	struct device_case *c = &self->c;
+	size_t left = c->length - self->part_length;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(c->addr, mremap(c->addr, c->length, left, 0));
+	part_given(_metadata, c);
+	ASSERT_EQ(c->addr, mremap(c->addr, left, c->length, 0));
+	ASSERT_EQ(-1, hmm_all_bytes(c->addr + left, self->part_length, 0));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, left, 0));
+}
+
+TEST_F(device_mm, unmap_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, munmap(self->part, self->part_length));
+	part_given(_metadata, c);
+	device_there(_metadata, c, c->addr, PART);
+	device_there(_metadata, c, self->part + self->part_length,
+		     c->pages - PART - PART_PAGES);
+	ASSERT_EQ(0, readable(self->part));
+	check_others(_metadata, c, 0);
+}
+
+TEST_F(device_mm, unmap_all)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, munmap(c->addr, c->length));
+	ASSERT_EQ(0, device_used(_metadata, c));
+}
+
+/* Something else is mapped over a part. */
+TEST_F(device_mm, map_over_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, hmm_area_map_small(&c->area, self->part, self->part_length, PROT_READ));
+	part_given(_metadata, c);
+	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
+	check_others(_metadata, c, 0);
+}
+
+TEST_F(device_mm, dontneed_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, madvise(self->part, self->part_length, MADV_DONTNEED));
+	part_given(_metadata, c);
+	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
+	check_others(_metadata, c, 0);
+}
+
+/* The kernel has nothing that it could take: the pages are not in its lists. */
+TEST_F(device_mm, free)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(c->addr, c->length, MADV_FREE))
+		return;
+	device_there(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	CHECK(0);
+}
+
+TEST_F(device_mm, free_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(self->part, self->part_length, MADV_FREE))
+		return;
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	CHECK(0);
+}
+
+TEST_F(device_mm, cold)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(c->addr, c->length, MADV_COLD))
+		return;
+	device_there(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	CHECK(0);
+}
+
+TEST_F(device_mm, pageout)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(c->addr, c->length, MADV_PAGEOUT))
+		return;
+	if (ADVISE(self->part, self->part_length, MADV_PAGEOUT))
+		return;
+	device_there(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	CHECK(0);
+}
+
+/* What is to be there at once is brought home for it. */
+TEST_F(device_mm, populate)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(c->addr, c->length, MADV_POPULATE_READ))
+		return;
+	CAME(c->pages);
+	CHECK(0);
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(c->addr, c->length, MADV_POPULATE_WRITE))
+		return;
+	CAME(c->pages);
+	CHECK(0);
+}
+
+/* A guard takes the page away for good, and its going leaves an empty place. */
+TEST_F(device_mm, guard_part)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	if (ADVISE(self->part, self->part_length, MADV_GUARD_INSTALL))
+		return;
+	part_given(_metadata, c);
+	ASSERT_EQ(0, readable(self->part));
+	check_others(_metadata, c, 0);
+	ASSERT_EQ(0, madvise(self->part, self->part_length, MADV_GUARD_REMOVE));
+	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
+}
+
+/* Locked in memory is what the CPU can use without a fault. */
+TEST_F(device_mm, mlock)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mlock(c->addr, c->length));
+	CAME(c->pages);
+	CHECK(0);
+	/* and goes to the device all the same */
+	device_again(_metadata, c);
+	device_still(_metadata, c, 0, c->pages);
+	ASSERT_EQ(0, munlock(c->addr, c->length));
+	CHECK(0);
+}
+
+TEST_F(device_mm, mlock_on_fault)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mlock2(c->addr, c->length, MLOCK_ONFAULT));
+	device_there(_metadata, c, c->addr, c->pages);
+	CHECK(0);
+	CAME(c->pages);
+	ASSERT_EQ(0, munlock(c->addr, c->length));
+}
+
+/* Nothing brings home what is only asked about. */
+TEST_F(device_mm, looked_at)
+{
+	struct device_case *c = &self->c;
+
+	if (CASE_BEGIN())
+		return;
+	ASSERT_LE(0, hmm_in_core(c->addr));
+	ASSERT_LE(0, hmm_smaps(c->addr, "Rss"));
+	ASSERT_LE(0, hmm_smaps(c->addr, "Swap"));
+	device_there(_metadata, c, c->addr, c->pages);
+	device_still(_metadata, c, 0, c->pages);
+	CHECK(0);
+}
+
+#include "hmm_main.h"

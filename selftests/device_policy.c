@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Those who move, merge or scan pages on their own come by pages that a device has. */
+#include <numaif.h>
+#include <unistd.h>
+
+#include "device_case.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define KSM		"/sys/kernel/mm/ksm/"
+#define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+#define NODE1		2UL	/* as a mask */
+#define NODE_BITS	(8 * sizeof(unsigned long))
+
+FIXTURE(device_policy)
+{
+	struct device_case c;
+	struct hmm_disk disk;
+};
+
+FIXTURE_VARIANT(device_policy)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(device_policy, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(device_policy, huge)
+{
+	.state = "dev_huge",
+};
+
+FIXTURE_VARIANT_ADD(device_policy, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_VARIANT_ADD(device_policy, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+FIXTURE_SETUP(device_policy)
+{
+	self->disk.number = -1;
+	device_begin(_metadata, &self->c, variant->state, DEVICE_ACROSS);
+}
+
+FIXTURE_TEARDOWN(device_policy)
+{
+	device_end(_metadata, &self->c);
+	hmm_disk_close(&self->disk);
+}
+
+/* Return: what MISS() takes. */
+static int need_nodes(struct device_case *c)
+{
+	if (!access("/sys/devices/system/node/node1", F_OK))
+		return 0;
+	return hmm_skip(&c->area, "one NUMA node only");
+}
+
+/* Nobody brought them home, and nothing is lost. */
+static void left_alone(struct __test_metadata *_metadata, struct device_case *c)
+{
+	device_there(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
+}
+
+/* Asked where the pages are, and to move them: to the kernel, there are none. */
+TEST_F(device_policy, move_pages)
+{
+	struct device_case *c = &self->c;
+	void *pages[DEVICE_PAGES];
+	int status[DEVICE_PAGES], nodes[DEVICE_PAGES], i;
+
+	if (MISS(need_nodes(c), c->area.why))
+		return;
+	if (CASE_BEGIN())
+		return;
+	for (i = 0; i < DEVICE_PAGES; i++) {
+		pages[i] = c->addr + i * c->page;
+		nodes[i] = 1;
+		status[i] = 99;
+	}
+	ASSERT_EQ(0, move_pages(0, DEVICE_PAGES, pages, NULL, status, 0));
+	for (i = 0; !c->coherent && i < DEVICE_PAGES; i++)
+		ASSERT_GT(0, status[i]) TH_LOG("page %d", i);
+	ASSERT_LE(0, move_pages(0, DEVICE_PAGES, pages, nodes, status, MPOL_MF_MOVE));
+	for (i = 0; i < DEVICE_PAGES; i++)
+		ASSERT_GT(0, status[i]) TH_LOG("page %d", i);
+	left_alone(_metadata, c);
+}
+
+/* They stay, and what comes home later goes where the policy says. */
+TEST_F(device_policy, mbind)
+{
+	struct device_case *c = &self->c;
+	unsigned long node1 = NODE1;
+	int node = -1;
+	size_t i;
+
+	if (MISS(need_nodes(c), c->area.why))
+		return;
+	if (CASE_BEGIN())
+		return;
+	ASSERT_EQ(0, mbind(c->addr, c->length, MPOL_BIND, &node1, NODE_BITS, MPOL_MF_MOVE));
+	left_alone(_metadata, c);
+	for (i = 0; !c->coherent && !c->exclusive && i < c->pages; i++) {
+		ASSERT_EQ(0, get_mempolicy(&node, NULL, 0, c->addr + i * c->page,
+					   MPOL_F_NODE | MPOL_F_ADDR));
+		ASSERT_EQ(1, node) TH_LOG("page %zu", i);
+	}
+}
+
+TEST_F(device_policy, migrate_pages)
+{
+	struct device_case *c = &self->c;
+	unsigned long from = 1, to = NODE1;
+
+	if (MISS(need_nodes(c), c->area.why))
+		return;
+	if (CASE_BEGIN())
+		return;
+	ASSERT_LE(0, migrate_pages(0, NODE_BITS, &from, &to));
+	ASSERT_LE(0, migrate_pages(0, NODE_BITS, &to, &from));
+	left_alone(_metadata, c);
+}
+
+/* Until a counter has gone on, or 2 s are over. Return: whether it has. */
+static int goes_on(const char *path, long steps)
+{
+	long start = hmm_read_number(path);
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		if (hmm_read_number(path) >= start + steps)
+			return 1;
+		usleep(1000);
+	}
+	return 0;
+}
+
+/* All pages are alike, and would be merged if they were the kernel's to look at. */
+TEST_F(device_policy, ksm)
+{
+	struct device_case *c = &self->c;
+
+	if (access(KSM "run", W_OK))
+		SKIP(return, "no KSM (CONFIG_KSM)");
+	if (CASE_BEGIN())
+		return;
+	memset(c->addr, 0x5c, c->length);
+	device_again(_metadata, c);
+	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_MERGEABLE));
+	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KSM "sleep_millisecs", "1"));
+	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KSM "pages_to_scan", "5000"));
+	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KSM "run", "1"));
+	ASSERT_EQ(1, goes_on(KSM "full_scans", 3));
+	ASSERT_EQ(0, hmm_write_text(KSM "run", "0"));
+	device_there(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0x5c));
+	/* at home again, they are merged as any: nothing keeps them from it */
+	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_UNMERGEABLE));
+	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0x5c));
+}
+
+/* Swap goes, and all who have pages there get them; the device's entries are none. */
+TEST_F(device_policy, swapoff)
+{
+	struct device_case *c = &self->c;
+	char *swapped = hmm_map_anon(DEVICE_PAGES * c->page, 0);
+	struct hmm_swap swap;
+	__u64 entry;
+	size_t i;
+	int ret;
+
+	ASSERT_NE(NULL, swapped);
+	if (MISS(c->lacking, c->area.why))
+		return;
+	ret = hmm_swap_add(&self->disk, &swap);
+	if (ret == -ENODEV)
+		SKIP(return, "no disk of its own for swap (CONFIG_SWAP, CONFIG_ZRAM)");
+	ASSERT_EQ(0, ret);
+	device_put(_metadata, c);
+	hmm_pattern_fill(swapped, DEVICE_PAGES * c->page, 7);
+	for (i = 0; i < 20; i++) {
+		if (madvise(swapped, DEVICE_PAGES * c->page, 21 /* MADV_PAGEOUT */))
+			break;
+		ASSERT_EQ(0, hmm_pagemap_one(swapped, &entry));
+		if (entry & HMM_PM_SWAP)
+			break;
+	}
+	ASSERT_EQ(0, hmm_pagemap_one(swapped, &entry));
+	ASSERT_NE(0, entry & HMM_PM_SWAP);
+	ASSERT_EQ(0, hmm_swap_remove(&swap));
+	ASSERT_EQ(0, hmm_pagemap_one(swapped, &entry));
+	ASSERT_NE(0, entry & HMM_PM_PRESENT);
+	ASSERT_EQ(-1, hmm_pattern_check(swapped, DEVICE_PAGES * c->page, 7));
+	left_alone(_metadata, c);
+}
+
+/* Small pages, some of them a device's, are made one huge page. */
+FIXTURE(device_collapse)
+{
+	struct device_case c;
+	size_t length;
+};
+
+FIXTURE_VARIANT(device_collapse)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(device_collapse, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(device_collapse, coherent)
+{
+	.state = "dev_coherent",
+};
+
+FIXTURE_VARIANT_ADD(device_collapse, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+FIXTURE_SETUP(device_collapse)
+{
+	struct device_case *c = &self->c;
+
+	device_begin(_metadata, c, variant->state, DEVICE_ACROSS);
+	self->length = hmm_pmd_size();
+	/* the first page table's part of the window, filled; the end of it goes away */
+	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->area.addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(c->area.addr, self->length, 0);
+	c->addr = c->area.addr + 100 * c->page;
+}
+
+FIXTURE_TEARDOWN(device_collapse)
+{
+	device_end(_metadata, &self->c);
+}
+
+/* Small pages that are a device's, in what may become one huge page. */
+static int begin_collapse(struct __test_metadata *_metadata, struct device_case *c,
+			  size_t length)
+{
+	int ret = c->lacking;
+
+	if (!ret && access(KHUGEPAGED, F_OK))
+		ret = hmm_skip(&c->area, "no huge pages (CONFIG_TRANSPARENT_HUGEPAGE)");
+	if (ret)
+		return ret;
+	device_again(_metadata, c);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(0, madvise(c->area.addr, length, MADV_HUGEPAGE));
+	return 0;
+}
+
+/* In one or in many, and from wherever: every byte is right. */
+static void end_collapse(struct __test_metadata *_metadata, struct device_case *c,
+			 size_t length, int huge)
+{
+	ASSERT_EQ(huge, hmm_smaps(c->area.addr, "AnonHugePages") >= (long)length / 1024);
+	if (huge) {
+		ASSERT_EQ(0, device_used(_metadata, c));
+	} else {
+		/* the others are small, and all of these are still somewhere */
+		ASSERT_GE(device_has(c), device_used(_metadata, c));
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(c->area.addr, length, 0));
+	hmm_pattern_fill(c->area.addr, length, 1);
+	ASSERT_EQ(-1, hmm_pattern_check(c->area.addr, length, 1));
+}
+
+/* Whether it can be done differs from kernel to kernel; the answer is kept to. */
+TEST_F(device_collapse, asked_for)
+{
+	struct device_case *c = &self->c;
+	int ret;
+
+	if (MISS(begin_collapse(_metadata, c, self->length), c->area.why))
+		return;
+	ret = madvise(c->area.addr, self->length, MADV_COLLAPSE);
+	if (ret && errno == EINVAL && !c->coherent)
+		SKIP(return, "no MADV_COLLAPSE");
+	end_collapse(_metadata, c, self->length, !ret);
+}
+
+TEST_F(device_collapse, khugepaged)
+{
+	struct device_case *c = &self->c;
+	int huge;
+
+	if (MISS(begin_collapse(_metadata, c, self->length), c->area.why))
+		return;
+	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "pages_to_scan", "100000"));
+	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "scan_sleep_millisecs", "1"));
+	ASSERT_EQ(1, goes_on(KHUGEPAGED "full_scans", 2));
+	ASSERT_EQ(0, hmm_write_text(KHUGEPAGED "scan_sleep_millisecs", "3600000"));
+	huge = hmm_smaps(c->area.addr, "AnonHugePages") >= (long)self->length / 1024;
+	end_collapse(_metadata, c, self->length, huge);
+}
+
+#include "hmm_main.h"
