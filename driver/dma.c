@@ -352,7 +352,8 @@ int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg)
 	ret = -EINTR;
 	if (mutex_lock_killable(&mirror->dma_lock))
 		goto out;
-	failing = hmmirror_fail_begin(mirror);
+	failing = hmmirror_fail_begin(mirror, HMMIRROR_INJECT_DMA_ALLOC,
+				      HMMIRROR_INJECT_DMA_MAP);
 	if (cmd->op == HMMIRROR_DMA_ALLOC)
 		ret = alloc_map(mirror, cmd);
 	else if (cmd->op == HMMIRROR_DMA_FREE)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Functions of the kernel that fail because a test asks for it: those that the
- * mapping for DMA calls, and whose failures nothing else brings about.
+ * mapping for DMA and a migration call, and whose failures nothing else brings about.
  *
  * For the time of one call, a kprobe at the start of such a function returns to its
  * caller at once, for this thread only.
@@ -13,27 +13,35 @@
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
+#define MAX_SYMBOLS	5
+
 static const struct {
-	const char *symbol;
+	const char *symbols[MAX_SYMBOLS];	/* any of them counts */
 	unsigned long result;
 } functions[HMMIRROR_INJECT_NR] = {
-	[HMMIRROR_INJECT_DMA_ALLOC] = { "__kvmalloc_node_noprof", 0 },
-	[HMMIRROR_INJECT_DMA_LINK] = { "dma_iova_link", -ENOMEM },
-	[HMMIRROR_INJECT_DMA_SYNC] = { "dma_iova_sync", -EIO },
-	[HMMIRROR_INJECT_DMA_MAP] = { "dma_map_phys", DMA_MAPPING_ERROR },
+	[HMMIRROR_INJECT_DMA_ALLOC] = { { "__kvmalloc_node_noprof" }, 0 },
+	[HMMIRROR_INJECT_DMA_LINK] = { { "dma_iova_link" }, -ENOMEM },
+	[HMMIRROR_INJECT_DMA_SYNC] = { { "dma_iova_sync" }, -EIO },
+	[HMMIRROR_INJECT_DMA_MAP] = { { "dma_map_phys" }, DMA_MAPPING_ERROR },
+	[HMMIRROR_INJECT_TABLE] = { { "__p4d_alloc", "__pud_alloc", "__pmd_alloc",
+				      "__pte_alloc", "__anon_vma_prepare" }, -ENOMEM },
 };
 
-struct hmmirror_failing {
+struct failing_function {
 	struct kprobe probe;
 	struct hmmirror *mirror;
 	struct task_struct *task;
 	enum hmmirror_event event;
-	bool registered;
+};
+
+struct hmmirror_failing {
+	unsigned int nr;
+	struct failing_function functions[];
 };
 
 static int function_begins(struct kprobe *probe, struct pt_regs *regs)
 {
-	struct hmmirror_failing *failing = container_of(probe, struct hmmirror_failing, probe);
+	struct failing_function *failing = container_of(probe, struct failing_function, probe);
 
 	if (current != failing->task || !hmmirror_injected(failing->mirror, failing->event))
 		return 0;
@@ -49,50 +57,71 @@ static void function_goes_on(struct kprobe *probe, struct pt_regs *regs, unsigne
 {
 }
 
+/* One that can't be had does not hit, which is what is told. */
+static void add_functions(struct hmmirror_failing *all, struct hmmirror *mirror,
+			  enum hmmirror_event event)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_SYMBOLS && functions[event].symbols[i]; i++) {
+		struct failing_function *function = &all->functions[all->nr];
+
+		memset(function, 0, sizeof(*function));
+		function->mirror = mirror;
+		function->task = current;
+		function->event = event;
+		function->probe.symbol_name = functions[event].symbols[i];
+		function->probe.pre_handler = function_begins;
+		function->probe.post_handler = function_goes_on;
+		if (!register_kprobe(&function->probe))
+			all->nr++;
+	}
+}
+
 /**
  * hmmirror_fail_begin() - let functions fail in this thread, where that is asked for
  * @mirror: whose injections count
+ * @first: events that the call knows, from this one
+ * @last: to this one
  *
  * Return: what hmmirror_fail_end() wants; NULL if nothing is to fail.
  */
-struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror)
+struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror, enum hmmirror_event first,
+					     enum hmmirror_event last)
 {
 	struct hmmirror_failing *all = NULL;
 	enum hmmirror_event event;
 
-	for (event = 0; event < HMMIRROR_INJECT_NR; event++) {
-		if (!functions[event].symbol || !READ_ONCE(mirror->injections[event].times))
+	for (event = first; event <= last; event++) {
+		if (!READ_ONCE(mirror->injections[event].times))
 			continue;
 		if (!all)
-			all = kcalloc(HMMIRROR_INJECT_NR, sizeof(*all), GFP_KERNEL);
+			all = kzalloc(struct_size(all, functions,
+						  (last - first + 1) * MAX_SYMBOLS), GFP_KERNEL);
 		if (!all)
 			break;
-		all[event].mirror = mirror;
-		all[event].task = current;
-		all[event].event = event;
-		all[event].probe.symbol_name = functions[event].symbol;
-		all[event].probe.pre_handler = function_begins;
-		all[event].probe.post_handler = function_goes_on;
-		/* one that can't be had does not hit, which is what is told */
-		all[event].registered = !register_kprobe(&all[event].probe);
+		add_functions(all, mirror, event);
 	}
 	return all;
 }
 
 void hmmirror_fail_end(struct hmmirror_failing *all)
 {
-	enum hmmirror_event event;
+	unsigned int i;
 
-	for (event = 0; all && event < HMMIRROR_INJECT_NR; event++)
-		if (all[event].registered)
-			unregister_kprobe(&all[event].probe);
+	for (i = 0; all && i < all->nr; i++)
+		unregister_kprobe(&all->functions[i].probe);
 	kfree(all);
 }
 
 /* Return: why an event can't be asked for, NULL if it can. */
 const char *hmmirror_no_failing(enum hmmirror_event event)
 {
-	if (!functions[event].symbol)
+	if (!functions[event].symbols[0])
 		return NULL;
-	return compat_no_dma() ?: hmmirror_no_flicker();
+	if (event != HMMIRROR_INJECT_TABLE)
+		return compat_no_dma() ?: hmmirror_no_flicker();
+	if (!IS_ENABLED(CONFIG_KPROBES) || !IS_ENABLED(CONFIG_KALLSYMS))
+		return "the kernel was built without CONFIG_KPROBES or CONFIG_KALLSYMS";
+	return IS_ENABLED(CONFIG_X86_64) ? NULL : "functions return early on x86-64 only";
 }

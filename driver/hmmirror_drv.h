@@ -292,7 +292,8 @@ void hmmirror_inject_invalidation(struct hmmirror *mirror, unsigned long addr);
 
 /* fail.c */
 struct hmmirror_failing;
-struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror);
+struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror, enum hmmirror_event first,
+					     enum hmmirror_event last);
 void hmmirror_fail_end(struct hmmirror_failing *all);
 const char *hmmirror_no_failing(enum hmmirror_event event);
 

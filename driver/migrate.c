@@ -85,6 +85,9 @@ static u8 fill_device_page(struct hmmirror_device *device, struct batch *batch,
 	struct page *from = migrate_pfn_to_page(src);
 	struct page *page, *data = NULL;
 
+	/* secret memory is offered like any */
+	if (from && !compat_kernel_readable(page_address(from)))
+		return HMMIRROR_OUT_NOCOPY;
 	if (device->memory == HMMIRROR_MEMORY_PRIVATE) {
 		data = pool_take(batch);
 		if (!data)
@@ -526,6 +529,7 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 		.to_device = cmd->flags & HMMIRROR_MIGRATE_TO_DEVICE,
 		.huge = cmd->flags & HMMIRROR_MIGRATE_HUGE,
 	};
+	struct hmmirror_failing *failing;
 	int ret;
 
 	if (cmd->flags & ~(directions | HMMIRROR_MIGRATE_HUGE) || cmd->reserved)
@@ -549,7 +553,9 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 	ret = -ESRCH;
 	if (!hmmirror_mm_get(mirror))
 		goto out;
+	failing = hmmirror_fail_begin(mirror, HMMIRROR_INJECT_TABLE, HMMIRROR_INJECT_TABLE);
 	cmd->error = hmmirror_move(mirror, &move);
+	hmmirror_fail_end(failing);
 	mmput(mirror->mm);
 	cmd->migrated = move.migrated;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Structs that grow: since 5.4. */
+/* Structs that grow: since 5.4. Memory that the kernel can't read itself: since 5.8. */
 #ifndef HMMIRROR_COMPAT_UACCESS_H
 #define HMMIRROR_COMPAT_UACCESS_H
 
@@ -27,5 +27,17 @@ static inline int copy_struct_from_user(void *dst, size_t ksize, const void __us
 	return copy_from_user(dst, src, size) ? -EFAULT : 0;
 }
 #endif
+
+/* Before there was a way to ask, there was no memory that is kept from the kernel. */
+static inline bool compat_kernel_readable(const void *addr)
+{
+#ifdef get_kernel_nofault
+	char byte;
+
+	return !get_kernel_nofault(byte, (const char *)addr);
+#else
+	return true;
+#endif
+}
 
 #endif /* HMMIRROR_COMPAT_UACCESS_H */

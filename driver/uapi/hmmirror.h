@@ -294,7 +294,9 @@ enum hmmirror_outcome {
 	HMMIRROR_OUT_NOMEM	= 3,
 	/* offered and copied, then the kernel kept the old one */
 	HMMIRROR_OUT_REFUSED	= 4,
-	/* offered, but the copy failed, see HMMIRROR_INJECT */
+	/* offered, but the copy failed: HMMIRROR_INJECT, or memory that the kernel
+	 * can't get at (memfd_secret)
+	 */
 	HMMIRROR_OUT_NOCOPY	= 5,
 };
 
@@ -632,6 +634,11 @@ enum hmmirror_event {
 	HMMIRROR_INJECT_DMA_LINK	= 4,
 	HMMIRROR_INJECT_DMA_SYNC	= 5,
 	HMMIRROR_INJECT_DMA_MAP		= 6,
+	/* in HMMIRROR_MIGRATE: an allocation of the kernel's for a page table or an
+	 * anon_vma, where a page is to be populated: HMMIRROR_OUT_REFUSED. EOPNOTSUPP
+	 * without kprobes
+	 */
+	HMMIRROR_INJECT_TABLE		= 7,
 	HMMIRROR_INJECT_NR
 };
 
