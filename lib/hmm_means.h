@@ -86,12 +86,14 @@ int hmm_inject(int fd, enum hmmirror_event event, unsigned int nth,
  * @addr: first byte
  * @length: bytes
  * @request: of a walk, HMMIRROR_REQ_*
- * @entries: answers of a walk; NULL: it is a migration to the device
- * @flags: of a walk, HMMIRROR_RANGE_*
+ * @entries: answers of a walk; NULL: it is a migration
+ * @flags: of a walk, HMMIRROR_RANGE_*; of a migration, HMMIRROR_MIGRATE_*, 0 is to
+ *	the device
  * @mask: of a walk, which requests the entries hold, HMMIRROR_REQ_*
+ * @outcomes: of a migration's pages, as in hmm_move(); may be NULL
  * @error: what it returned, once hmm_call_end() did
  *
- * The first seven are the caller's to fill.
+ * The first eight are the caller's to fill.
  */
 struct hmm_call {
 	int fd;
@@ -101,6 +103,7 @@ struct hmm_call {
 	__u64 *entries;
 	__u32 flags;
 	__u64 mask;
+	__u8 *outcomes;
 	int error;
 	/* private */
 	pthread_t thread;
@@ -113,7 +116,7 @@ struct hmm_call {
 
 /**
  * hmm_call_prepare - make the thread, which then waits for hmm_call_begin()
- * @call: the first seven may still be filled afterwards
+ * @call: what is the caller's may still be filled afterwards
  *
  * For what is to begin while a migration is held: a new thread needs the mmap
  * lock for writing.
@@ -144,8 +147,8 @@ int hmm_call_over(const struct hmm_call *call);
 int hmm_call_end(struct hmm_call *call);
 
 /**
- * hmm_hold_migration - a migration to a device that stands still
- * @call: of which fd, addr and length are set
+ * hmm_hold_migration - a migration that stands still
+ * @call: of which fd, addr and length are set, and flags if it is not to the device
  * @stage: where it stands
  * @limit_ms: for how long at most
  *

@@ -64,4 +64,7 @@ int hmm_use_all_cpus(void);
  */
 int hmm_thread_waits(const pid_t *tid);
 
+/* hmm_thread_blocks - the same of a sleep that no signal ends */
+int hmm_thread_blocks(const pid_t *tid);
+
 #endif /* HMM_PROCESS_H */

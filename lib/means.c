@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Holds, plants and injections, and calls in threads. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hmm_means.h"
-#include "hmm_system.h"
+#include "internal.h"
 
 /* A thread that is seen asleep this often in a row, a millisecond apart, waits. */
 #define SAMPLES		5
@@ -159,8 +158,9 @@ static void *run(void *data)
 	if (call->entries)
 		call->error = patient_walk(call);
 	else
-		call->error = hmm_to_device(call->fd, call->addr, call->length,
-					    NULL, NULL);
+		call->error = hmm_move(call->fd,
+				       call->flags ? : HMMIRROR_MIGRATE_TO_DEVICE,
+				       call->addr, call->length, call->outcomes, NULL);
 	__atomic_store_n(&call->over, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -195,16 +195,9 @@ int hmm_call_over(const struct hmm_call *call)
 	return __atomic_load_n(&call->over, __ATOMIC_SEQ_CST);
 }
 
-/* D in its stat, behind the name in brackets */
 int hmm_task_asleep(pid_t tid)
 {
-	char path[64], text[256], *state;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	if (hmm_read_text(path, text, sizeof(text)))
-		return 0;
-	state = strrchr(text, ')');
-	return state && state[1] && state[2] == 'D';
+	return hmm_thread_state(tid) == 'D';
 }
 
 int hmm_call_blocks(struct hmm_call *call)

@@ -11,6 +11,9 @@
 
 #include "hmm_process.h"
 #include "hmm_system.h"
+#include "internal.h"
+
+#define PATIENCE_MS	2000
 
 pid_t hmm_fork_holder(void)
 {
@@ -110,28 +113,38 @@ int hmm_use_all_cpus(void)
 	return sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
 }
 
-/* S in its stat, behind the name in brackets. */
-static int sleeps(pid_t tid)
+/* It is in its stat, behind the name in brackets. */
+char hmm_thread_state(pid_t tid)
 {
 	char path[64], text[256], *state;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	if (hmm_read_text(path, text, sizeof(text)))
 		return 0;
 	state = strrchr(text, ')');
-	return state && state[1] && state[2] == 'S';
+	return state && state[1] ? state[2] : 0;
+}
+
+/* Seen so often in a row, a millisecond apart: @samples. */
+static int is_in_state(const pid_t *tid, char state, int samples)
+{
+	int i, seen = 0;
+	pid_t thread;
+
+	for (i = 0; i < PATIENCE_MS && seen < samples; i++) {
+		thread = __atomic_load_n(tid, __ATOMIC_SEQ_CST);
+		seen = thread && hmm_thread_state(thread) == state ? seen + 1 : 0;
+		usleep(1000);
+	}
+	return seen == samples;
 }
 
 int hmm_thread_waits(const pid_t *tid)
 {
-	pid_t thread;
-	int i;
+	return is_in_state(tid, 'S', 1);
+}
 
-	for (i = 0; i < 2000; i++) {
-		thread = __atomic_load_n(tid, __ATOMIC_SEQ_CST);
-		if (thread && sleeps(thread))
-			return 1;
-		usleep(1000);
-	}
-	return 0;
+int hmm_thread_blocks(const pid_t *tid)
+{
+	return is_in_state(tid, 'D', 3);
 }
