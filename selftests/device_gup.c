@@ -419,4 +419,49 @@ TEST_F(migrate_pinned, by_two)
 	all_go(_metadata, c);
 }
 
+/*
+ * A page that a pipe holds can't leave the device's memory: not by a call, nor to be
+ * pinned for long. When the pipe has given it up, it can.
+ */
+TEST_F(migrate_pinned, held_on_device)
+{
+	struct device_case *c = &self->c;
+	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
+	int ends[2], ring, i;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	if (!c->coherent)
+		SKIP(return, "nobody can hold device-private pages");
+	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, NULL, NULL));
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[1], &from, 1, 0));
+	ASSERT_EQ(0, hmm_to_system(c->fd, c->addr, c->length, self->outcomes,
+				   &self->migrated));
+	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, self->migrated);
+	/* kernels find out early or late that there is one reference too many */
+	for (i = HELD_FIRST; i < HELD_FIRST + HELD_PAGES; i++)
+		ASSERT_TRUE(self->outcomes[i] == HMMIRROR_OUT_NONE ||
+			    self->outcomes[i] == HMMIRROR_OUT_REFUSED)
+			TH_LOG("page %d: %s", i, hmm_outcome_str(self->outcomes[i]));
+	ASSERT_EQ(HELD_PAGES, device_used(_metadata, c));
+	ring = ring_with(c->addr, c->length);
+	if (ring == -EOPNOTSUPP)
+		SKIP(return, "no io_uring (CONFIG_IO_URING)");
+	ASSERT_GT(0, ring);
+	ASSERT_EQ(HELD_PAGES, device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
+
+	ASSERT_EQ((ssize_t)from.iov_len, read(ends[0], c->copy, from.iov_len));
+	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, from.iov_base, from.iov_len, 0));
+	ring = ring_with(c->addr, c->length);
+	ASSERT_LE(0, ring);
+	ASSERT_EQ(0, device_used(_metadata, c));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
+	ASSERT_EQ(0, ring_lets_go(ring));
+	close(ring);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 #include "hmm_main.h"

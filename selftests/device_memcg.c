@@ -3,6 +3,9 @@
  * Who is charged for pages that a device has: the same as before, until they are gone.
  * All of it in a child in a control group of its own, whose counters nobody else moves.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "hmm_test.h"
@@ -84,6 +87,7 @@ enum finding {
 	RSS_CHANGED,
 	DATA_WRONG,
 	NOT_GIVEN_BACK,
+	NOT_LIMITED,
 };
 
 static int charge_changed(const struct hmm_memcg *group, long before)
@@ -240,6 +244,71 @@ TEST_F(device_memcg, oom_kill)
 	ASSERT_LE(1, hmm_memcg_stat(&self->group, "memory.events", "oom_kill"));
 	ASSERT_EQ(0, device_used(self->fd, &self->before));
 	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
+}
+
+static int set_limit(int file, long limit)
+{
+	char text[24];
+	int length = snprintf(text, sizeof(text), "%ld", limit);
+
+	return pwrite(file, text, length, 0) == length ? 0 : -errno;
+}
+
+/* Nobody there is to be killed for it, so a charge can fail; of an open file's too. */
+static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
+			   unsigned int device)
+{
+	size_t page = hmm_page_size(), touched = 100 * page, holes = 4 * page;
+	char *hole = area->addr + touched, path[96];
+	__u64 migrated = 7;
+	int fd, max;
+	long charged;
+
+	memset(area->device, 0, sizeof(area->device));
+	fd = hmm_area_device(area, device);
+	snprintf(path, sizeof(path), "%s/memory.max", group->path);
+	max = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || max < 0 || hmm_memcg_join(group))
+		return NOT_SET_UP;
+	if (hmm_write_text("/proc/self/oom_score_adj", "-1000") ||
+	    hmm_memcg_write(group, "memory.swap.max", 0))
+		return NOT_LIMITED;
+	if (hmm_area_map_small(area, area->addr, touched + holes, PROT_READ | PROT_WRITE))
+		return NOT_SET_UP;
+	hmm_pattern_fill(area->addr, touched, 1);
+	charged = hmm_memcg_read(group, "memory.current");
+	if (set_limit(max, charged - touched / 2))
+		return NOT_LIMITED;
+	/* one may still get through, on what a CPU has in stock */
+	if (hmm_to_device(fd, hole, holes, NULL, &migrated) || migrated == holes / page)
+		return NOT_CHARGED;
+	/* what is charged already goes as ever: a charge moves, none is added */
+	if (hmm_to_device(fd, area->addr, touched, NULL, &migrated) || migrated != 100)
+		return NOT_MOVED;
+	if (set_limit(max, charged + 1024 * page))
+		return NOT_LIMITED;
+	if (hmm_pattern_check(area->addr, touched, 1) != -1 ||
+	    hmm_all_bytes(hole, holes, 0) != -1)
+		return DATA_WRONG;
+	if (madvise(hole, holes, MADV_DONTNEED) ||
+	    hmm_to_device(fd, hole, holes, NULL, &migrated) || migrated != holes / page)
+		return NOT_MOVED;
+	return hmm_all_bytes(hole, holes, 0) == -1 ? RIGHT : DATA_WRONG;
+}
+
+/* No more may be charged: nothing is populated on the device, until there is room. */
+TEST_F(device_memcg, no_charge)
+{
+	pid_t child;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	child = fork();
+	if (!child)
+		_exit(child_no_charge(&self->area, &self->group, variant->device));
+	ASSERT_LT(0, child);
+	ASSERT_EQ(RIGHT, hmm_child_result(child));
+	ASSERT_EQ(0, device_used(self->fd, &self->before));
 }
 
 #include "hmm_main.h"

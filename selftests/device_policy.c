@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Those who move, merge or scan pages on their own come by pages that a device has. */
 #include <numaif.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "device_case.h"
@@ -205,6 +208,105 @@ TEST_F(device_policy, swapoff)
 	ASSERT_NE(0, entry & HMM_PM_PRESENT);
 	ASSERT_EQ(-1, hmm_pattern_check(swapped, DEVICE_PAGES * c->page, 7));
 	left_alone(_metadata, c);
+}
+
+/* Where the knobs are: since 5.13, and before. */
+static const char *const numa_knobs[][2] = {
+	{ "/sys/kernel/debug/sched/numa_balancing/scan_delay_ms",
+	  "/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms" },
+	{ "/proc/sys/kernel/numa_balancing_scan_delay_ms",
+	  "/proc/sys/kernel/numa_balancing_scan_period_min_ms" },
+};
+
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+
+/* Ready to scan what begins now, and not yet on. */
+static int numa_ready(struct hmm_area *area)
+{
+	int ret = -ENOENT;
+	size_t i;
+
+	for (i = 0; i < 2 && ret == -ENOENT; i++) {
+		ret = hmm_area_set_knob(area, numa_knobs[i][0], "1");
+		if (!ret)
+			ret = hmm_area_set_knob(area, numa_knobs[i][1], "1");
+	}
+	if (!ret)
+		ret = hmm_area_set_knob(area, BALANCING, "0");
+	if (ret == -ENOENT)
+		return hmm_skip(area, "no NUMA balancing or no knobs for it");
+	return ret ? hmm_fail(area, ret, "NUMA balancing") : 0;
+}
+
+/* How often all of this address space was scanned; -1 if that is not told. */
+static int numa_scans(void)
+{
+	FILE *file = fopen("/proc/self/sched", "re");
+	char line[128];
+	int scans = -1;
+
+	if (!file)
+		return -1;
+	while (scans < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "mm->numa_scan_seq : %d", &scans) != 1)
+			scans = -1;
+	fclose(file);
+	return scans;
+}
+
+static int scanned(struct hmm_area *area)
+{
+	clock_t start = clock();
+	int before = numa_scans();
+	long i;
+
+	if (before < 0)
+		return hmm_skip(area, "/proc/PID/sched tells nothing of NUMA scans");
+	while (numa_scans() < before + 2) {
+		if (clock() - start > 3 * CLOCKS_PER_SEC)
+			return hmm_fail(area, 0, "no NUMA scan in 3 s");
+		/* the ticks of a CPU that works are what scans */
+		for (i = 0; i < 1000000; i++)
+			__asm__ volatile("");
+	}
+	return 0;
+}
+
+/* What the scan does to present pages, it does not do to these. */
+TEST_F(device_policy, numa_balancing)
+{
+	struct device_case *c = &self->c;
+	pid_t child;
+	int ret;
+
+	if (MISS(need_nodes(c), c->area.why))
+		return;
+	if (MISS(c->lacking, c->area.why))
+		return;
+	if (MISS(numa_ready(&c->area), c->area.why))
+		return;
+	/* scans begin with a new address space: what was set before counts for it */
+	child = fork();
+	if (!child) {
+		memset(c->area.device, 0, sizeof(c->area.device));
+		ret = hmm_state_make(&c->area, c->state, c->offset, c->length);
+		/* a scan may tell the mirror to forget what it holds: not before */
+		if (!ret)
+			ret = hmm_write_text(BALANCING, "1");
+		if (!ret)
+			ret = scanned(&c->area);
+		if (ret)
+			_exit(ret == HMM_SKIP ? 1 : 2);
+		c->fd = hmm_area_device(&c->area, c->coherent ? HMM_DEV_COHERENT : 0);
+		left_alone(_metadata, c);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	ret = hmm_child_result(child);
+	hmm_write_text(BALANCING, "0");
+	if (ret == 1)
+		SKIP(return, "/proc/PID/sched tells nothing of NUMA scans");
+	ASSERT_EQ(0, ret);
 }
 
 /* Small pages, some of them a device's, are made one huge page. */

@@ -19,6 +19,9 @@ FIXTURE_VARIANT(migrate_kind)
 	__u8 outcome;
 	int zeroes;	/* the memory reads as zeroes, else as the pattern */
 	int hole;	/* of a file: some kernels offer it, and then refuse */
+	int unread;	/* who reads it waits for userfaultfd, or finds no pattern */
+	int folio;	/* of several small pages: split if the kernel has huge pages on devices */
+	int forgotten;	/* what is tried changes the state: no proof afterwards */
 };
 
 FIXTURE_VARIANT_ADD(migrate_kind, anon_writable)
@@ -132,6 +135,207 @@ FIXTURE_VARIANT_ADD(migrate_kind, noaccess)
 	.error = -EFAULT,
 };
 
+/* An empty entry in a table that is there. */
+FIXTURE_VARIANT_ADD(migrate_kind, anon_emptied)
+{
+	.state = "anon_emptied",
+	.outcome = HMMIRROR_OUT_POPULATED,
+	.zeroes = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_none_readonly)
+{
+	.state = "anon_none_readonly",
+	.outcome = HMMIRROR_OUT_POPULATED,
+	.zeroes = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_readonly)
+{
+	.state = "anon_readonly",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_left)
+{
+	.state = "anon_cow_left",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_wp)
+{
+	.state = "anon_uffd_wp",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+/* Not there, and userfaultfd is to say what will be. */
+FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_missing)
+{
+	.state = "anon_uffd_missing",
+	.outcome = HMMIRROR_OUT_REFUSED,
+	.unread = 1,
+};
+
+/* Given up by MADV_FREE, and still there. */
+FIXTURE_VARIANT_ADD(migrate_kind, lazyfree)
+{
+	.state = "lazyfree",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, stack)
+{
+	.state = "stack",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, shmem_private_read)
+{
+	.state = "shmem_private_read",
+	.outcome = HMMIRROR_OUT_REFUSED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, shmem_private_written)
+{
+	.state = "shmem_private_written",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_swapped)
+{
+	.state = "shmem_shared_swapped",
+	.outcome = HMMIRROR_OUT_NONE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, sealed_copied)
+{
+	.state = "sealed_copied",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, thp_readonly)
+{
+	.state = "thp_readonly",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, thp_cow_child)
+{
+	.state = "thp_cow_child",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, thp_none)
+{
+	.state = "thp_none",
+	.outcome = HMMIRROR_OUT_POPULATED,
+	.zeroes = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, thp_uffd_wp)
+{
+	.state = "thp_uffd_wp",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+/* Split to be looked at, and then there are holes, as in any file. */
+FIXTURE_VARIANT_ADD(migrate_kind, thp_shmem_written)
+{
+	.state = "thp_shmem_written",
+	.outcome = HMMIRROR_OUT_NONE,
+	.forgotten = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mthp_16k)
+{
+	.state = "mthp_16k",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+	.folio = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mthp_64k)
+{
+	.state = "mthp_64k",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+	.folio = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mthp_1m)
+{
+	.state = "mthp_1m",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+	.folio = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mthp_cow)
+{
+	.state = "mthp_cow",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+	.folio = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mthp_none)
+{
+	.state = "mthp_none",
+	.outcome = HMMIRROR_OUT_POPULATED,
+	.zeroes = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mthp_shmem)
+{
+	.state = "mthp_shmem",
+	.outcome = HMMIRROR_OUT_NONE,
+	.forgotten = 1,
+};
+
+/* What a device has already, in one way or the other, is not offered. */
+FIXTURE_VARIANT_ADD(migrate_kind, dev_other)
+{
+	.state = "dev_other",
+	.outcome = HMMIRROR_OUT_NONE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, dev_coherent)
+{
+	.state = "dev_coherent",
+	.outcome = HMMIRROR_OUT_NONE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, dev_exclusive)
+{
+	.state = "dev_exclusive",
+	.outcome = HMMIRROR_OUT_NONE,
+	.forgotten = 1,
+};
+
+/* Offered as any page of a file, but who is to copy it can't read it. */
+FIXTURE_VARIANT_ADD(migrate_kind, secret_written)
+{
+	.state = "secret_written",
+	.outcome = HMMIRROR_OUT_NOCOPY,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, mixed_normal)
+{
+	.state = "mixed_normal",
+	.error = -EINVAL,
+	.unread = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, pfnmap)
+{
+	.state = "pfnmap",
+	.error = -EINVAL,
+	.unread = 1,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kind, io)
+{
+	.state = "io",
+	.error = -EINVAL,
+	.unread = 1,
+};
+
 FIXTURE_SETUP(migrate_kind)
 {
 	const struct hmm_state *state = hmm_state_find(variant->state);
@@ -167,6 +371,10 @@ TEST_F(migrate_kind, to_device)
 		outcome = HMMIRROR_OUT_REFUSED;
 	if (MISS(hmm_area_memory(area, 0), area->why))
 		return;
+	if (variant->folio && hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP)) {
+		outcome = HMMIRROR_OUT_NONE;
+		moves = 0;
+	}
 	if (MISS(hmm_state_make(area, state, 0, length), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
@@ -184,10 +392,10 @@ TEST_F(migrate_kind, to_device)
 		ASSERT_EQ(moves, !!(entry & HMMIRROR_PTE_PRIVATE));
 	}
 	/* What could not move is as it was. */
-	if (!moves || variant->error)
+	if ((!moves || variant->error) && !variant->forgotten)
 		if (MISS(hmm_state_prove(area, state, 0, length), area->why))
 			return;
-	if (!(state->prot & PROT_READ))
+	if (!(state->prot & PROT_READ) || variant->unread)
 		return;
 	/* The pattern of a hugetlb page is in its first small page. */
 	if (variant->error)
@@ -257,52 +465,6 @@ TEST_F(migrate_stop, in_the_middle)
 	}
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, 3 * page, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr + 4 * page, 4 * page, 0));
-}
-
-/* A huge page that is mapped in part can't be split, and stays. */
-FIXTURE(migrate_huge)
-{
-	struct hmm_area area;
-	__u8 *outcomes;
-	size_t pages;
-};
-
-FIXTURE_SETUP(migrate_huge)
-{
-	self->pages = hmm_pmd_size() / hmm_page_size();
-	self->outcomes = hmm_map_anon(self->pages, 0);
-	ASSERT_NE(NULL, self->outcomes);
-	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
-}
-
-FIXTURE_TEARDOWN(migrate_huge)
-{
-	hmm_unmap(self->outcomes, self->pages);
-	hmm_area_end(&self->area);
-}
-
-/* One small page out of a huge one. */
-TEST_F(migrate_huge, one_page)
-{
-	struct hmm_area *area = &self->area;
-	size_t page = hmm_page_size();
-	__u64 migrated = 0, entry;
-	int fd;
-
-	if (MISS(hmm_area_memory(area, 0), area->why))
-		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, hmm_pmd_size()), area->why))
-		return;
-	fd = hmm_area_device(area, 0);
-	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 100 * page, page,
-				   self->outcomes, &migrated));
-	ASSERT_EQ(1, migrated);
-	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
-	ASSERT_EQ(0, hmm_entry(fd, area->addr + 100 * page, &entry));
-	ASSERT_NE(0, entry & HMMIRROR_PTE_PRIVATE);
-	ASSERT_EQ(0, hmm_entry(fd, area->addr + 101 * page, &entry));
-	ASSERT_EQ(0, entry & HMMIRROR_PTE_PRIVATE);
-	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
 }
 
 #include "hmm_main.h"

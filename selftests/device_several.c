@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pages that go from device to device, and devices whose memory ends or is taken down. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES	8
+
+FIXTURE(device_travel)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before[2];
+	char *addr;
+	char *copy;
+	size_t page;
+	size_t length;
+	int lacking;
+	int fd[2];
+};
+
+FIXTURE_VARIANT(device_travel)
+{
+	unsigned int device[2];
+};
+
+FIXTURE_VARIANT_ADD(device_travel, private_private)
+{
+	.device = { HMM_DEV_PRIVATE, HMM_DEV_PRIVATE_OTHER },
+};
+
+FIXTURE_VARIANT_ADD(device_travel, private_coherent)
+{
+	.device = { HMM_DEV_PRIVATE, HMM_DEV_COHERENT },
+};
+
+FIXTURE_VARIANT_ADD(device_travel, coherent_private)
+{
+	.device = { HMM_DEV_COHERENT, HMM_DEV_PRIVATE },
+};
+
+FIXTURE_VARIANT_ADD(device_travel, coherent_coherent)
+{
+	.device = { HMM_DEV_COHERENT, HMM_DEV_COHERENT_OTHER },
+};
+
+FIXTURE_SETUP(device_travel)
+{
+	int i;
+
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	self->copy = hmm_map_anon(self->length, 0);
+	ASSERT_NE(NULL, self->copy);
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	for (i = 0; i < 2 && !self->lacking; i++) {
+		self->lacking = hmm_area_memory(&self->area, variant->device[i]);
+		if (self->lacking)
+			break;
+		self->fd[i] = hmm_area_device(&self->area, variant->device[i]);
+		ASSERT_LE(0, self->fd[i]);
+		ASSERT_EQ(0, hmm_stats(self->fd[i], 0, &self->before[i]));
+	}
+}
+
+FIXTURE_TEARDOWN(device_travel)
+{
+	hmm_area_end(&self->area);
+	hmm_unmap(self->copy, self->length);
+}
+
+static long in_use(int fd, const struct hmmirror_stats *before)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(fd, 0, &now))
+		return -1;
+	return (long)(now.device_pages - now.device_pages_free) -
+	       (long)(before->device_pages - before->device_pages_free);
+}
+
+static long used(struct _test_data_device_travel *self, int device)
+{
+	return in_use(self->fd[device], &self->before[device]);
+}
+
+/* The device has all of the range, writes it, and finds it written. */
+static void work_on(struct __test_metadata *_metadata, struct _test_data_device_travel *self,
+		    int device, __u64 before, __u64 after)
+{
+	int fd = self->fd[device];
+	__u64 migrated = 0;
+
+	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(PAGES, migrated);
+	ASSERT_EQ(PAGES, used(self, device));
+	ASSERT_EQ(0, hmm_dev_read(fd, self->addr, self->copy, self->length));
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->copy, self->addr, self->length, before));
+	hmm_pattern_fill_as(self->copy, self->addr, self->length, after);
+	ASSERT_EQ(0, hmm_dev_write(fd, self->addr, self->copy, self->length));
+	ASSERT_EQ(PAGES, used(self, device));
+}
+
+/* A to B to A, home between: each finds what the other wrote. */
+TEST_F(device_travel, there_and_there)
+{
+	int i;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 0);
+	for (i = 0; i < 4; i++) {
+		work_on(_metadata, self, i % 2, i, i + 1);
+		ASSERT_EQ(0, hmm_to_system(self->fd[i % 2], self->addr, self->length, NULL,
+					   NULL));
+		ASSERT_EQ(0, used(self, i % 2));
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 4));
+}
+
+/* The second device writes what the first has, without asking for the pages. */
+TEST_F(device_travel, reached_over)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 0);
+	work_on(_metadata, self, 0, 0, 1);
+	hmm_pattern_fill_as(self->copy, self->addr, self->page, 2);
+	if (hmm_dev_write(self->fd[1], self->addr + self->page, self->copy, 8) == -EFAULT)
+		SKIP(return, "the walker of this kernel refuses pages of another device");
+	hmm_pattern_fill_as(self->copy, self->addr, self->page, 2);
+	ASSERT_EQ(0, hmm_dev_write(self->fd[1], self->addr, self->copy, self->page));
+	ASSERT_EQ(0, hmm_dev_read(self->fd[0], self->addr, self->copy, self->page));
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->copy, self->addr, self->page, 2));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->page, 2));
+	ASSERT_EQ(hmm_pattern(self->addr, 2), *(__u64 *)(self->addr + self->page));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 2 * self->page,
+					self->length - 2 * self->page, 1));
+}
+
+/* Some here, some there, some at home: each call takes what it may. */
+TEST_F(device_travel, mixed)
+{
+	__u64 migrated = 0;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 3);
+	ASSERT_EQ(0, hmm_to_device(self->fd[0], self->addr, 3 * self->page, NULL, NULL));
+	ASSERT_EQ(0, hmm_to_device(self->fd[1], self->addr, 6 * self->page, NULL, &migrated));
+	ASSERT_EQ(3, migrated);
+	ASSERT_EQ(0, hmm_to_device(self->fd[0], self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(2, migrated);
+	ASSERT_EQ(5, used(self, 0));
+	ASSERT_EQ(3, used(self, 1));
+	ASSERT_EQ(0, hmm_to_system(self->fd[0], self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(5, migrated);
+	ASSERT_EQ(3, used(self, 1));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 3));
+}
+
+/* Two processes share them, each with a device of its own that wants them. */
+TEST_F(device_travel, two_processes)
+{
+	pid_t child;
+	int go, fd;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 4);
+	ASSERT_EQ(0, hmm_to_device(self->fd[0], self->addr, self->length, NULL, NULL));
+	child = hmm_fork_waiter(&go);
+	if (!child) {
+		fd = hmm_open(variant->device[1]);
+		if (fd < 0 || hmm_to_device(fd, self->addr, self->length, NULL, NULL))
+			_exit(1);
+		if (hmm_pattern_check(self->addr, self->length, 4) != -1)
+			_exit(2);
+		hmm_pattern_fill(self->addr, self->length, 5);
+		if (hmm_to_device(fd, self->addr, self->length, NULL, NULL))
+			_exit(3);
+		_exit(hmm_pattern_check(self->addr, self->length, 5) == -1 ? 0 : 4);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	ASSERT_EQ(0, hmm_dev_read(self->fd[0], self->addr, self->copy, self->length));
+	ASSERT_EQ(-1, hmm_pattern_check_as(self->copy, self->addr, self->length, 4));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 4));
+	ASSERT_EQ(0, used(self, 1));
+}
+
+/* A device's memory is taken down, by the kernel's test ABI, whoever has the pages. */
+FIXTURE(device_taken)
+{
+	struct hmm_area area;
+	struct hmmirror_stats after;
+	char *addr;
+	size_t page;
+	size_t length;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(device_taken)
+{
+	unsigned int device;
+};
+
+FIXTURE_VARIANT_ADD(device_taken, private)
+{
+	.device = HMM_DEV_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(device_taken, coherent)
+{
+	.device = HMM_DEV_COHERENT,
+};
+
+FIXTURE_SETUP(device_taken)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 1);
+	self->lacking = hmm_area_memory(&self->area, variant->device);
+	if (self->lacking)
+		return;
+	self->fd = hmm_area_device(&self->area, variant->device);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_use_all_cpus());
+}
+
+FIXTURE_TEARDOWN(device_taken)
+{
+	hmm_area_end(&self->area);
+}
+
+struct taking {
+	int fd;
+	char *addr;
+	int result;
+	int over;
+};
+
+static void *take_down(void *data)
+{
+	struct taking *t = data;
+	struct hmm_dmirror_cmd cmd = { .addr = (uintptr_t)t->addr, .npages = 1 };
+
+	t->result = hmm_ioctl(t->fd, HMM_DMIRROR_RELEASE, &cmd);
+	__atomic_store_n(&t->over, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+#define TAKE_DOWN()							\
+	do {								\
+		struct taking __taking = { self->fd, self->addr, 0, 0 };	\
+									\
+		take_down(&__taking);					\
+		ASSERT_EQ(0, __taking.result);				\
+		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));	\
+		ASSERT_EQ(0, self->after.device_pages);			\
+	} while (0)
+
+/* Some are free, some have been given back in between, and some in use. */
+TEST_F(device_taken, some)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+	ASSERT_EQ(0, madvise(self->addr + self->page, self->page, MADV_DONTNEED));
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr + 4 * self->page, self->page, NULL,
+				   NULL));
+	TAKE_DOWN();
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr + self->page, self->page, 0));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->page, 1));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 2 * self->page,
+					self->length - 2 * self->page, 1));
+	/* and there is memory again when it is needed */
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->page, 1));
+}
+
+/* Shared by a fork, and the child has no mirror. */
+TEST_F(device_taken, shared)
+{
+	pid_t child;
+	int go;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+	child = hmm_fork_waiter(&go);
+	if (!child)
+		_exit(hmm_pattern_check(self->addr, self->length, 1) == -1 ? 0 : 1);
+	ASSERT_LT(0, child);
+	TAKE_DOWN();
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+/* Who moved them is gone; a child of it has them, in memory that it can't access now. */
+TEST_F(device_taken, opener_gone)
+{
+	int ends[2], go[2], fd;
+	pid_t child;
+	char byte;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(0, pipe(go));
+	child = fork();
+	if (!child) {
+		fd = hmm_open(variant->device);
+		if (fd < 0 || hmm_to_device(fd, self->addr, self->length, NULL, NULL) ||
+		    mprotect(self->addr, self->length, PROT_NONE))
+			_exit(1);
+		close(fd);
+		if (fork())
+			_exit(0);
+		if (read(go[0], &byte, 1) != 1 ||
+		    mprotect(self->addr, self->length, PROT_READ))
+			_exit(1);
+		byte = hmm_pattern_check(self->addr, self->length, 1) == -1;
+		_exit(write(ends[1], &byte, 1) != 1);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	TAKE_DOWN();
+	ASSERT_EQ(1, write(go[1], "", 1));
+	ASSERT_EQ(1, read(ends[0], &byte, 1));
+	ASSERT_EQ(1, byte);
+}
+
+/*
+ * No process has them: only a pipe, which holds them as they are. They are waited for,
+ * until they are read.
+ */
+TEST_F(device_taken, process_gone)
+{
+	struct taking taking = { .addr = self->addr };
+	struct iovec from = { self->addr, self->length };
+	pthread_t thread;
+	char *copy = hmm_map_anon(self->length, 0);
+	int ends[2], fd;
+	pid_t child;
+
+	ASSERT_NE(NULL, copy);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->device == HMM_DEV_PRIVATE)
+		SKIP(return, "nothing but a page table can hold device-private pages");
+	taking.fd = self->fd;
+	ASSERT_EQ(0, pipe(ends));
+	child = fork();
+	if (!child) {
+		fd = hmm_open(variant->device);
+		if (fd < 0 || hmm_to_device(fd, self->addr, self->length, NULL, NULL))
+			_exit(1);
+		_exit(vmsplice(ends[1], &from, 1, 0) != (ssize_t)self->length);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_child_result(child));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, take_down, &taking));
+	usleep(30000);
+	ASSERT_EQ(0, __atomic_load_n(&taking.over, __ATOMIC_SEQ_CST));
+	ASSERT_EQ((ssize_t)self->length, read(ends[0], copy, self->length));
+	ASSERT_EQ(-1, hmm_pattern_check_as(copy, self->addr, self->length, 1));
+	close(ends[0]);
+	close(ends[1]);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_EQ(0, taking.result);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+	ASSERT_EQ(0, self->after.device_pages);
+	hmm_unmap(copy, self->length);
+}
+
+/* There is less memory than is asked for: what fits goes, and the rest stays right. */
+TEST(device_full)
+{
+	struct hmm_area area = { 0 };
+	struct hmmirror_stats stats;
+	size_t pages, length, i, moved = 0, seen = 0;
+	__u64 migrated = 0;
+	__u8 *outcomes;
+	int fd;
+
+	ASSERT_EQ(0, hmm_area_begin(&area, hmm_pmd_size(), 0));
+	if (MISS(hmm_area_memory(&area, HMM_DEV_COHERENT), area.why))
+		return;
+	fd = hmm_area_device(&area, HMM_DEV_COHERENT);
+	/* the first page brings the memory */
+	ASSERT_EQ(0, hmm_area_map_small(&area, area.addr, hmm_pmd_size(), PROT_READ |
+					PROT_WRITE));
+	ASSERT_EQ(0, hmm_to_device(fd, area.addr, hmm_page_size(), NULL, &migrated));
+	ASSERT_EQ(1, migrated);
+	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
+	pages = stats.device_pages_free + 100;
+	if (pages > 64 << 10)
+		SKIP(return, "more than 256 MiB of device memory: it would take too long");
+	length = pages * hmm_page_size();
+	hmm_area_end(&area);
+
+	ASSERT_EQ(0, hmm_area_begin(&area, length, 0));
+	fd = hmm_area_device(&area, HMM_DEV_COHERENT);
+	ASSERT_EQ(0, hmm_area_map_small(&area, area.addr, length, PROT_READ | PROT_WRITE));
+	outcomes = hmm_map_anon(pages, 0);
+	ASSERT_NE(NULL, outcomes);
+	ASSERT_EQ(0, hmm_to_device(fd, area.addr, length, outcomes, &migrated));
+	for (i = 0; i < pages; i++) {
+		moved += outcomes[i] == HMMIRROR_OUT_POPULATED;
+		seen += outcomes[i] == HMMIRROR_OUT_NOMEM;
+	}
+	ASSERT_EQ(pages, moved + seen);
+	ASSERT_EQ(moved, migrated);
+	ASSERT_LE(99, seen);
+	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
+	ASSERT_EQ(0, stats.device_pages_free);
+	/* at the end, where it ended: both kinds can be used */
+	for (i = pages - 300; i < pages; i++)
+		ASSERT_EQ(-1, hmm_all_bytes(area.addr + i * hmm_page_size(), 64, 0));
+	ASSERT_EQ(0, munmap(area.addr, length));
+	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
+	ASSERT_EQ(stats.device_pages, stats.device_pages_free);
+	hmm_unmap(outcomes, pages);
+	hmm_area_end(&area);
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Each page in turn is the one that fails, there and back. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES	8
+
+FIXTURE(migrate_fail)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	__u8 outcomes[PAGES];
+	char *addr;
+	size_t page;
+	size_t length;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(migrate_fail)
+{
+	unsigned int device;
+	enum hmmirror_event event;
+	__u8 outcome;
+};
+
+FIXTURE_VARIANT_ADD(migrate_fail, private_alloc)
+{
+	.device = HMM_DEV_PRIVATE,
+	.event = HMMIRROR_INJECT_ALLOC,
+	.outcome = HMMIRROR_OUT_NOMEM,
+};
+
+FIXTURE_VARIANT_ADD(migrate_fail, private_copy)
+{
+	.device = HMM_DEV_PRIVATE,
+	.event = HMMIRROR_INJECT_COPY,
+	.outcome = HMMIRROR_OUT_NOCOPY,
+};
+
+FIXTURE_VARIANT_ADD(migrate_fail, coherent_alloc)
+{
+	.device = HMM_DEV_COHERENT,
+	.event = HMMIRROR_INJECT_ALLOC,
+	.outcome = HMMIRROR_OUT_NOMEM,
+};
+
+FIXTURE_VARIANT_ADD(migrate_fail, coherent_copy)
+{
+	.device = HMM_DEV_COHERENT,
+	.event = HMMIRROR_INJECT_COPY,
+	.outcome = HMMIRROR_OUT_NOCOPY,
+};
+
+FIXTURE_SETUP(migrate_fail)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	self->lacking = hmm_area_memory(&self->area, variant->device);
+	if (self->lacking)
+		return;
+	self->fd = hmm_area_device(&self->area, variant->device);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+}
+
+FIXTURE_TEARDOWN(migrate_fail)
+{
+	hmm_area_end(&self->area);
+}
+
+static long used(struct _test_data_migrate_fail *self)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(self->fd, 0, &now))
+		return -1;
+	return (long)(now.device_pages - now.device_pages_free) -
+	       (long)(self->before.device_pages - self->before.device_pages_free);
+}
+
+/* Moves the range with some pages failing, and looks at each page's outcome. */
+static void move(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self,
+		 const struct _fixture_variant_migrate_fail *variant, unsigned int flags,
+		 size_t first, size_t pages, __u8 others)
+{
+	__u64 migrated = 0;
+	size_t i;
+
+	ASSERT_LE(0, hmm_inject(self->fd, variant->event, first + 1, pages));
+	ASSERT_EQ(0, hmm_move(self->fd, flags, self->addr, self->length, self->outcomes,
+			      &migrated));
+	ASSERT_EQ((int)pages, hmm_inject(self->fd, variant->event, 0, 0));
+	ASSERT_EQ(PAGES - pages, migrated);
+	for (i = 0; i < PAGES; i++) {
+		__u8 want = i >= first && i < first + pages ? variant->outcome : others;
+
+		ASSERT_EQ(want, self->outcomes[i])
+			TH_LOG("failing from %zu, %zu pages: page %zu %s, want %s", first,
+			       pages, i, hmm_outcome_str(self->outcomes[i]),
+			       hmm_outcome_str(want));
+	}
+}
+
+/* All pages home, whichever way. */
+static void home(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self)
+{
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, NULL));
+	ASSERT_EQ(0, used(self));
+}
+
+TEST_F(migrate_fail, to_device)
+{
+	long isolated = hmm_vmstat("nr_isolated_anon");
+	size_t n;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	for (n = 0; n < PAGES; n++) {
+		hmm_pattern_fill(self->addr, self->length, n);
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+		     HMMIRROR_OUT_MIGRATED);
+		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
+		home(_metadata, self);
+		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
+	}
+	hmm_write_text("/proc/sys/vm/stat_refresh", "1");
+	ASSERT_GE(isolated + 1, hmm_vmstat("nr_isolated_anon"));
+}
+
+TEST_F(migrate_fail, to_system)
+{
+	size_t n;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	for (n = 0; n < PAGES; n++) {
+		hmm_pattern_fill(self->addr, self->length, n);
+		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, n, 1,
+		     HMMIRROR_OUT_MIGRATED);
+		/* the one that stayed, the device has with its data */
+		ASSERT_EQ(1, used(self));
+		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
+		home(_metadata, self);
+	}
+}
+
+TEST_F(migrate_fail, unpopulated)
+{
+	size_t n;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	for (n = 0; n < PAGES; n++) {
+		ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+		ASSERT_EQ(0, used(self));
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+		     HMMIRROR_OUT_POPULATED);
+		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	}
+}
+
+TEST_F(migrate_fail, zero_page)
+{
+	size_t n;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	for (n = 0; n < PAGES; n++) {
+		if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
+			 self->area.why))
+			return;
+		ASSERT_EQ(0, used(self));
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+		     HMMIRROR_OUT_POPULATED);
+		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	}
+}
+
+/* Of those that fork has shared, the one that stays is still shared, and all are right. */
+TEST_F(migrate_fail, shared)
+{
+	size_t n;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_put(&self->area, "anon_cow_parent", 0, self->length),
+		 self->area.why))
+		return;
+	for (n = 0; n < PAGES; n++) {
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+		     HMMIRROR_OUT_MIGRATED);
+		ASSERT_EQ(PAGES - 1, used(self));
+		home(_metadata, self);
+	}
+	ASSERT_EQ(0, hmm_state_prove(&self->area, hmm_state_find("anon_cow_parent"), 0,
+				     self->length))
+		TH_LOG("%s", self->area.why);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
+}
+
+/* Several in a row, up to all. */
+TEST_F(migrate_fail, many)
+{
+	size_t n;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	for (n = 2; n <= PAGES; n += 2) {
+		hmm_pattern_fill(self->addr, self->length, n);
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, PAGES - n, n,
+		     HMMIRROR_OUT_MIGRATED);
+		ASSERT_EQ((long)(PAGES - n), used(self));
+		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+		ASSERT_EQ(PAGES, used(self));
+		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, 0, n,
+		     HMMIRROR_OUT_MIGRATED);
+		ASSERT_EQ((long)n, used(self));
+		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
+		home(_metadata, self);
+	}
+}
+
+/*
+ * Address space that nobody was in, so that a page there needs tables of all levels.
+ * Without tables of five levels the kernel does not look at the upper hints.
+ */
+static char *nowhere(size_t length, unsigned int number)
+{
+	void *hint = (void *)((number + 1UL) << 48);
+	char *addr = mmap(hint, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	if (addr == hint)
+		return addr;
+	if (addr != MAP_FAILED)
+		munmap(addr, length);
+	hint = (void *)((number + 16UL) << 40);
+	addr = mmap(hint, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return addr == MAP_FAILED ? NULL : addr;
+}
+
+/*
+ * The kernel's own allocations for the place of a page fail, each in turn: that page is
+ * not populated, the next one is, and the first as soon as there is memory.
+ */
+TEST(migrate_no_table)
+{
+	size_t page = hmm_page_size(), length = 2 * page;
+	struct hmm_area area = { 0 };
+	struct hmmirror_stats before, after;
+	__u8 outcomes[2];
+	unsigned int n;
+	char *addr;
+	int fd, hits = 1;
+
+	ASSERT_EQ(0, hmm_area_begin(&area, page, 0));
+	if (MISS(hmm_area_memory(&area, HMM_DEV_PRIVATE), area.why))
+		return;
+	fd = hmm_area_device(&area, HMM_DEV_PRIVATE);
+	ASSERT_EQ(0, hmm_stats(fd, 0, &before));
+	for (n = 1; hits && n < 10; n++) {
+		addr = nowhere(length, n);
+		ASSERT_NE(NULL, addr);
+		if (hmm_inject(fd, HMMIRROR_INJECT_TABLE, n, 1) == -EOPNOTSUPP)
+			SKIP(return, "functions of the kernel can't be made to fail");
+		ASSERT_EQ(0, hmm_to_device(fd, addr, length, outcomes, NULL));
+		hits = hmm_inject(fd, HMMIRROR_INJECT_TABLE, 0, 0);
+		ASSERT_EQ(hits ? HMMIRROR_OUT_REFUSED : HMMIRROR_OUT_POPULATED, outcomes[0])
+			TH_LOG("allocation %u: %s", n, hmm_outcome_str(outcomes[0]));
+		ASSERT_EQ(HMMIRROR_OUT_POPULATED, outcomes[1]);
+		ASSERT_EQ(0, hmm_to_device(fd, addr, page, outcomes, NULL));
+		ASSERT_EQ(hits ? HMMIRROR_OUT_POPULATED : HMMIRROR_OUT_NONE, outcomes[0]);
+		ASSERT_EQ(-1, hmm_all_bytes(addr, length, 0));
+		hmm_unmap(addr, length);
+	}
+	/* a PUD, a PMD, a PTE and an anon_vma at least; with five levels one more */
+	ASSERT_EQ(0, hits);
+	ASSERT_LE(6, n);
+	ASSERT_EQ(0, hmm_stats(fd, 0, &after));
+	ASSERT_EQ(before.device_pages - before.device_pages_free,
+		  after.device_pages - after.device_pages_free);
+	hmm_area_end(&area);
+}
+
+#include "hmm_main.h"

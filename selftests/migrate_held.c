@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A migration stands still between two of its steps, and meanwhile CPUs, other devices
+ * and signals come to its pages.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES		8
+#define TOUCHED		3	/* the page that somebody comes to */
+#define LIMIT_MS	5000
+
+/* A thread that is there before the hold, and touches a page when it is told to. */
+struct toucher {
+	char *addr;
+	size_t length;
+	int writes;	/* the pattern 2, else it reads the pattern 1 */
+	int takes_down;	/* a mirror whose device's memory is taken down instead */
+	long wrong;
+	/* private */
+	int over;
+	pthread_t thread;
+	sem_t go;
+	pid_t tid;
+};
+
+FIXTURE(migrate_held)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	struct hmm_call call;
+	struct toucher toucher;
+	__u8 outcomes[PAGES];
+	char *addr;
+	char *touched;
+	size_t page;
+	size_t length;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(migrate_held)
+{
+	enum hmmirror_stage stage;
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(migrate_held, there_setup)
+{
+	.stage = HMMIRROR_STAGE_SETUP,
+	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_held, there_copied)
+{
+	.stage = HMMIRROR_STAGE_COPIED,
+	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_held, there_moved)
+{
+	.stage = HMMIRROR_STAGE_MOVED,
+	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_held, back_setup)
+{
+	.stage = HMMIRROR_STAGE_SETUP,
+	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
+};
+
+FIXTURE_VARIANT_ADD(migrate_held, back_copied)
+{
+	.stage = HMMIRROR_STAGE_COPIED,
+	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
+};
+
+FIXTURE_VARIANT_ADD(migrate_held, back_moved)
+{
+	.stage = HMMIRROR_STAGE_MOVED,
+	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
+};
+
+static void *touch(void *data)
+{
+	struct toucher *t = data;
+	struct hmm_dmirror_cmd cmd = { .addr = (uintptr_t)t->addr, .npages = 1 };
+
+	__atomic_store_n(&t->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	while (sem_wait(&t->go))
+		;
+	if (t->takes_down)
+		t->wrong = hmm_ioctl(t->takes_down, HMM_DMIRROR_RELEASE, &cmd);
+	else if (t->writes)
+		hmm_pattern_fill(t->addr, t->length, 2);
+	else
+		t->wrong = hmm_pattern_check(t->addr, t->length, 1);
+	__atomic_store_n(&t->over, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+FIXTURE_SETUP(migrate_held)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+	self->addr = self->area.addr;
+	self->touched = self->addr + TOUCHED * self->page;
+	self->lacking = hmm_area_memory(&self->area, HMM_DEV_PRIVATE);
+	if (self->lacking)
+		return;
+	self->fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	ASSERT_EQ(0, hmm_use_all_cpus());
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 1);
+	self->call.fd = self->fd;
+	self->call.addr = self->addr;
+	self->call.length = self->length;
+	self->call.flags = variant->flags;
+	self->call.outcomes = self->outcomes;
+	ASSERT_EQ(0, hmm_call_prepare(&self->call));
+	self->toucher.addr = self->touched;
+	self->toucher.length = self->page;
+	sem_init(&self->toucher.go, 0, 0);
+	ASSERT_EQ(0, pthread_create(&self->toucher.thread, NULL, touch, &self->toucher));
+}
+
+FIXTURE_TEARDOWN(migrate_held)
+{
+	if (!self->lacking) {
+		hmm_hold_release(self->fd);
+		hmm_call_end(&self->call);
+	}
+	hmm_area_end(&self->area);
+}
+
+static long used(struct _test_data_migrate_held *self)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(self->fd, 0, &now))
+		return -1;
+	return (long)(now.device_pages - now.device_pages_free) -
+	       (long)(self->before.device_pages - self->before.device_pages_free);
+}
+
+#define HOLD()								\
+	ASSERT_EQ(0, hmm_hold_migration(&self->call, variant->stage, LIMIT_MS))
+
+/* What goes home is on the device before. */
+#define BEGIN()								\
+	({								\
+		int __need = MISS(self->lacking, self->area.why);	\
+									\
+		if (!__need) {						\
+			if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM) \
+				ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, \
+							   self->length, NULL, NULL)); \
+			HOLD();						\
+		}							\
+		__need;							\
+	})
+
+#define END()								\
+	do {								\
+		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd)); \
+		ASSERT_EQ(0, hmm_call_end(&self->call));		\
+	} while (0)
+
+static void all_outcomes(struct __test_metadata *_metadata, const __u8 *outcomes,
+			 size_t first, size_t pages, __u8 want)
+{
+	size_t i;
+
+	for (i = first; i < first + pages; i++)
+		ASSERT_EQ(want, outcomes[i])
+			TH_LOG("page %zu: %s, want %s", i, hmm_outcome_str(outcomes[i]),
+			       hmm_outcome_str(want));
+}
+
+/* The CPU waits for the page, whichever step it is at, and finds the data. */
+TEST_F(migrate_held, cpu_reads)
+{
+	if (BEGIN())
+		return;
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
+	END();
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	ASSERT_EQ(-1, self->toucher.wrong);
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES - 1, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+TEST_F(migrate_held, cpu_writes)
+{
+	self->toucher.writes = 1;
+	if (BEGIN())
+		return;
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
+	END();
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, TOUCHED * self->page, 1));
+	ASSERT_EQ(-1, hmm_pattern_check(self->touched + self->page,
+					(PAGES - TOUCHED - 1) * self->page, 1));
+}
+
+/* The pages are thrown away meanwhile: both copies go, and nothing is left of them. */
+TEST_F(migrate_held, discarded)
+{
+	if (BEGIN())
+		return;
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	END();
+	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	ASSERT_EQ(0, used(self));
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+}
+
+/* Another device asks for them, and gets none: they are on their way already. */
+TEST_F(migrate_held, other_device)
+{
+	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
+	__u64 migrated = 7;
+
+	ASSERT_LE(0, other);
+	if (BEGIN())
+		return;
+	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(0, migrated);
+	END();
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+}
+
+/* The device's memory is taken down: what is on its way is waited for, then all is home. */
+TEST_F(migrate_held, taken_down)
+{
+	struct hmmirror_stats now;
+
+	self->toucher.takes_down = self->fd;
+	if (BEGIN())
+		return;
+	sem_post(&self->toucher.go);
+	usleep(30000);
+	if (variant->stage != HMMIRROR_STAGE_SETUP ||
+	    variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM)
+		ASSERT_EQ(0, __atomic_load_n(&self->toucher.over, __ATOMIC_SEQ_CST));
+	END();
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	ASSERT_EQ(0, self->toucher.wrong);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &now));
+	/* what had no memory there yet may have got some since */
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &now));
+	ASSERT_EQ(now.device_pages, now.device_pages_free);
+}
+
+/* In a child: a migration of its own that stands still. Tells when it does, and waits. */
+static void hold_and_wait(struct _test_data_migrate_held *self, enum hmmirror_stage stage,
+			  unsigned int flags, int tell)
+{
+	char fine = 0;
+
+	memset(&self->call, 0, sizeof(self->call));
+	memset(self->area.device, 0, sizeof(self->area.device));
+	/* pages of its own, no shared ones */
+	hmm_pattern_fill(self->addr, self->length, 3);
+	self->call.fd = hmm_open(HMM_DEV_PRIVATE);
+	self->call.addr = self->addr;
+	self->call.length = self->length;
+	self->call.flags = flags;
+	if (flags & HMMIRROR_MIGRATE_TO_SYSTEM)
+		hmm_to_device(self->call.fd, self->addr, self->length, NULL, NULL);
+	fine = !hmm_hold_migration(&self->call, stage, LIMIT_MS);
+	if (write(tell, &fine, 1) == 1)
+		pause();
+	_exit(1);
+}
+
+/* The process is killed: the migration ends on the way out, and all pages are free. */
+TEST_F(migrate_held, killed)
+{
+	long isolated = hmm_vmstat("nr_isolated_anon");
+	int ends[2];
+	pid_t child;
+	char fine;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, pipe(ends));
+	child = fork();
+	if (!child)
+		hold_and_wait(self, variant->stage, variant->flags, ends[1]);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(1, read(ends[0], &fine, 1));
+	ASSERT_EQ(1, fine);
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
+	ASSERT_EQ(0, used(self));
+	hmm_write_text("/proc/sys/vm/stat_refresh", "1");
+	ASSERT_GE(isolated + 1, hmm_vmstat("nr_isolated_anon"));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	close(ends[0]);
+	close(ends[1]);
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+}
+
+/* What the device is to populate, a CPU populates first, and its page is the one. */
+TEST_F(migrate_held, populated_meanwhile)
+{
+	self->toucher.writes = 1;
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM)
+		SKIP(return, "nothing is populated on the way back");
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	HOLD();
+	sem_post(&self->toucher.go);
+	if (variant->stage != HMMIRROR_STAGE_MOVED) {
+		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+		END();
+		all_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_REFUSED);
+	} else {
+		END();
+		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+		all_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_POPULATED);
+	}
+	all_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
+	all_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
+		     HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(PAGES - 1, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, TOUCHED * self->page, 0));
+	ASSERT_EQ(-1, hmm_all_bytes(self->touched + self->page,
+				    (PAGES - TOUCHED - 1) * self->page, 0));
+}
+
+/* Two devices are to populate the same pages: the one that is there first has them. */
+TEST_F(migrate_held, populated_by_other)
+{
+	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
+	__u64 migrated = 0;
+
+	ASSERT_LE(0, other);
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
+	    variant->stage == HMMIRROR_STAGE_MOVED)
+		SKIP(return, "nothing is populated after that");
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	HOLD();
+	ASSERT_EQ(0, hmm_to_device(other, self->addr, 2 * self->page, NULL, &migrated));
+	ASSERT_EQ(2, migrated);
+	END();
+	all_outcomes(_metadata, self->outcomes, 0, 2, HMMIRROR_OUT_REFUSED);
+	all_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(PAGES - 2, used(self));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+}
+
+/* The same, read only: the zero page is there first, and gives way to the device's. */
+TEST_F(migrate_held, zero_page_meanwhile)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
+	    variant->stage == HMMIRROR_STAGE_MOVED)
+		SKIP(return, "nothing is populated after that");
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	HOLD();
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	END();
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(PAGES, used(self));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+/* A huge page comes to be where small ones were to be populated. */
+TEST_F(migrate_held, huge_meanwhile)
+{
+	size_t huge = hmm_pmd_size(), i;
+	__u8 outcome;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
+	    variant->stage == HMMIRROR_STAGE_MOVED)
+		SKIP(return, "nothing is populated after that");
+	if (MISS(hmm_state_put(&self->area, "thp_none", 0, huge), self->area.why))
+		return;
+	self->toucher.addr = self->addr + 100 * self->page;
+	self->toucher.writes = 1;
+	HOLD();
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	END();
+	/* what is in the huge page already can't be populated */
+	outcome = hmm_smaps(self->addr, "AnonHugePages") > 0 ? HMMIRROR_OUT_REFUSED :
+							       HMMIRROR_OUT_POPULATED;
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, outcome);
+	ASSERT_EQ(outcome == HMMIRROR_OUT_REFUSED ? 0 : PAGES, used(self));
+	for (i = 0; i < huge; i += self->page) {
+		if (i == 100 * self->page)
+			continue;
+		ASSERT_EQ(-1, hmm_all_bytes(self->addr + i, self->page, 0));
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 100 * self->page, self->page, 2));
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Parts of huge pages go to a device, and parts of all kinds in one call. */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "expect_kernel.h"
+#include "hmm_test.h"
+
+FIXTURE(migrate_parts)
+{
+	struct hmm_area area;
+	__u8 *outcomes;
+	size_t pages;
+};
+
+FIXTURE_SETUP(migrate_parts)
+{
+	self->pages = hmm_pmd_size() / hmm_page_size();
+	self->outcomes = hmm_map_anon(self->pages, 0);
+	ASSERT_NE(NULL, self->outcomes);
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+}
+
+FIXTURE_TEARDOWN(migrate_parts)
+{
+	hmm_unmap(self->outcomes, self->pages);
+	hmm_area_end(&self->area);
+}
+
+/* From the middle of one huge page to the middle of the next; then all of the rest. */
+TEST_F(migrate_parts, across_two)
+{
+	size_t page = hmm_page_size(), huge = hmm_pmd_size(), half = huge / 2;
+	struct hmm_area *area = &self->area;
+	__u64 migrated = 0;
+	int fd;
+
+	hmm_area_end(area);
+	ASSERT_EQ(0, hmm_area_begin(area, 2 * huge, 0));
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_put(area, "thp_writable", 0, 2 * huge), area->why))
+		return;
+	fd = hmm_area_device(area, 0);
+	hmm_pattern_fill(area->addr, 2 * huge, 1);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr + half, huge, NULL, &migrated));
+	ASSERT_EQ(huge / page, migrated);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr, 2 * huge, NULL, &migrated));
+	ASSERT_EQ(huge / page, migrated);
+	ASSERT_EQ(0, hmm_to_system(fd, area->addr + page, 2 * huge - 2 * page, NULL,
+				   &migrated));
+	ASSERT_EQ(2 * huge / page - 2, migrated);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, 2 * huge, 1));
+}
+
+/* A huge page that a pipe has a part of can't be split, and stays whole until it can. */
+TEST_F(migrate_parts, huge_held)
+{
+	size_t page = hmm_page_size(), huge = hmm_pmd_size();
+	struct hmm_area *area = &self->area;
+	struct iovec from = { area->addr + 7 * page, page };
+	__u64 migrated = 7;
+	char copy[4096];
+	int ends[2], fd;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_put(area, "thp_writable", 0, huge), area->why))
+		return;
+	ASSERT_EQ(sizeof(copy), page);
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ((ssize_t)page, vmsplice(ends[1], &from, 1, 0));
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr, huge, self->outcomes, &migrated));
+	ASSERT_EQ(0, migrated);
+	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, self->pages, HMMIRROR_OUT_NONE));
+	ASSERT_EQ((ssize_t)page, read(ends[0], copy, page));
+	ASSERT_EQ(-1, hmm_pattern_check_as(copy, from.iov_base, page, 0));
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr, huge, self->outcomes, &migrated));
+	ASSERT_EQ(huge / page, migrated);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, huge, 0));
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/*
+ * A huge page of which a part is not mapped any more, and another has a right less: it
+ * is small pages to the tables. Only kernels that have huge pages on devices split it.
+ */
+TEST_F(migrate_parts, mapped_in_part)
+{
+	size_t page = hmm_page_size(), huge = hmm_pmd_size(), gap = 10 * page;
+	struct hmm_area *area = &self->area;
+	char *rest = area->addr + gap;
+	__u64 migrated = 0;
+	int fd, all;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_put(area, "thp_writable", 0, huge), area->why))
+		return;
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, munmap(area->addr, gap));
+	ASSERT_EQ(0, mprotect(rest + gap, gap, PROT_READ));
+	ASSERT_EQ(0, hmm_to_device(fd, rest, huge - gap, self->outcomes, &migrated));
+	all = hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP) == 0;
+	ASSERT_EQ(all ? (huge - gap) / page : 0, migrated);
+	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, (huge - gap) / page, all ?
+				    HMMIRROR_OUT_MIGRATED : HMMIRROR_OUT_NONE));
+	ASSERT_EQ(-1, hmm_pattern_check(rest, huge - gap, 0));
+}
+
+/* A page that KSM has merged: all its mappings go with it, and the others find it there. */
+TEST_F(migrate_parts, ksm)
+{
+	size_t page = hmm_page_size(), length = 8 * page;
+	struct hmm_area *area = &self->area;
+	__u64 migrated = 0, entry;
+	char byte;
+	int fd;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_put(area, "anon_ksm", 0, length), area->why))
+		return;
+	byte = *area->addr;
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 5 * page, page, self->outcomes, &migrated));
+	ASSERT_EQ(1, migrated);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
+	ASSERT_EQ(0, hmm_entry(fd, area->addr + 3 * page, &entry));
+	ASSERT_NE(0, entry & HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(-1, hmm_all_bytes(area->addr, length, byte));
+	/* all at once: it is one page, and the first that comes to it has it locked */
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr, length, self->outcomes, &migrated));
+	ASSERT_GE(1, migrated);
+	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes + 1, 7, HMMIRROR_OUT_NONE));
+	ASSERT_EQ(-1, hmm_all_bytes(area->addr, length, byte));
+	hmm_pattern_fill(area->addr, page, 1);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, page, 1));
+	ASSERT_EQ(-1, hmm_all_bytes(area->addr + page, length - page, byte));
+}
+
+/* Holes in files are offered by some kernels, and then refused. */
+static __u8 expected(const char *state, __u8 outcome)
+{
+	return strstr(state, "none") && !expect_when(WHEN_HOLES_ANON) ?
+	       HMMIRROR_OUT_REFUSED : outcome;
+}
+
+/* Pages of one call in several mappings and kinds, the holes between them in calls apart. */
+TEST_F(migrate_parts, patchwork)
+{
+	static const struct {
+		const char *state;
+		size_t pages;
+		__u8 outcome;
+	} parts[] = {
+		{ "anon_writable", 3, HMMIRROR_OUT_MIGRATED },
+		{ "anon_zero", 2, HMMIRROR_OUT_POPULATED },
+		{ "anon_readonly", 2, HMMIRROR_OUT_MIGRATED },
+		{ "file_shared_written", 2, HMMIRROR_OUT_REFUSED },
+		{ "anon_emptied", 1, HMMIRROR_OUT_POPULATED },
+		{ "file_private_none", 1, HMMIRROR_OUT_NONE },
+		{ "shmem_private_written", 3, HMMIRROR_OUT_MIGRATED },
+		{ "anon_swapped", 2, HMMIRROR_OUT_NONE },
+		{ "anon_writable", 1, HMMIRROR_OUT_MIGRATED },
+	};
+	size_t page = hmm_page_size(), n = ARRAY_SIZE(parts), at = 0, i, k;
+	struct hmm_area *area = &self->area;
+	__u64 migrated = 0, want = 0;
+	int fd;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	for (i = 0; i < n; i++) {
+		if (MISS(hmm_state_put(area, parts[i].state, at, parts[i].pages * page),
+			 area->why))
+			return;
+		at += parts[i].pages * page;
+	}
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr, at, self->outcomes, &migrated));
+	for (i = 0, at = 0; i < n; i++) {
+		for (k = 0; k < parts[i].pages; k++, at++)
+			ASSERT_EQ(expected(parts[i].state, parts[i].outcome),
+				  self->outcomes[at])
+				TH_LOG("%s: page %zu is %s", parts[i].state, k,
+				       hmm_outcome_str(self->outcomes[at]));
+		if (parts[i].outcome == HMMIRROR_OUT_MIGRATED ||
+		    parts[i].outcome == HMMIRROR_OUT_POPULATED)
+			want += parts[i].pages;
+	}
+	ASSERT_EQ(want, migrated);
+	for (i = 0, at = 0; i < n; at += parts[i++].pages * page) {
+		if (parts[i].outcome == HMMIRROR_OUT_POPULATED ||
+		    strstr(parts[i].state, "none")) {
+			ASSERT_EQ(-1, hmm_all_bytes(area->addr + at, parts[i].pages * page, 0));
+		} else {
+			ASSERT_EQ(-1, hmm_pattern_check(area->addr + at,
+							parts[i].pages * page, 0));
+		}
+	}
+}
+
+/* Memory that is a device of its own stays where it is. */
+TEST_F(migrate_parts, dax)
+{
+	size_t length = 8 * hmm_page_size();
+	struct hmm_area *area = &self->area;
+	__u64 migrated = 7;
+	int fd, dax;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	dax = hmm_dax_open(hmm_page_size());
+	if (dax < 0)
+		SKIP(return, "no NVDIMM for device-dax");
+	if (hmm_area_map(area, area->addr, length, PROT_READ | PROT_WRITE, MAP_SHARED, dax))
+		SKIP(return, "device-dax can't be mapped (CONFIG_FS_DAX)");
+	hmm_pattern_fill(area->addr, length, 1);
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(-EINVAL, hmm_to_device(fd, area->addr, length, NULL, &migrated));
+	ASSERT_EQ(0, migrated);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, length, 1));
+	close(dax);
+}
+
+/* Pages that another CPU has just brought in wait in a list of its own. */
+TEST_F(migrate_parts, of_other_cpu)
+{
+	size_t length = 8 * hmm_page_size();
+	struct hmm_area *area = &self->area;
+	cpu_set_t one, other;
+	__u64 migrated = 0;
+	int fd;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	CPU_ZERO(&other);
+	CPU_SET(1, &other);
+	if (sched_setaffinity(0, sizeof(other), &other))
+		SKIP(return, "one CPU only");
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_area_map_small(area, area->addr, length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(area->addr, length, 1);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr, length, NULL, &migrated));
+	ASSERT_EQ(8, migrated);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, length, 1));
+}
+
+/* Brought home is only what a device has: no zero page, no hole, no page of the system's. */
+TEST_F(migrate_parts, nothing_to_bring_home)
+{
+	size_t page = hmm_page_size(), length = 8 * page;
+	struct hmm_area *area = &self->area;
+	__u64 migrated = 7;
+	int fd;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_put(area, "anon_zero", 0, 3 * page), area->why) ||
+	    MISS(hmm_state_put(area, "anon_emptied", 3 * page, 3 * page), area->why) ||
+	    MISS(hmm_state_put(area, "anon_writable", 6 * page, 2 * page), area->why))
+		return;
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_to_system(fd, area->addr, length, self->outcomes, &migrated));
+	ASSERT_EQ(0, migrated);
+	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, 8, HMMIRROR_OUT_NONE));
+	ASSERT_EQ(0, hmm_state_prove(area, hmm_state_find("anon_zero"), 0, 3 * page));
+	ASSERT_EQ(0, hmm_state_prove(area, hmm_state_find("anon_emptied"), 3 * page, 3 * page));
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr + 6 * page, 2 * page, 0));
+}
+
+/* One small page out of a huge one. */
+TEST_F(migrate_parts, one_page)
+{
+	struct hmm_area *area = &self->area;
+	size_t page = hmm_page_size();
+	__u64 migrated = 0, entry;
+	int fd;
+
+	if (MISS(hmm_area_memory(area, 0), area->why))
+		return;
+	if (MISS(hmm_state_put(area, "thp_writable", 0, hmm_pmd_size()), area->why))
+		return;
+	fd = hmm_area_device(area, 0);
+	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 100 * page, page,
+				   self->outcomes, &migrated));
+	ASSERT_EQ(1, migrated);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
+	ASSERT_EQ(0, hmm_entry(fd, area->addr + 100 * page, &entry));
+	ASSERT_NE(0, entry & HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(0, hmm_entry(fd, area->addr + 101 * page, &entry));
+	ASSERT_EQ(0, entry & HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
+}
+
+#include "hmm_main.h"
