@@ -27,6 +27,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
 . "$ROOT/scripts/matrix.sh"
 . "$ROOT/scripts/regressions.sh"
 . "$ROOT/scripts/own.sh"
+. "$ROOT/scripts/stress.sh"
 . "$ROOT/scripts/step.sh"
 . "$ROOT/scripts/bisect.sh"
 

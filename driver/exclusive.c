@@ -17,6 +17,16 @@
 /* The kernel gives up at once when another one has the page locked. */
 #define TAKE_TRIES	100
 
+static bool is_coherent(struct hmmirror *mirror, unsigned long addr)
+{
+	u64 pte;
+
+	mutex_lock(&mirror->lock);
+	hmmirror_pt_load(mirror, addr, &pte, 1);
+	mutex_unlock(&mirror->lock);
+	return pte & HMMIRROR_PTE_COHERENT;
+}
+
 /* Return: 0, -EAGAIN when invalidated meanwhile, or the kernel's error. */
 static int take_page(struct hmmirror *mirror, struct hmmirror_watch *watch, unsigned long addr)
 {
@@ -31,6 +41,8 @@ static int take_page(struct hmmirror *mirror, struct hmmirror_watch *watch, unsi
 	 * count as an invalidation. What fails here fails below, with its reason.
 	 */
 	hmmirror_fault(mirror, addr, addr + PAGE_SIZE, HMMIRROR_REQ_ALL, &mapped);
+	if (COMPAT_EXCLUSIVE_LEAKS && is_coherent(mirror, addr))
+		return -EOPNOTSUPP;
 
 	seq = mmu_interval_read_begin(&watch->notifier);
 	ret = hmmirror_pt_reserve(mirror, addr, addr + PAGE_SIZE);

@@ -113,7 +113,7 @@ static int arm(struct hmmirror *mirror, const struct hmmirror_flicker *cmd)
 	if (ret) {
 		WRITE_ONCE(flicker->state, HMMIRROR_FLICKER_NO);
 		unregister_wide_hw_breakpoint(flicker->breakpoints);
-		return -EOPNOTSUPP;
+		return ret == -ENOMEM ? ret : -EOPNOTSUPP;
 	}
 	return 0;
 }

@@ -100,7 +100,7 @@ check_style() {
 	part checkpatch
 	while read -r file; do
 		try "${file#"$ROOT"/}" style "$file"
-	done < <(find "$ROOT/driver" "$ROOT/lib" "$ROOT/selftests" "$ROOT/scripts" \
+	done < <(find "$ROOT/driver" "$ROOT/lib" "$ROOT/selftests" "$ROOT/stress" "$ROOT/scripts" \
 		-name '*.[ch]' | LC_ALL=C sort)
 	part_end
 }
@@ -181,6 +181,7 @@ else
 	run_part suite "$RUN"
 	run_part upstream "$RUN" --upstream
 fi
+run_part stress "$RUN" --stress all --minutes 0.5
 check_build
 check_runner
 

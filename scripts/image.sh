@@ -77,6 +77,11 @@ module_files() {
 	done
 }
 
+# module_args: of hmmirror.ko in the guest
+module_args() {
+	echo "spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB$MODULE_ARGS"
+}
+
 # make_plan OUT MODE < the plan
 make_plan() {
 	local out=$1 root=$WORK/plan
@@ -86,7 +91,7 @@ make_plan() {
 		MODE=$2
 		AGENT_ARGS=$([ "$MODE" != suite ] || echo -1)
 		MODULES="$EXTRA_MODULES"
-		MODULE_ARGS="spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB$MODULE_ARGS"
+		MODULE_ARGS="$(module_args)"
 		HUGEPAGES=$HUGEPAGES
 		ZRAM_MB=$ZRAM_MB
 	END

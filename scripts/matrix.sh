@@ -100,6 +100,7 @@ start_cells() {
 	[ "$MODE" = suite ] || options+=("--$MODE${TESTS_OF:+=$TESTS_OF}")
 	((COVERAGE == 0)) || options+=(--coverage)
 	((KEEP == 0)) || options+=(--keep)
+	[ "$MODE" != stress ] || options=(--stress "$STRESS" --minutes "$MINUTES" --seed "$SEED")
 	((REPEAT == 1)) || options+=(--repeat "$REPEAT")
 	((VERBOSE == 0)) || options+=(-v)
 	for ((i = 0; i < cells; i++)); do

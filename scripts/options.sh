@@ -4,7 +4,7 @@
 # The command line.
 
 MODE=suite		# suite, upstream, shell, exec, list, regressions, reintroduce,
-			# new, bisect or bisect-step
+			# new, stress, bisect or bisect-step
 KERNELS=()
 CONFIGS=()
 GLOBS=()
@@ -62,6 +62,10 @@ own that --new began. What is missing is installed, fetched and built first.
       --reintroduce NAME|all
                        bring the bug back into a copy of the kernel, and see
                        whether the tests catch it
+      --stress NAME    put load on the driver instead of running tests: kill, load,
+                       fuzz, pressure, or all of them; docs/reliability.md
+      --minutes N      for how long, each (1; also less: 0.5)
+      --seed S         make the choices of the run that printed this seed
       --timeout SEC    for each test (60; with --upstream 180)
       --keep           leave what it takes to start the guest again by hand with
                        the logs, and never remove these logs
@@ -121,6 +125,9 @@ parse_options() {
 			GOOD=$2 BAD=$3
 			shift 2
 			;;
+		--stress) value "$option" $#; set_mode stress; STRESS=$2; shift ;;
+		--minutes) value "$option" $#; MINUTES=$2; shift ;;
+		--seed) value "$option" $#; SEED=$2; shift ;;
 		--bisect-step) set_mode bisect-step ;;
 		--tree) value "$option" $#; TREE=$2; shift ;;
 		--repeat) value "$option" $#; REPEAT=$2; shift ;;
@@ -136,6 +143,7 @@ parse_options() {
 	done
 	own_among_globs
 	check_options_together
+	check_stress
 }
 
 own_among_globs() {

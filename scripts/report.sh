@@ -55,11 +55,19 @@ scan_console() {
 		elif [ -n "$CONSOLE_TEST" ] && [[ $line =~ $SPLAT_RE ]] &&
 			# a test that has memory fail
 			[[ $line != *'Memory failure: '* ]] &&
+			# one that has an allocation fail for which the kernel warns
+			[[ $CONSOLE_TEST != fail_nth.* || $line != *'WARNING: '*' add_pages+'* ]] &&
 			[ -z "${SPLAT[$CONSOLE_TEST]:-}" ]; then
 			line=${line%$'\r'}
 			SPLAT[$CONSOLE_TEST]=${line#*] }
 		fi
 	done
+}
+
+# stress_figures LINE: what a stress program has counted
+stress_figures() {
+	step_clear
+	printf '      %s\n' "$1" | tee -a "$LOGS/summary"
 }
 
 # splat_lines NAME: from the first line of the report on
@@ -219,6 +227,7 @@ follow() {
 			case $MODE in
 			upstream) sub_test "$line" ;;
 			exec) printf '%s\n' "$line" ;;
+			stress) ! [[ $line == '# '* ]] || stress_figures "${line:2}" ;;
 			esac
 			;;
 		'begin '*)

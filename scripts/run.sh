@@ -88,6 +88,7 @@ plan() {
 	local name i
 	for name in "${NAMES[@]}"; do
 		[ -z "${FINISHED[$name]:-}" ] || continue
+		[ "$MODE" != stress ] || { stress_plan "$name"; continue; }
 		if ((REPEAT > 1)); then
 			[ "${VERDICT[${name%@*}]:-}" != FAIL ] || continue
 			for ((i = 2; i <= REPEAT; i++)); do

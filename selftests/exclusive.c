@@ -363,6 +363,26 @@ TEST_F(exclusive, two_devices)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
+/* Memory of a device that the CPU can reach, too; and it can be emptied then. */
+TEST_F(exclusive, coherent)
+{
+	int fd = hmm_area_device(&self->area, HMM_DEV_COHERENT);
+
+	if (MISS(self->lacking, self->area.why) ||
+	    MISS(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL, &self->pages));
+	ASSERT_EQ(PAGES, self->pages);
+	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? 0 : -EOPNOTSUPP,
+		  hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, self->addr, self->length,
+				 self->held, &self->pages));
+	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? PAGES : 0, self->pages);
+	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, self->addr, 1, NULL, NULL));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	ASSERT_EQ(0, hmm_stats(fd, 0, &self->stats));
+	ASSERT_EQ(self->stats.device_pages, self->stats.device_pages_free);
+}
+
 TEST_F(exclusive, add)
 {
 	__u64 *word = (__u64 *)(self->addr + self->page - 8);

@@ -7,12 +7,20 @@
 #include <linux/mm.h>
 #include <linux/rmap.h>
 
+#include "coherent.h"
 #include "folio.h"
 
+/*
+ * With exclusive access by ranges came entries that the end of a migration takes for
+ * its own: migrate_device_range() of a page that has one puts the page back, with one
+ * reference more than before. Only device-coherent pages can meet with that.
+ */
 #if defined(HAVE_MAKE_DEVICE_EXCLUSIVE)
 #define COMPAT_HAS_EXCLUSIVE	1
+#define COMPAT_EXCLUSIVE_LEAKS	0
 #elif defined(HAVE_MAKE_DEVICE_EXCLUSIVE_RANGE)
 #define COMPAT_HAS_EXCLUSIVE	1
+#define COMPAT_EXCLUSIVE_LEAKS	1
 
 static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned long addr,
 						 void *owner, struct folio **foliop)
@@ -26,10 +34,18 @@ static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned 
 	if (!ret || !page)
 		return ERR_PTR(-EBUSY);
 	*foliop = page_folio(page);
+	if (is_device_coherent_page(page)) {
+		/* it came here just now; a fault ends the access again */
+		unlock_page(page);
+		put_page(page);
+		fixup_user_fault(mm, addr, FAULT_FLAG_WRITE, NULL);
+		return ERR_PTR(-EOPNOTSUPP);
+	}
 	return page;
 }
 #else
 #define COMPAT_HAS_EXCLUSIVE	0
+#define COMPAT_EXCLUSIVE_LEAKS	0
 
 static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned long addr,
 						 void *owner, struct folio **foliop)

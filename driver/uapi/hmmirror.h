@@ -18,7 +18,7 @@
  *  - A user pointer that can't be read or written: EFAULT.
  *  - What this kernel can't do: EOPNOTSUPP; HMMIRROR_QUERY tells why.
  *  - The opener's address space is gone: ESRCH, from calls that work on it.
- *  - A fatal signal while it waits: EINTR.
+ *  - A fatal signal while it waits: EINTR. No memory for the call: ENOMEM.
  *  - When the call itself fails, nothing was changed and nothing written back.
  *    What the kernel under test answered is not a failure of the call: it
  *    comes back in @error (0, or a negative errno) with the results so far.
@@ -344,7 +344,9 @@ enum hmmirror_exclusive_op {
  * @size: sizeof(struct hmmirror_exclusive)
  * @flags: must be 0
  * @op: enum hmmirror_exclusive_op
- * @error: (out) 0; the kernel's error; or -EBUSY where TAKE did not get all
+ * @error: (out) 0; the kernel's error; -EOPNOTSUPP at device-coherent memory
+ *	without HMMIRROR_TRAIT_EXCLUSIVE_PAGE, as the kernel would lose count of its
+ *	references; or -EBUSY where TAKE did not get all
  * @addr: first byte; page aligned but for atomics
  * @length: bytes; page multiple but for atomics
  * @held: (out) TAKE, TEST: pointer to one byte a page, 1 if held; or 0.

@@ -33,6 +33,19 @@ fake_tree() {
 	bad_input 'exclude each other' "$RUN" --shell --upstream
 }
 
+@test "--stress that is not one, or with what does not go with it" {
+	bad_input '--stress banana: there is no such run' "$RUN" --stress banana
+	bad_input '--stress needs a value' "$RUN" --stress
+	bad_input '--minutes 0: minutes are wanted' "$RUN" --stress fuzz --minutes 0
+	bad_input '--minutes soon: minutes are wanted' "$RUN" --stress fuzz --minutes=soon
+	bad_input '--seed x: a number is wanted' "$RUN" --stress fuzz --seed x
+	bad_input 'takes no test names; got abi' "$RUN" --stress fuzz abi
+	bad_input '--minutes is for --stress' "$RUN" --minutes 5
+	bad_input '--seed is for --stress' "$RUN" --seed 5 abi
+	bad_input 'exclude each other' "$RUN" --stress fuzz --upstream
+	bad_input '--repeat is for tests' "$RUN" --stress fuzz --repeat 3
+}
+
 @test "unknown kernel" {
 	bad_input 'unknown kernel: banana' "$RUN" -k banana
 	bad_input 'unknown kernel: 6.1.2.3' "$RUN" -k 6.1.2.3

@@ -221,3 +221,12 @@ setup_file() {
 	# nothing that a test started is left
 	if pgrep -fa "$(cache)/suite/.*/fake fake"; then return 1; fi
 }
+
+@test "--stress: a short run, with its seed and what it has counted" {
+	HMMIRROR_TEST_DRIVER='' run "$RUN" --stress fuzz --minutes 0.1 --seed 5
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *'seed 5: '* ]]
+	[[ $output =~ stress.fuzz:\ [1-9][0-9]*\ calls ]]
+	[ "${lines[-1]}" = '1 passed, 0 failed, 0 skipped' ]
+}

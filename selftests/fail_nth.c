@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each call and each entry of the driver while an allocation fails, for each of its
+ * allocations in turn. It must say so by an error that is documented, or cope; leave
+ * the memory as it was and nothing of the device's in use; and work the next time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+#include "fail_nth.h"
+
+#define WHY_SIZE	256
+
+/* What the walker answers without memory for a fault. */
+#define WALKER		-EFAULT
+
+static int open_call(struct fail_world *world, const struct fail_call *call)
+{
+	world->spare = hmm_open(call->request);
+	return world->spare < 0 ? world->spare : 0;
+}
+
+static void open_after(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	if (world->spare >= 0)
+		close(world->spare);
+}
+
+static int mmap_call(struct fail_world *world, const struct fail_call *call)
+{
+	void *addr = mmap(world->addr + hmm_pmd_size() / 2, world->length,
+			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, world->fd,
+			  call->request);
+
+	return addr == MAP_FAILED ? -errno : 0;
+}
+
+static int query_call(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_query *query = world->buffer;
+
+	(void)call;
+	memset(query, 0, sizeof(*query));
+	return hmm_ioctl_query(world->fd, query);
+}
+
+static int stats_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_stats(world->fd, call->request, world->buffer);
+}
+
+static int walk_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_walk(world->fd, world->addr, world->length, call->request,
+			world->buffer);
+}
+
+static int walk_pages_call(struct fail_world *world, const struct fail_call *call)
+{
+	__u64 *entries = world->buffer;
+	int i;
+
+	for (i = 0; i < FAIL_PAGES; i++)
+		entries[i] = i & 1 ? call->request : 0;
+	return hmm_walk_pages(world->fd, world->addr, world->length, HMMIRROR_REQ_ALL,
+			      entries);
+}
+
+static int map_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_map(world->fd, world->addr, world->length, call->request,
+		       world->buffer);
+}
+
+static int mirror_call(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return hmm_mirror(world->fd, world->addr, world->length, world->buffer);
+}
+
+static int unlocked_call(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_range range = {
+		.flags = HMMIRROR_RANGE_UNLOCKED,
+		.addr = (uintptr_t)world->addr,
+		.length = world->length,
+		.entries = (uintptr_t)world->buffer,
+		.default_flags = call->request,
+	};
+	int ret = hmm_ioctl_range(world->fd, &range);
+
+	return ret ? ret : range.error;
+}
+
+static int read_call(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return hmm_dev_read(world->fd, world->addr, world->buffer, world->length);
+}
+
+static int write_call(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return hmm_dev_write(world->fd, world->addr, world->buffer, world->length);
+}
+
+static int move_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_move(world->fd, call->request, world->addr, world->length,
+			world->buffer, NULL);
+}
+
+static int on_device(struct fail_world *world, const struct fail_call *call)
+{
+	__u64 migrated = 0;
+	int ret = hmm_to_device(world->fd, world->addr, world->length, NULL, &migrated);
+
+	(void)call;
+	return ret ? ret : migrated ? 0 : -EAGAIN;
+}
+
+/* Else the first migration would have to add memory to the device. */
+static int have_memory(struct fail_world *world)
+{
+	int ret = hmm_area_map_small(&world->area, world->addr, world->length,
+				     PROT_READ | PROT_WRITE);
+
+	if (ret)
+		return ret;
+	hmm_touch_write(world->addr, world->length);
+	return on_device(world, NULL);
+}
+
+/* The device has no memory, the next migration has to add it. */
+static int no_memory(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return hmm_test_abi(world->fd, HMM_DMIRROR_RELEASE, world->addr, 1, NULL, NULL);
+}
+
+/*
+ * The CPU touches device memory: in a system call, as a process that does it by
+ * itself would try again until there is memory.
+ */
+static int touch_call(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, world->addr, NULL, 8) ? -errno : 0;
+}
+
+static int exclusive_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_excl_pages(world->fd, call->request, world->addr, world->length,
+			      world->buffer, NULL);
+}
+
+static int atomic_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_excl_atomic(world->fd, call->request, world->addr, 0, 0, NULL);
+}
+
+static int taken(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return hmm_excl_pages(world->fd, HMMIRROR_EXCL_TAKE, world->addr, world->length,
+			      NULL, NULL);
+}
+
+static int hold_call(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_hold hold = {
+		.size = sizeof(hold),
+		.flags = HMMIRROR_HOLD_ARM,
+		.stage = HMMIRROR_STAGE_WALK,
+		.limit_ms = 1,
+	};
+
+	(void)call;
+	return hmm_ioctl(world->fd, HMMIRROR_HOLD, &hold);
+}
+
+static void hold_after(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_hold hold = {
+		.size = sizeof(hold),
+		.flags = HMMIRROR_HOLD_RELEASE,
+	};
+
+	(void)call;
+	hmm_ioctl(world->fd, HMMIRROR_HOLD, &hold);
+}
+
+static int inject_call(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_inject inject = { .size = sizeof(inject) };
+
+	(void)call;
+	return hmm_ioctl(world->fd, HMMIRROR_INJECT, &inject);
+}
+
+/* The request is the kind; a bad PMD wants a page table, others none. */
+static int plant_before(struct fail_world *world, const struct fail_call *call)
+{
+	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (call->request == HMMIRROR_PLANT_PMD_BAD)
+		return 0;
+	if (mmap(world->addr, hmm_pmd_size(), PROT_NONE, flags, -1, 0) == MAP_FAILED ||
+	    mmap(world->addr, hmm_pmd_size(), PROT_READ | PROT_WRITE, flags, -1, 0) ==
+	    MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static int plant_call(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_plant plant = {
+		.size = sizeof(plant),
+		.flags = HMMIRROR_PLANT_PUT,
+		.addr = (uintptr_t)world->addr,
+		.kind = call->request,
+	};
+
+	return hmm_ioctl(world->fd, HMMIRROR_PLANT, &plant);
+}
+
+static void plant_after(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_plant plant = {
+		.size = sizeof(plant),
+		.flags = HMMIRROR_PLANT_TAKE,
+	};
+
+	(void)call;
+	hmm_ioctl(world->fd, HMMIRROR_PLANT, &plant);
+}
+
+static int flicker_call(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_flicker flicker = {
+		.size = sizeof(flicker),
+		.flags = HMMIRROR_FLICKER_ARM,
+		.addr = (uintptr_t)world->addr,
+		.nth = 1,
+	};
+
+	(void)call;
+	return hmm_ioctl(world->fd, HMMIRROR_FLICKER, &flicker);
+}
+
+static void flicker_after(struct fail_world *world, const struct fail_call *call)
+{
+	struct hmmirror_flicker flicker = {
+		.size = sizeof(flicker),
+		.flags = HMMIRROR_FLICKER_END,
+	};
+
+	(void)call;
+	hmm_ioctl(world->fd, HMMIRROR_FLICKER, &flicker);
+}
+
+static int dma(struct fail_world *world, enum hmmirror_dma_op op, unsigned int flags)
+{
+	struct hmmirror_dma cmd = {
+		.flags = flags,
+		.op = op,
+		.results = (uintptr_t)world->buffer,
+	};
+	int ret;
+
+	if (op != HMMIRROR_DMA_FREE) {
+		cmd.addr = (uintptr_t)world->addr;
+		cmd.length = world->length;
+	}
+	if (op == HMMIRROR_DMA_MAP)
+		cmd.request = HMMIRROR_REQ_FAULT;
+	ret = hmm_ioctl_dma(world->fd, &cmd);
+	return ret ? ret : cmd.error;
+}
+
+static int dma_alloc_call(struct fail_world *world, const struct fail_call *call)
+{
+	return dma(world, HMMIRROR_DMA_ALLOC, call->request);
+}
+
+static int dma_map_call(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return dma(world, HMMIRROR_DMA_MAP, 0);
+}
+
+static int dma_unmap_before(struct fail_world *world, const struct fail_call *call)
+{
+	int ret = dma_alloc_call(world, call);
+
+	return ret ? ret : dma_map_call(world, call);
+}
+
+static int dma_unmap_call(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	return dma(world, HMMIRROR_DMA_UNMAP, 0);
+}
+
+static void dma_after(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	dma(world, HMMIRROR_DMA_FREE, 0);
+}
+
+static int test_abi_call(struct fail_world *world, const struct fail_call *call)
+{
+	return hmm_test_abi(world->fd, call->request, world->addr, FAIL_PAGES,
+			    world->buffer, NULL);
+}
+
+FIXTURE(fail_nth)
+{
+	struct fail_world world;
+	char why[WHY_SIZE];
+	int lacking;
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	self->lacking = fail_begin(&self->world);
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	fail_end(&self->world);
+}
+
+/* Return: 0 when all of them were swept, HMM_SKIP or -errno with self->why. */
+static int run(struct _test_data_fail_nth *self, enum hmmirror_feature feature,
+	       const struct fail_call *calls, size_t nr)
+{
+	int ret = self->lacking;
+	size_t i;
+
+	if (!ret)
+		ret = hmm_area_feature(&self->world.area, feature);
+	if (!ret && feature == HMMIRROR_FEAT_DEVICE_PRIVATE && have_memory(&self->world))
+		ret = hmm_fail(&self->world.area, -ENOMEM, "migrating pages");
+	if (ret)
+		snprintf(self->why, sizeof(self->why), "%s", self->world.area.why);
+	for (i = 0; i < nr && !ret; i++)
+		ret = fail_sweep(&self->world, &calls[i], self->why, sizeof(self->why));
+	return ret;
+}
+
+/* Without a failure there was no test: some of the calls must have had one. */
+#define ASSERT_INJECTED()	ASSERT_LT(0, self->world.injected)
+
+TEST_F(fail_nth, open)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "open 0", .call = open_call, .after = open_after, .request = 0 },
+		{ .name = "open 1", .call = open_call, .after = open_after, .request = 1 },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, mmap)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "pages", .call = mmap_call, .request = HMMIRROR_FIXTURE_PAGES },
+		{ .name = "special", .call = mmap_call, .request = HMMIRROR_FIXTURE_SPECIAL },
+		{ .name = "pfnmap", .call = mmap_call, .request = HMMIRROR_FIXTURE_PFNMAP },
+		{ .name = "io", .call = mmap_call, .request = HMMIRROR_FIXTURE_IO },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+/* Nothing is allocated here, and nothing must be. */
+TEST_F(fail_nth, without_memory)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "query", .call = query_call },
+		{ .name = "stats", .call = stats_call },
+		{ .name = "stats reset", .call = stats_call,
+		  .request = HMMIRROR_STATS_RESET },
+		{ .name = "hold", .call = hold_call, .after = hold_after },
+		{ .name = "inject", .call = inject_call },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_EQ(0, self->world.injected);
+}
+
+TEST_F(fail_nth, range)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "snapshot", .call = walk_call },
+		{ .name = "read fault", .call = walk_call, .empty = 1,
+		  .request = HMMIRROR_REQ_FAULT, .errors = { WALKER } },
+		{ .name = "write fault", .call = walk_call, .empty = 1,
+		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		{ .name = "page requests", .call = walk_pages_call, .empty = 1,
+		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		{ .name = "map", .call = map_call },
+		{ .name = "map fault", .call = map_call, .empty = 1,
+		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		{ .name = "mirror", .call = mirror_call, .before = map_call },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, unlocked)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "unlocked", .call = unlocked_call, .empty = 1,
+		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_UNLOCKED, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, copy)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "read", .call = read_call, .errors = { WALKER } },
+		{ .name = "read empty", .call = read_call, .empty = 1, .errors = { WALKER } },
+		{ .name = "write", .call = write_call, .written = 1, .errors = { WALKER } },
+		{ .name = "write empty", .call = write_call, .empty = 1, .written = 1,
+		  .errors = { WALKER } },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, migrate)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "to device", .call = move_call,
+		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
+		{ .name = "empty to device", .call = move_call, .empty = 1,
+		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
+		{ .name = "to system", .call = move_call, .before = on_device,
+		  .request = HMMIRROR_MIGRATE_TO_SYSTEM },
+		{ .name = "read on device", .call = read_call, .before = on_device,
+		  .errors = { WALKER } },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, grow)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "first to device", .call = move_call, .before = no_memory,
+		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, cpu_fault)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "touch", .call = touch_call, .before = on_device,
+		  .errors = { -EFAULT } },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, exclusive)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "take", .call = exclusive_call, .request = HMMIRROR_EXCL_TAKE,
+		  .errors = { -EBUSY, -EFAULT } },
+		{ .name = "test", .call = exclusive_call, .request = HMMIRROR_EXCL_TEST,
+		  .before = taken },
+		{ .name = "release", .call = exclusive_call, .before = taken,
+		  .request = HMMIRROR_EXCL_RELEASE, .errors = { WALKER } },
+		{ .name = "add", .call = atomic_call, .request = HMMIRROR_EXCL_ADD,
+		  .errors = { -EBUSY, -EFAULT } },
+		{ .name = "xchg", .call = atomic_call, .request = HMMIRROR_EXCL_XCHG,
+		  .written = 1, .errors = { -EBUSY, -EFAULT } },
+		{ .name = "cmpxchg", .call = atomic_call, .request = HMMIRROR_EXCL_CMPXCHG,
+		  .errors = { -EBUSY, -EFAULT } },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_EXCLUSIVE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, plant)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "bad", .call = plant_call, .after = plant_after,
+		  .request = HMMIRROR_PLANT_PMD_BAD },
+		{ .name = "unknown", .call = plant_call, .before = plant_before, .empty = 1,
+		  .after = plant_after, .request = HMMIRROR_PLANT_PMD_UNKNOWN, .written = 1 },
+		{ .name = "migration", .call = plant_call, .before = plant_before, .empty = 1,
+		  .after = plant_after, .request = HMMIRROR_PLANT_PMD_MIGRATION,
+		  .written = 1 },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, flicker)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "flicker", .call = flicker_call, .after = flicker_after },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_FLICKER, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, dma)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "alloc", .call = dma_alloc_call, .after = dma_after },
+		{ .name = "map", .call = dma_map_call, .before = dma_alloc_call,
+		  .after = dma_after, .errors = { -EIO, WALKER } },
+		{ .name = "unmap", .call = dma_unmap_call, .before = dma_unmap_before,
+		  .after = dma_after },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_DMA, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, dma_iommu)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "alloc", .call = dma_alloc_call, .after = dma_after,
+		  .request = HMMIRROR_DMA_IOMMU },
+		{ .name = "map", .call = dma_map_call, .before = dma_alloc_call,
+		  .after = dma_after, .errors = { -EIO, WALKER },
+		  .request = HMMIRROR_DMA_IOMMU },
+		{ .name = "unmap", .call = dma_unmap_call, .before = dma_unmap_before,
+		  .after = dma_after, .request = HMMIRROR_DMA_IOMMU },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_DMA_IOMMU, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, test_abi)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "READ", .call = test_abi_call, .request = HMM_DMIRROR_READ,
+		  .errors = { WALKER } },
+		{ .name = "WRITE", .call = test_abi_call, .request = HMM_DMIRROR_WRITE,
+		  .written = 1, .errors = { WALKER } },
+		{ .name = "SNAPSHOT", .call = test_abi_call,
+		  .request = HMM_DMIRROR_SNAPSHOT },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, test_abi_migrate)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "MIGRATE_TO_DEV", .call = test_abi_call,
+		  .request = HMM_DMIRROR_MIGRATE_TO_DEV, .errors = { -ENOENT, WALKER } },
+		{ .name = "MIGRATE_TO_SYS", .call = test_abi_call, .before = on_device,
+		  .request = HMM_DMIRROR_MIGRATE_TO_SYS },
+		{ .name = "RELEASE", .call = test_abi_call, .before = on_device,
+		  .request = HMM_DMIRROR_RELEASE },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The sweep: each call with its first allocation failing, its second, ... */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fail_nth.h"
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+#define DEBUGFS		"/sys/kernel/debug/"
+#define BUFFER_SIZE	(64 << 10)
+
+/* What is freed by a callback of RCU or by another CPU takes its time. */
+#define SETTLE_STEPS	200
+
+static const struct {
+	const char *option;
+	const char *path;
+	const char *value;
+} knobs[] = {
+	/* all kinds of allocations, not only those that may not sleep */
+	{ "CONFIG_FAILSLAB", DEBUGFS "failslab/ignore-gfp-wait", "N" },
+	{ "CONFIG_FAILSLAB", DEBUGFS "failslab/cache-filter", "N" },
+	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
+	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/min-order", "0" },
+	/* not a stack for each of them */
+	{ "CONFIG_FAILSLAB", DEBUGFS "failslab/verbose", "0" },
+	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/verbose", "0" },
+};
+
+static long used_pages(struct fail_world *world)
+{
+	struct hmmirror_stats stats;
+
+	if (hmm_stats(world->fd, 0, &stats))
+		return -1;
+	return stats.device_pages - stats.device_pages_free;
+}
+
+int fail_begin(struct fail_world *world)
+{
+	struct hmm_area *area = &world->area;
+	size_t i;
+	int ret;
+
+	memset(world, 0, sizeof(*world));
+	world->fd = -1;
+	world->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (world->nth < 0)
+		return hmm_skip(area, "the kernel was built without CONFIG_FAULT_INJECTION");
+	world->page = hmm_page_size();
+	world->length = FAIL_PAGES * world->page;
+	ret = hmm_area_begin(area, hmm_pmd_size(), 0);
+	if (ret)
+		return hmm_fail(area, ret, "window");
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		if (access(knobs[i].path, F_OK))
+			return hmm_skip(area, "no %s: %s with CONFIG_FAULT_INJECTION_DEBUG_FS",
+					knobs[i].path, knobs[i].option);
+		ret = hmm_area_set_knob(area, knobs[i].path, knobs[i].value);
+		if (ret)
+			return hmm_fail(area, ret, "%s", knobs[i].path);
+	}
+	world->addr = area->addr;
+	world->buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (world->buffer == MAP_FAILED)
+		return hmm_fail(area, -errno, "buffer");
+	world->fd = hmm_area_device(area, 0);
+	if (world->fd < 0)
+		return hmm_fail(area, world->fd, "/dev/hmm_dmirror0");
+	world->used = used_pages(world);
+	return 0;
+}
+
+void fail_end(struct fail_world *world)
+{
+	if (world->nth > 0)
+		close(world->nth);
+	if (world->buffer && world->buffer != MAP_FAILED)
+		munmap(world->buffer, BUFFER_SIZE);
+	hmm_area_end(&world->area);
+}
+
+static int arm(struct fail_world *world, unsigned int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	return pwrite(world->nth, text, len, 0) == len ? 0 : -errno;
+}
+
+/* Return: 1 if it was hit since arm(), 0 if there was not as much to fail, -errno. */
+static int disarm(struct fail_world *world)
+{
+	char text[16];
+	ssize_t len = pread(world->nth, text, sizeof(text) - 1, 0);
+	int hit;
+
+	if (len <= 0)
+		return len ? -errno : -EIO;
+	text[len] = '\0';
+	hit = !strcmp(text, "0\n");
+	return arm(world, 0) ? -EIO : hit;
+}
+
+/* All that the last call took is given back when its memory is gone. */
+static int nothing_left(struct fail_world *world)
+{
+	int i;
+
+	for (i = 0; i < SETTLE_STEPS; i++) {
+		if (used_pages(world) == world->used)
+			return 1;
+		usleep(1000);
+	}
+	return 0;
+}
+
+static int documented(const struct fail_call *call, int error)
+{
+	size_t i;
+
+	for (i = 0; i < FAIL_ERRORS; i++)
+		if (call->errors[i] && error == call->errors[i])
+			return 1;
+	return error == -ENOMEM;
+}
+
+/* Memory as it is before each call: nothing of the last one is left. */
+static int fresh(struct fail_world *world, const struct fail_call *call)
+{
+	int ret = hmm_area_map_small(&world->area, world->addr, hmm_pmd_size(),
+				     PROT_READ | PROT_WRITE);
+
+	if (ret)
+		return ret;
+	if (!nothing_left(world))
+		return -ENOTEMPTY;
+	/* the page table is there as a rule */
+	world->addr[world->length] = 1;
+	if (!call->empty)
+		hmm_pattern_fill(world->addr, world->length, 1);
+	world->spare = -1;
+	return call->before ? call->before(world, call) : 0;
+}
+
+static int intact(struct fail_world *world, const struct fail_call *call)
+{
+	if (call->written)
+		return 1;
+	if (call->empty)
+		return hmm_all_bytes(world->addr, world->length, 0) < 0;
+	return hmm_pattern_check(world->addr, world->length, 1) < 0;
+}
+
+#define WRONG(...)							\
+	({								\
+		int __len = snprintf(why, size, "%s, allocation %u: ",	\
+				     call->name, nth);			\
+									\
+		snprintf(why + __len, size - __len, __VA_ARGS__);	\
+		-EIO;							\
+	})
+
+int fail_sweep(struct fail_world *world, const struct fail_call *call, char *why,
+	       size_t size)
+{
+	unsigned int nth = 0, coped = 0;
+	int hit = 1, ret;
+
+	for (nth = 1; hit; nth++) {
+		if (nth == FAIL_LIMIT)
+			return WRONG("there is no end of them");
+		ret = fresh(world, call);
+		if (ret)
+			return WRONG("preparing it: %s", strerror(-ret));
+		if (arm(world, nth))
+			return WRONG("fail-nth can't be set");
+		ret = call->call(world, call);
+		hit = disarm(world);
+		if (hit < 0)
+			return WRONG("fail-nth can't be read");
+		if (ret && !hit)
+			return WRONG("error %d without a failure", ret);
+		if (ret && !documented(call, ret))
+			return WRONG("error %d is not one of those that are documented", ret);
+		if (!intact(world, call))
+			return WRONG("the memory has changed");
+		if (call->after)
+			call->after(world, call);
+		coped += hit && !ret;
+
+		/* the next one is as good as ever */
+		ret = fresh(world, call);
+		if (!ret)
+			ret = call->call(world, call);
+		if (ret || !intact(world, call))
+			return WRONG("the next call: %d", ret);
+		if (call->after)
+			call->after(world, call);
+		world->injected += hit;
+	}
+	printf("# %s: %u failures, %u of them told, %u not\n", call->name, nth - 2,
+	       nth - 2 - coped, coped);
+	return 0;
+}

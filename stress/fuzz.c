@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Calls of both ABIs with arguments that mean something, and then with some of their
+ * bits flipped, by several processes at once. Nothing may come of it but answers.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "stress.h"
+
+#define PROCESSES	4
+#define AREA		(128UL << 10)
+#define PLACES		10
+/* A process lives for so many calls: then its memory starts afresh. */
+#define LIFE_CALLS	4000
+/* Slow by intent, so not often. */
+#define LONG_WAIT_MS	8
+#define RELEASE_ONE_IN	256
+/*
+ * Where the places are: far from all that the program itself needs, since devices
+ * write there, and each a good way from the next. What is planted is out of reach of
+ * even the longest range: nobody may touch that. No few bits flipped lead from one to
+ * the other.
+ */
+#define PLACES_AT	0x300000000000UL
+#define PLACES_APART	(16UL << 20)
+#define PLANTS_AT	0x0d5500000000UL
+#define FIGURES_AT	0x0b2600000000UL
+
+union argument {
+	__u32 size;
+	struct hmmirror_query query;
+	struct hmmirror_range range;
+	struct hmmirror_copy copy;
+	struct hmmirror_migrate migrate;
+	struct hmmirror_exclusive exclusive;
+	struct hmmirror_stats stats;
+	struct hmmirror_hold hold;
+	struct hmmirror_plant plant;
+	struct hmmirror_inject inject;
+	struct hmmirror_dma dma;
+	struct hmmirror_flicker flicker;
+	struct hmm_dmirror_cmd cmd;
+	unsigned char bytes[256];
+};
+
+/* Shared by all processes. */
+struct figures {
+	unsigned long calls;
+	unsigned long good;
+	unsigned long lives;
+	unsigned long refused[256];	/* by errno */
+	unsigned long odd_request;	/* one with an error that no header tells of */
+	int odd_error;
+};
+
+struct fuzz {
+	__u64 random;
+	struct figures *figures;
+	int fd[HMM_DEVICES];
+	char *place[PLACES];
+	char *plants;
+	char *flickers;
+	union argument arg;
+	unsigned long request;
+	size_t size;
+};
+
+static unsigned int below(struct fuzz *f, unsigned int limit)
+{
+	return stress_below(&f->random, limit);
+}
+
+/* An address of the process's own memory, whatever is there. */
+static __u64 own(struct fuzz *f)
+{
+	__u64 page = hmm_page_size();
+
+	return (uintptr_t)f->place[below(f, PLACES)] + below(f, AREA / page) * page;
+}
+
+static __u64 strange(struct fuzz *f)
+{
+	static const __u64 addresses[] = {
+		0, 1, 0x1000, 0x7fffffffe000, 0x7ffffffff000, 0x800000000000,
+		0xfffffffffff000, 0xff00000000000000, 0xffff800000000000,
+		0xffff888000000000, 0xffffffff80000000, 0xffffffff81000000,
+		0xfffffffffffff000, 0xffffffffffffffff,
+	};
+
+	return addresses[below(f, ARRAY_SIZE(addresses))];
+}
+
+static __u64 address(struct fuzz *f)
+{
+	if (!below(f, 16))
+		return strange(f);
+	return own(f) + (below(f, 16) ? 0 : below(f, 4096));
+}
+
+static __u64 length(struct fuzz *f)
+{
+	static const __u64 lengths[] = {
+		0, 1, 8, 4095, 4096, 4097, 1 << 21, 1 << 30, 1ULL << 34, (1ULL << 34) + 4096,
+		1ULL << 47, 1ULL << 63, 0xfffffffffffff000, 0xffffffffffffffff,
+	};
+
+	if (!below(f, 16))
+		return lengths[below(f, ARRAY_SIZE(lengths))];
+	return (1 + below(f, 16)) * hmm_page_size();
+}
+
+static __u64 request(struct fuzz *f)
+{
+	static const __u64 requests[] = { 0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL };
+
+	return requests[below(f, 3)];
+}
+
+static void fill_range(struct fuzz *f)
+{
+	struct hmmirror_range *range = &f->arg.range;
+
+	range->flags = below(f, 3) ? 1U << below(f, 3) : 0;
+	range->addr = address(f);
+	range->length = length(f);
+	range->entries = address(f);
+	range->default_flags = request(f);
+	range->request_mask = below(f, 4) ? 0 : request(f);
+	range->timeout_ms = 1 + below(f, LONG_WAIT_MS);
+}
+
+static void fill_copy(struct fuzz *f)
+{
+	struct hmmirror_copy *copy = &f->arg.copy;
+
+	copy->flags = below(f, 4);
+	copy->addr = address(f) + (below(f, 2) ? below(f, 4096) : 0);
+	copy->length = below(f, 2) ? length(f) : 1 + below(f, 10000);
+	copy->buffer = address(f);
+}
+
+static void fill_migrate(struct fuzz *f)
+{
+	struct hmmirror_migrate *migrate = &f->arg.migrate;
+
+	migrate->flags = 1 + below(f, 2) + (below(f, 4) ? 0 : HMMIRROR_MIGRATE_HUGE);
+	migrate->addr = address(f);
+	migrate->length = length(f);
+	migrate->outcomes = below(f, 2) ? address(f) : 0;
+}
+
+static void fill_exclusive(struct fuzz *f)
+{
+	struct hmmirror_exclusive *excl = &f->arg.exclusive;
+
+	excl->op = below(f, 6);
+	excl->addr = address(f);
+	excl->length = excl->op < HMMIRROR_EXCL_ADD ? length(f) : 8;
+	excl->held = excl->op < HMMIRROR_EXCL_ADD && below(f, 2) ? address(f) : 0;
+	excl->operand = stress_random(&f->random);
+}
+
+static void fill_hold(struct fuzz *f)
+{
+	struct hmmirror_hold *hold = &f->arg.hold;
+
+	hold->flags = 1U << below(f, 3);
+	hold->stage = hold->flags == HMMIRROR_HOLD_ARM ? below(f, HMMIRROR_STAGE_NR) : 0;
+	hold->limit_ms = hold->flags == HMMIRROR_HOLD_RELEASE ? 0 : 1 + below(f, LONG_WAIT_MS);
+}
+
+static void fill_plant(struct fuzz *f)
+{
+	struct hmmirror_plant *plant = &f->arg.plant;
+
+	plant->flags = 1U << below(f, 2);
+	if (plant->flags != HMMIRROR_PLANT_PUT)
+		return;
+	plant->addr = below(f, 4) ? (uintptr_t)f->plants : strange(f);
+	plant->kind = below(f, HMMIRROR_PLANT_PUD_HUGE);
+}
+
+static void fill_inject(struct fuzz *f)
+{
+	struct hmmirror_inject *inject = &f->arg.inject;
+
+	inject->event = below(f, HMMIRROR_INJECT_NR);
+	inject->nth = below(f, 4);
+	inject->times = inject->nth ? 1 + below(f, 4) : 0;
+}
+
+static void fill_dma(struct fuzz *f)
+{
+	struct hmmirror_dma *dma = &f->arg.dma;
+
+	dma->op = below(f, 4);
+	dma->results = address(f);
+	if (dma->op != HMMIRROR_DMA_FREE) {
+		dma->addr = address(f);
+		dma->length = length(f);
+	}
+	if (dma->op == HMMIRROR_DMA_MAP)
+		dma->request = request(f);
+	if (dma->op == HMMIRROR_DMA_ALLOC) {
+		dma->flags = below(f, 4);
+		dma->mask_bits = below(f, 2) ? 0 : below(f, 80);
+	}
+}
+
+static void fill_flicker(struct fuzz *f)
+{
+	struct hmmirror_flicker *flicker = &f->arg.flicker;
+
+	flicker->flags = 1U << below(f, 2);
+	if (flicker->flags != HMMIRROR_FLICKER_ARM)
+		return;
+	flicker->addr = (uintptr_t)f->flickers;
+	flicker->nth = below(f, 18);
+}
+
+static void fill_query(struct fuzz *f)
+{
+	f->arg.query.ask = below(f, HMMIRROR_FEAT_NR + 1);
+}
+
+static void fill_stats(struct fuzz *f)
+{
+	f->arg.stats.flags = below(f, 2);
+}
+
+static const struct {
+	unsigned long request;
+	size_t size;
+	void (*fill)(struct fuzz *f);
+	unsigned int one_in;	/* of those that are chosen */
+} calls[] = {
+	{ HMMIRROR_QUERY, sizeof(struct hmmirror_query), fill_query, 4 },
+	{ HMMIRROR_STATS, sizeof(struct hmmirror_stats), fill_stats, 4 },
+	{ HMMIRROR_RANGE, sizeof(struct hmmirror_range), fill_range, 1 },
+	{ HMMIRROR_COPY, sizeof(struct hmmirror_copy), fill_copy, 1 },
+	{ HMMIRROR_MIGRATE, sizeof(struct hmmirror_migrate), fill_migrate, 1 },
+	{ HMMIRROR_EXCLUSIVE, sizeof(struct hmmirror_exclusive), fill_exclusive, 1 },
+	{ HMMIRROR_HOLD, sizeof(struct hmmirror_hold), fill_hold, 16 },
+	{ HMMIRROR_PLANT, sizeof(struct hmmirror_plant), fill_plant, 2 },
+	{ HMMIRROR_INJECT, sizeof(struct hmmirror_inject), fill_inject, 2 },
+	{ HMMIRROR_DMA, sizeof(struct hmmirror_dma), fill_dma, 1 },
+	/* a breakpoint on every CPU takes its time */
+	{ HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker), fill_flicker, 64 },
+};
+
+/* The kernel's own ABI: one struct for all. */
+static void choose_test_abi(struct fuzz *f)
+{
+	do {
+		f->request = _IOWR('H', below(f, 12), struct hmm_dmirror_cmd);
+		/* takes all memory of a device down, which takes 100 ms */
+	} while (f->request == HMM_DMIRROR_RELEASE && below(f, RELEASE_ONE_IN));
+	f->size = sizeof(f->arg.cmd);
+	f->arg.cmd.addr = address(f);
+	f->arg.cmd.ptr = address(f);
+	f->arg.cmd.npages = below(f, 16) ? 1 + below(f, 16) : length(f);
+}
+
+static void choose_own_abi(struct fuzz *f)
+{
+	unsigned int i;
+
+	do {
+		i = below(f, ARRAY_SIZE(calls));
+	} while (below(f, calls[i].one_in));
+	f->request = calls[i].request;
+	f->size = calls[i].size;
+	f->arg.size = f->size;
+	calls[i].fill(f);
+	if (!below(f, 64))
+		f->arg.size = below(f, 2) ? f->size + 8 * below(f, 9) : below(f, 300);
+}
+
+/* All but what would only take long. */
+static void flip(struct fuzz *f)
+{
+	unsigned int n = below(f, 2) ? 0 : 1 + below(f, 4), bit;
+
+	while (n--) {
+		bit = below(f, f->size * 8);
+		f->arg.bytes[bit / 8] ^= 1 << bit % 8;
+	}
+	if (f->request == HMMIRROR_HOLD && f->arg.hold.limit_ms <= 10000)
+		f->arg.hold.limit_ms %= LONG_WAIT_MS;
+	if (f->request == HMMIRROR_RANGE && f->arg.range.timeout_ms <= 60000)
+		f->arg.range.timeout_ms = 1 + f->arg.range.timeout_ms % LONG_WAIT_MS;
+	/* nobody but us may touch what is planted, so not just anywhere */
+	if (f->request == HMMIRROR_PLANT && f->arg.plant.addr - PLACES_AT < 1UL << 30)
+		f->arg.plant.addr = 0;
+	if (!below(f, 256))
+		f->request ^= 1UL << (8 + below(f, 24));
+}
+
+/* Where the argument lies: mostly where it should. */
+static void *argument(struct fuzz *f)
+{
+	if (below(f, 64))
+		return &f->arg;
+	return (void *)(uintptr_t)(below(f, 2) ? address(f) : strange(f));
+}
+
+static char *memory_at(unsigned long addr, size_t length)
+{
+	return mmap((void *)addr, length, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+/* Places of every kind. What is lost in one of them, nobody misses. */
+static void settle(struct fuzz *f)
+{
+	unsigned long at = PLACES_AT;
+	int file = hmm_file_memfd(AREA, 0), i;
+
+	for (i = 0; i < PLACES; i++, at += PLACES_APART) {
+		f->place[i] = memory_at(at, AREA);
+		memset(f->place[i], i, i < 6 ? AREA : 0);
+	}
+	mprotect(f->place[1], AREA, PROT_READ);
+	mprotect(f->place[2], AREA, PROT_NONE);
+	munmap(f->place[3] + AREA / 2, AREA / 2);
+	mmap(f->place[6], AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+	mmap(f->place[7], AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, f->fd[0],
+	     below(f, 4) * 0x40000000UL);
+	f->flickers = memory_at(at, hmm_pmd_size());
+	f->plants = memory_at(PLANTS_AT, hmm_pmd_size());
+	if (below(f, 2))
+		*f->plants = 1;
+	close(file);
+}
+
+/* What the ABI header says, and nothing else. */
+static const int documented[] = {
+	EINVAL, E2BIG, EFBIG, EFAULT, EOPNOTSUPP, ESRCH, EINTR, ENOMEM, ENOTTY, EBUSY,
+	ENOENT, ENXIO, EPERM, EIO,
+	/* exclusive access to a page without a struct page, from the kernel */
+	EEXIST,
+};
+
+static void count(struct fuzz *f, int ret)
+{
+	struct figures *figures = f->figures;
+	unsigned int type = f->request >> 8 & 0xff;
+	size_t i;
+
+	__atomic_add_fetch(&figures->calls, 1, __ATOMIC_RELAXED);
+	if (ret >= 0) {
+		__atomic_add_fetch(&figures->good, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	__atomic_add_fetch(&figures->refused[-ret & 255], 1, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_SIZE(documented); i++)
+		if (documented[i] == -ret)
+			return;
+	/* others are not for the driver */
+	if (type == HMMIRROR_IOC_TYPE || type == 'H') {
+		figures->odd_request = f->request;
+		figures->odd_error = -ret;
+	}
+}
+
+static void live(__u64 seed, struct figures *figures, long end_ms)
+{
+	struct fuzz f = { .random = seed, .figures = figures };
+	int i, device;
+
+	for (i = 0; i < HMM_DEVICES; i++)
+		f.fd[i] = hmm_open(i);
+	settle(&f);
+	for (i = 0; i < LIFE_CALLS && stress_now() < end_ms; i++) {
+		device = below(&f, HMM_DEVICES);
+		if (f.fd[device] < 0)
+			continue;
+		memset(&f.arg, 0, sizeof(f.arg));
+		if (below(&f, 4))
+			choose_own_abi(&f);
+		else
+			choose_test_abi(&f);
+		flip(&f);
+		count(&f, hmm_ioctl(f.fd[device], f.request, argument(&f)));
+	}
+}
+
+/* One more, in the place of one that has ended. */
+static void start(struct stress *stress, __u64 *random, struct figures *figures)
+{
+	__u64 seed = stress_random(random);
+	pid_t pid = fork();
+
+	if (pid < 0)
+		stress_fail(stress, "fork: %s", strerror(errno));
+	if (pid) {
+		figures->lives++;
+		return;
+	}
+	live(seed, figures, stress->end_ms);
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	struct figures *figures;
+	struct stress stress;
+	__u64 random;
+	int i, status;
+
+	stress_begin(&stress, "stress.fuzz", argc, argv);
+	random = stress.seed;
+	figures = mmap((void *)FIGURES_AT, sizeof(*figures), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (figures == MAP_FAILED)
+		stress_fail(&stress, "mmap: %s", strerror(errno));
+	stress_empty(&stress);
+
+	for (i = 0; i < PROCESSES; i++)
+		start(&stress, &random, figures);
+	while (wait(&status) > 0) {
+		/* a call may have written over whatever it was pointed at */
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+			stress_fail(&stress, "a process was killed");
+		if (!stress_over(&stress))
+			start(&stress, &random, figures);
+	}
+	stress_empty(&stress);
+
+	printf("# refused:");
+	for (i = 1; i < 256; i++)
+		if (figures->refused[i])
+			printf(" %lu %s;", figures->refused[i], strerror(i));
+	printf("\n");
+	if (figures->odd_error)
+		stress_fail(&stress, "call 0x%lx: error %d is not one that is documented",
+			    figures->odd_request, figures->odd_error);
+	if (!figures->good)
+		stress_fail(&stress, "no call of %lu worked", figures->calls);
+	stress_ok(&stress, "%lu calls by %lu processes, %lu of them worked", figures->calls,
+		  figures->lives, figures->good);
+}

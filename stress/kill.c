@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A process that does everything is killed at any moment. What it had on the devices
+ * must be gone with it. Some of its mirrors outlive it, in another process.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "stress.h"
+
+#define THREADS		3
+/* Longest time until the kill: half of them have not begun much by then. */
+#define SHORT_US	40000
+#define LONG_US		250000
+/* One in so many hands a mirror on to the parent. */
+#define HEIRS		4
+#define GONE_MS		2000
+
+static void send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(int));
+	sendmsg(socket, &msg, 0);
+}
+
+/* Return: what was sent, or -1 if it was killed before. */
+static int receive_fd(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))], byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *head;
+	int fd = -1;
+
+	if (recvmsg(socket, &msg, MSG_DONTWAIT) <= 0)
+		return -1;
+	head = CMSG_FIRSTHDR(&msg);
+	if (head)
+		memcpy(&fd, CMSG_DATA(head), sizeof(int));
+	return fd;
+}
+
+static void victim(__u64 seed, int socket)
+{
+	struct work work = { .seed = seed, .threads = THREADS };
+
+	if (socket >= 0)
+		send_fd(socket, hmm_open(seed % 2));
+	if (work_start(&work))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* The mirror of a process that is gone: nothing can be done with it any more. */
+static int is_orphan(int fd)
+{
+	long limit = stress_now() + GONE_MS;
+	__u64 entry;
+	int ret;
+
+	do {
+		ret = hmm_entry(fd, &entry, &entry);
+	} while (ret != -ESRCH && stress_now() < limit);
+	return ret == -ESRCH;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int kills = 0, orphans = 0, used = 0, i;
+	struct stress stress;
+	int sockets[2], fd;
+	__u64 random;
+	pid_t pid;
+
+	stress_begin(&stress, "stress.kill", argc, argv);
+	random = stress.seed;
+	stress_empty(&stress);
+
+	while (!stress_over(&stress)) {
+		__u64 seed = stress_random(&random);
+		int heir = !stress_below(&random, HEIRS);
+
+		if (heir && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+			stress_fail(&stress, "socketpair: %s", strerror(errno));
+		pid = fork();
+		if (!pid) {
+			setpgid(0, 0);
+			victim(seed, heir ? sockets[1] : -1);
+		}
+		if (pid < 0)
+			stress_fail(&stress, "fork: %s", strerror(errno));
+		setpgid(pid, pid);
+		usleep(stress_below(&random, stress_below(&random, 2) ? SHORT_US : LONG_US));
+		for (i = 0; i < HMM_DEVICES; i++) {
+			if (stress_used(i) > 0) {
+				used++;
+				break;
+			}
+		}
+		if (kill(-pid, SIGKILL))
+			stress_fail(&stress, "process %u ended by itself", kills);
+		stress_reap();
+		kills++;
+		if (heir) {
+			fd = receive_fd(sockets[0]);
+			close(sockets[0]);
+			close(sockets[1]);
+			if (fd >= 0 && !is_orphan(fd))
+				stress_fail(&stress, "a mirror outlives its address space");
+			orphans += fd >= 0;
+			close(fd);
+		}
+		stress_empty(&stress);
+	}
+	if (!used)
+		stress_fail(&stress, "%u kills, and no page on a device in any of them", kills);
+	stress_ok(&stress, "%u kills, %u of them with pages on a device, %u mirrors inherited",
+		  kills, used, orphans);
+}
