@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Arguments that somebody would choose who wants to break it: addresses that nobody
+ * has, buffers that can't be written, are on the device or are about to move; and a
+ * mirror that is handed to another process.
+ */
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+#include "abi_calls.h"
+
+#define GONE_STEPS	3000
+
+FIXTURE(hostile)
+{
+	struct abi_world world;
+	size_t length;
+};
+
+FIXTURE_VARIANT(hostile)
+{
+	const struct abi_call *call;
+};
+
+FIXTURE_VARIANT_ADD(hostile, range)
+{
+	.call = &abi_range,
+};
+
+FIXTURE_VARIANT_ADD(hostile, copy)
+{
+	.call = &abi_copy,
+};
+
+FIXTURE_VARIANT_ADD(hostile, migrate)
+{
+	.call = &abi_migrate,
+};
+
+FIXTURE_VARIANT_ADD(hostile, exclusive)
+{
+	.call = &abi_exclusive,
+};
+
+FIXTURE_SETUP(hostile)
+{
+	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+	self->length = ABI_PAGES * hmm_page_size();
+}
+
+FIXTURE_TEARDOWN(hostile)
+{
+	abi_end(&self->world);
+}
+
+/* What the kernel answered, behind a call that worked. */
+static int answer(const struct abi_world *world)
+{
+	if (world->call == &abi_range)
+		return world->arg.range.error;
+	if (world->call == &abi_copy)
+		return world->arg.copy.error;
+	if (world->call == &abi_migrate)
+		return world->arg.migrate.error;
+	return world->arg.exclusive.error;
+}
+
+/* Nothing is mapped at the first page of all, and never is. */
+TEST_F(hostile, address_zero)
+{
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	*abi_addr(&self->world) = 0;
+	if (variant->call == &abi_range)
+		self->world.arg.range.default_flags = HMMIRROR_REQ_FAULT;
+	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_GT(0, answer(&self->world));
+	ASSERT_EQ(-1, hmm_pattern_check(self->world.memory, self->length, 1));
+}
+
+/* The last pages that a process can have, and those behind them. */
+TEST_F(hostile, end_of_address_space)
+{
+	__u64 end = 0x7ffffffff000ULL;
+
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	*abi_addr(&self->world) = end - self->length;
+	ASSERT_LE(-EINVAL, abi_call(&self->world));
+	*abi_addr(&self->world) = end - self->length / 2;
+	*abi_length(&self->world) = 1ULL << 57;
+	ASSERT_EQ(-EINVAL, abi_call(&self->world));
+	*abi_addr(&self->world) = 0xffffffffffffffffULL & -hmm_page_size();
+	*abi_length(&self->world) = hmm_page_size();
+	ASSERT_EQ(-EINVAL, abi_call(&self->world));
+}
+
+/* Where kernels have their direct map, their text, and their modules. */
+TEST_F(hostile, kernel_addresses)
+{
+	static const __u64 addresses[] = {
+		0xffff800000000000ULL, 0xffff888000000000ULL, 0xff11000000000000ULL,
+		0xffffffff81000000ULL, 0xffffffffc0000000ULL,
+	};
+	size_t i;
+
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
+		*abi_addr(&self->world) = addresses[i];
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	}
+	*abi_addr(&self->world) = (uintptr_t)self->world.memory;
+	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
+		*abi_pointer(&self->world) = addresses[i];
+		ASSERT_EQ(-EFAULT, abi_call(&self->world));
+	}
+}
+
+TEST_F(hostile, readonly_buffer)
+{
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	ASSERT_EQ(0, mprotect(self->world.buffer, self->length, PROT_READ));
+	ASSERT_EQ(-EFAULT, abi_call(&self->world));
+	ASSERT_EQ(-1, hmm_pattern_check(self->world.buffer, self->length, 2));
+}
+
+/* The answers go where the pages are that the call is about. */
+TEST_F(hostile, buffer_in_the_range)
+{
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	*abi_pointer(&self->world) = (uintptr_t)self->world.memory;
+	ASSERT_EQ(0, abi_call(&self->world));
+	hmm_touch_write(self->world.memory, self->length);
+	/* only the answers, which are all in the first page, have changed */
+	ASSERT_EQ(-1, hmm_pattern_check(self->world.memory + hmm_page_size(),
+					self->length - hmm_page_size(), 1));
+}
+
+TEST_F(hostile, buffer_on_a_device)
+{
+	__u64 moved = 0;
+
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	if (MISS(hmm_memory(self->world.fd) == HMMIRROR_MEMORY_NONE ? HMM_SKIP : 0,
+		 "the kernel was built without CONFIG_DEVICE_PRIVATE"))
+		return;
+	ASSERT_EQ(0, hmm_to_device(self->world.fd, self->world.buffer, self->length, NULL,
+				   &moved));
+	ASSERT_EQ(ABI_PAGES, moved);
+	ASSERT_EQ(0, abi_call(&self->world));
+	hmm_touch_read(self->world.buffer, self->length);
+	if (variant->call == &abi_copy)
+		ASSERT_EQ(0, memcmp(self->world.buffer, self->world.memory, self->length));
+}
+
+static void *discard(void *buffer)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		madvise(buffer, ABI_PAGES * hmm_page_size(), MADV_DONTNEED);
+		mprotect(buffer, ABI_PAGES * hmm_page_size(), i & 1 ? PROT_READ | PROT_WRITE :
+			 PROT_NONE);
+	}
+	return NULL;
+}
+
+/* The buffer comes and goes while it is used: an answer, or EFAULT. */
+TEST_F(hostile, buffer_that_goes)
+{
+	union abi_arg arg = self->world.arg;
+	pthread_t thread;
+	int i, ret;
+
+	if (MISS(abi_need(&self->world), self->world.why))
+		return;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, discard, self->world.buffer));
+	for (i = 0; i < 20; i++) {
+		self->world.arg = arg;
+		ret = abi_call(&self->world);
+		ASSERT_TRUE(!ret || ret == -EFAULT) TH_LOG("%d", ret);
+	}
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	hmm_touch_read(self->world.memory, self->length);
+}
+
+static int send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(int));
+	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))], byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(socket, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+/*
+ * A mirror that is sent over a socket: it is of the sender's memory, not of the
+ * receiver's who has other data at the same address, until the sender is gone.
+ */
+TEST(mirror_over_a_socket)
+{
+	size_t length = hmm_page_size();
+	char *memory = hmm_map_anon(length, 0), *buffer = hmm_map_anon(length, 0);
+	int sockets[2], fd, i, ret = 0;
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_NE(NULL, memory);
+	ASSERT_NE(NULL, buffer);
+	memset(memory, 'r', length);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		memset(memory, 's', length);
+		close(sockets[0]);
+		if (send_fd(sockets[1], hmm_open(0)))
+			_exit(1);
+		/* until the other end says so, by anything */
+		_exit(read(sockets[1], &byte, 1) == 1 && memory[0] == 'w' ? 0 : 2);
+	}
+	close(sockets[1]);
+	fd = receive_fd(sockets[0]);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, hmm_dev_read(fd, memory, buffer, length));
+	ASSERT_EQ(-1, hmm_all_bytes(buffer, length, 's'));
+	memset(buffer, 'w', length);
+	ASSERT_EQ(0, hmm_dev_write(fd, memory, buffer, length));
+	ASSERT_EQ(-1, hmm_all_bytes(memory, length, 'r'));
+	ASSERT_EQ(1, write(sockets[0], &byte, 1));
+	ASSERT_EQ(0, hmm_child_result(pid));
+
+	for (i = 0; i < GONE_STEPS && ret != -ESRCH; i++) {
+		ret = hmm_dev_read(fd, memory, buffer, length);
+		usleep(1000);
+	}
+	ASSERT_EQ(-ESRCH, ret);
+	ASSERT_EQ(-1, hmm_all_bytes(memory, length, 'r'));
+	close(fd);
+	close(sockets[0]);
+}
+
+#include "hmm_main.h"
