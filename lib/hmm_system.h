@@ -100,6 +100,9 @@ void hmm_disk_close(struct hmm_disk *disk);
  */
 int hmm_swap_add(struct hmm_disk *disk, struct hmm_swap *swap);
 
+/* hmm_swap_used - bytes of it that are taken, or kept in reserve for a CPU; or -errno */
+long hmm_swap_used(const struct hmm_swap *swap);
+
 /* hmm_swap_remove - swapoff: all that is there comes back; the disk remains */
 int hmm_swap_remove(const struct hmm_swap *swap);
 

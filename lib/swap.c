@@ -132,6 +132,21 @@ int hmm_swap_add(struct hmm_disk *disk, struct hmm_swap *swap)
 	return ret;
 }
 
+long hmm_swap_used(const struct hmm_swap *swap)
+{
+	char line[256], device[64];
+	FILE *swaps = fopen("/proc/swaps", "re");
+	long size, used, found = -ENOENT;
+
+	while (swaps && fgets(line, sizeof(line), swaps))
+		if (sscanf(line, "%63s %*s %ld %ld", device, &size, &used) == 3 &&
+		    !strcmp(device, swap->device))
+			found = used * 1024;
+	if (swaps)
+		fclose(swaps);
+	return found;
+}
+
 int hmm_swap_remove(const struct hmm_swap *swap)
 {
 	return swapoff(swap->device) ? -errno : 0;

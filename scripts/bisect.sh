@@ -231,8 +231,10 @@ run_bisect() {
 	done
 	step_command "${own[@]}" "${others[@]}"
 	echo "${EPOCHREALTIME/./}" > "$SESSION/since"
-	bisect_child git -C "$BISECT_TREE" -c core.hooksPath=/dev/null -c advice.detachedHead=false \
-		-c gc.auto=0 bisect run "${COMMAND[@]}"
+	# with nothing between the two ends git knows it already
+	in_tree bisect log | grep -q '^# first bad commit' ||
+		bisect_child git -C "$BISECT_TREE" -c core.hooksPath=/dev/null \
+			-c advice.detachedHead=false -c gc.auto=0 bisect run "${COMMAND[@]}"
 	in_tree bisect log > "$SESSION/bisect.log" 2>&1
 	grep -qE '^# (possible )?first bad commit' "$SESSION/bisect.log" || bisect_aborted
 	ON_EXIT=()

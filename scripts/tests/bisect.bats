@@ -85,6 +85,15 @@ bisect() {
 	nothing_of_it
 }
 
+@test "two commits, and nothing between them" {
+	history pass fail
+	bisect c1 c2 cell.fails
+	[ "$status" = 0 ]
+	grep -qx '  commit 2: fail' <<< "$output"
+	[[ ${lines[-1]} =~ ^'0 steps and the two ends in '[0-9]+' min '[0-9]+' s'$ ]]
+	nothing_of_it
+}
+
 @test "the two ends are checked first" {
 	history pass fail skip pass
 	bad_input 'BAD (c4) is not bad: the tests pass there' \
