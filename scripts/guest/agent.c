@@ -5,8 +5,8 @@
  * agent [-g] [-1] OUT PLAN: a line of PLAN is
  * "seconds<TAB>name<TAB>program[<TAB>arg]..."; 0 seconds is no limit, neither of
  * time nor of output. With -g nothing else lives in this guest, and whatever a
- * test leaves behind is killed. With -1 a test starts out on one CPU: going back
- * and forth takes a third of the time under emulation. To OUT go
+ * test leaves behind is killed. With -1 we and the tests start out on one CPU:
+ * going back and forth takes half of the time under emulation. To OUT go
  *
  *	begin NAME
  *	| a line of its output
@@ -204,7 +204,6 @@ static void reap_all(void)
 static void start(struct test *t, char **argv, int *fd)
 {
 	int p[2], null;
-	cpu_set_t cpus;
 	sigset_t none;
 
 	if (pipe2(p, O_CLOEXEC)) {
@@ -218,11 +217,6 @@ static void start(struct test *t, char **argv, int *fd)
 	}
 	if (!t->pid) {
 		setsid();
-		if (one_cpu) {
-			CPU_ZERO(&cpus);
-			CPU_SET(0, &cpus);
-			sched_setaffinity(0, sizeof(cpus), &cpus);
-		}
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		null = open("/dev/null", O_RDONLY);
@@ -306,6 +300,7 @@ int main(int argc, char **argv)
 	char *line = NULL, *args[ARGS_MAX + 1], *name, *p;
 	struct sigaction sa = { .sa_handler = on_child };
 	struct termios tio;
+	cpu_set_t cpus;
 	sigset_t chld;
 	size_t size = 0;
 	ssize_t len;
@@ -332,6 +327,11 @@ int main(int argc, char **argv)
 	if (!tcgetattr(out_fd, &tio)) {
 		cfmakeraw(&tio);
 		tcsetattr(out_fd, TCSANOW, &tio);
+	}
+	if (one_cpu) {
+		CPU_ZERO(&cpus);
+		CPU_SET(0, &cpus);
+		sched_setaffinity(0, sizeof(cpus), &cpus);
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	sigaction(SIGCHLD, &sa, NULL);
