@@ -1,28 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Which branch outcomes of mm/hmm.c were taken, and which were not, and why.
+"""Which branch outcomes were taken, and which were not, and why.
 
-coverage.py COUNTS SOURCE CONFIG LIST
+coverage.py COUNTS SOURCE CONFIG LIST FILE
 
 COUNTS is gcovr's JSON, SOURCE the kernel tree, CONFIG its .config, LIST what
-nothing can take. An outcome is known by its function, the text of its line, and
-its place among the outcomes of that line, so that the list holds for kernels in
-which the line stands elsewhere. Exit status 1: an outcome is neither taken nor
-listed, or listed and taken.
+nothing can take, FILE the one that is judged, e.g. mm/hmm.c. An outcome is known
+by its function, the text of its line, and its place among the outcomes of that
+line, so that the list holds for kernels in which the line stands elsewhere. Exit
+status 1: an outcome is neither taken nor listed, or listed and taken.
 """
 import json
 import re
 import sys
 
-FILE = "mm/hmm.c"
 
-
-def read_outcomes(counts, source):
+def read_outcomes(report, source, name):
     """{(function, text, place, of): (line, taken)}"""
-    with open(counts, encoding="utf-8") as file:
-        report = next(f for f in json.load(file)["files"]
-                      if f["file"].endswith(FILE))
-    with open(f"{source}/{FILE}", encoding="utf-8") as file:
+    with open(f"{source}/{name}", encoding="utf-8") as file:
         text = [" ".join(line.split()) for line in file]
     starts = sorted((f["lineno"], f["name"]) for f in report["functions"])
     outcomes, seen = {}, {}
@@ -71,37 +66,44 @@ def read_list(path, config):
     return reasons
 
 
-def show(title, keys, outcomes, reasons):
+def show(title, keys, outcomes, reasons, name):
     if not keys:
         return
     print(f"\n{title}")
     for key in sorted(keys, key=lambda k: (outcomes[k][0], k[2])):
-        print(f"  {FILE}:{outcomes[key][0]} {key[0]}: {key[1]}  {key[2]}/{key[3]}")
+        print(f"  {name}:{outcomes[key][0]} {key[0]}: {key[1]}  {key[2]}/{key[3]}")
         if key in reasons:
             print(f"      {reasons[key]}")
 
 
-def main(counts, source, config, listed):
-    with open(config, encoding="utf-8") as file:
-        options = set(file.read().split("\n"))
-    outcomes = read_outcomes(counts, source)
+def judge(name, report, source, listed):
+    """Tells of one file. Return: is every outcome taken or listed, and none both?"""
+    outcomes = read_outcomes(report, source, name)
     # a kernel that has not the line has not the outcome either
-    reasons = {k: why for k, why in read_list(listed, options).items() if k in outcomes}
+    reasons = {k: why for k, why in listed.items() if k in outcomes}
     taken = {k for k, (_, was) in outcomes.items() if was}
     missing = outcomes.keys() - taken - reasons.keys()
     wrong = reasons.keys() & taken
-    print(f"{FILE}: branches {len(taken)}/{len(outcomes)} "
+    print(f"{name}: branches {len(taken)}/{len(outcomes)} "
           f"({100 * len(taken) / len(outcomes):.1f}%); "
           f"{len(reasons)} listed as unreachable "
           f"({100 * len(reasons) / len(outcomes):.1f}%)")
-    show("not taken, and not listed:", missing, outcomes, reasons)
-    show("listed as unreachable, and taken:", wrong, outcomes, reasons)
-    show("unreachable:", reasons.keys() - wrong, outcomes, reasons)
-    return 1 if missing or wrong else 0
+    show("not taken, and not listed:", missing, outcomes, reasons, name)
+    show("listed as unreachable, and taken:", wrong, outcomes, reasons, name)
+    show("unreachable:", reasons.keys() - wrong, outcomes, reasons, name)
+    return not missing and not wrong
+
+
+def main(counts, source, config, listed, name):
+    with open(config, encoding="utf-8") as file:
+        options = set(file.read().split("\n"))
+    with open(counts, encoding="utf-8") as file:
+        report = next(f for f in json.load(file)["files"] if f["file"].endswith(name))
+    return 0 if judge(name, report, source, read_list(listed, options)) else 1
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     try:
         sys.exit(main(*sys.argv[1:]))

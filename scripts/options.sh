@@ -40,7 +40,7 @@ own that --new began. What is missing is installed, fetched and built first.
   -c, --config CONFIG  configs/CONFIG.config or a file, added to the kernel's
                        config; a+b adds both; may be repeated for one run each
       --coverage       build a kernel that counts, and tell which branch outcomes
-                       of mm/hmm.c no test took
+                       of mm/hmm.c and mm/migrate_device.c no test took
       --upstream[=KERNEL]
                        run the kernel tree's own hmm-tests instead, or those of
                        another release or source tree
