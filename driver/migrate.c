@@ -211,7 +211,9 @@ static void fill_system(struct hmmirror *mirror, struct hmmirror_device *device,
 	unsigned long i;
 
 	if (offered_huge(batch->src[0])) {
-		fill_system_huge(device, vma, addr, batch);
+		/* an empty one is offered to this side as well */
+		if (offered_page(batch->src[0]))
+			fill_system_huge(device, vma, addr, batch);
 		return;
 	}
 	if (!policy)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Huge pages travel to device memory and back, whole or in pieces. */
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include "migrate_huge.h"
@@ -48,6 +49,21 @@ TEST_F(migrate_huge, device_writes)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 300 * self->page, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(at + 3 * self->page, 209 * self->page, 0));
 	ENTRIES(0, HUGE, W, ORDER);
+}
+
+/* Where nothing was ever written, there is nothing to bring home. */
+TEST_F(migrate_huge, nothing_home)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_area_map(&self->area, self->addr, 2 * self->length,
+				  PROT_READ | PROT_WRITE, flags, -1));
+	ASSERT_EQ(0, madvise(self->addr, 2 * self->length, MADV_HUGEPAGE));
+	MOVE(TO_SYSTEM | WHOLE, 0, PAGES, HMMIRROR_OUT_NONE);
+	ENTRIES(0, PAGES, 0, 0);
+	ASSERT_EQ(0, USED());
 }
 
 /* One call, two huge pages. */

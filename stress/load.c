@@ -35,6 +35,7 @@ static const char *const knobs[][2] = {
 
 static struct stress stress;
 static int module_fd;
+static int all_failed;		/* none was left in the time there was */
 
 static int load(void)
 {
@@ -201,6 +202,7 @@ static int load_failing(void)
 				    strerror(-ret));
 	}
 	close(fd);
+	all_failed = !hit;
 	load_again();
 	return count;
 }
@@ -240,7 +242,8 @@ int main(int argc, char **argv)
 	if (failures < 0)
 		printf("# the kernel was built without fault injection: no allocation failed\n");
 	else
-		printf("# loaded with each of the first %d allocations failing\n", failures);
+		printf("# loaded with each of %s%d allocations failing\n",
+		       all_failed ? "its " : "the first ", failures);
 	printf("# %u times refused under load; %u times with pages on devices, %ld of them\n",
 	       refused, full, pages);
 	stress_ok(&stress, "%u times unloaded and loaded", rounds);
