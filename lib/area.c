@@ -208,6 +208,25 @@ int hmm_area_set_knob(struct hmm_area *area, const char *path,
 	return hmm_write_text(path, text);
 }
 
+int hmm_area_scan_soon(struct hmm_area *area)
+{
+	/* since 5.13, and before */
+	static const char *const knobs[][2] = {
+		{ "/sys/kernel/debug/sched/numa_balancing/scan_delay_ms",
+		  "/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms" },
+		{ "/proc/sys/kernel/numa_balancing_scan_delay_ms",
+		  "/proc/sys/kernel/numa_balancing_scan_period_min_ms" },
+	};
+	int ret = -ENOENT, i;
+
+	for (i = 0; i < 2 && ret == -ENOENT; i++) {
+		ret = hmm_area_set_knob(area, knobs[i][0], "1");
+		if (!ret)
+			ret = hmm_area_set_knob(area, knobs[i][1], "1");
+	}
+	return ret;
+}
+
 static void close_file(struct hmm_area *area, const struct hmm_undo *undo)
 {
 	(void)area;

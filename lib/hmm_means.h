@@ -128,9 +128,6 @@ int hmm_call_prepare(struct hmm_call *call);
 /* hmm_call_begin - start it, prepared or not; 0 or -errno */
 int hmm_call_begin(struct hmm_call *call);
 
-/* hmm_task_asleep - is it in a sleep that no signal ends, or only one that kills? */
-int hmm_task_asleep(pid_t tid);
-
 /**
  * hmm_call_blocks - does it wait inside the kernel?
  * @call: a call that was begun

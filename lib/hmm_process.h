@@ -57,7 +57,7 @@ int hmm_child_result(pid_t child);
 int hmm_use_all_cpus(void);
 
 /**
- * hmm_thread_waits - wait until a thread of this process sleeps
+ * hmm_thread_waits - wait until a thread, or a process, sleeps
  * @tid: gets its number from the thread itself, 0 until then
  *
  * Return: 1 if it sleeps, in a way that a signal ends; 0 if it did not within 2 s.
@@ -66,5 +66,17 @@ int hmm_thread_waits(const pid_t *tid);
 
 /* hmm_thread_blocks - the same of a sleep that no signal ends */
 int hmm_thread_blocks(const pid_t *tid);
+
+/* hmm_send_fd - hand a file to another process over a UNIX socket; 0 or -errno */
+int hmm_send_fd(int socket, int fd);
+
+/**
+ * hmm_receive_fd - take what hmm_send_fd() sent
+ * @socket: the other end
+ * @flags: of recvmsg()
+ *
+ * Return: the file, or -1 if nothing came with what was sent, if anything was.
+ */
+int hmm_receive_fd(int socket, int flags);
 
 #endif /* HMM_PROCESS_H */

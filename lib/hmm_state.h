@@ -243,6 +243,17 @@ int hmm_area_set_knob(struct hmm_area *area, const char *path,
 		      const char *text);
 
 /**
+ * hmm_area_scan_soon - have NUMA balancing scan at once and often, until the area ends
+ * @area: the area
+ *
+ * Does not switch it on. For what begins now: a process takes the delay before its
+ * first scan with it from its start.
+ *
+ * Return: 0; -ENOENT if there are no knobs (CONFIG_SCHED_DEBUG); or -errno.
+ */
+int hmm_area_scan_soon(struct hmm_area *area);
+
+/**
  * hmm_area_close_later - close a file when the area ends
  * @area: the area
  * @fd: the file

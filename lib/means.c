@@ -195,11 +195,6 @@ int hmm_call_over(const struct hmm_call *call)
 	return __atomic_load_n(&call->over, __ATOMIC_SEQ_CST);
 }
 
-int hmm_task_asleep(pid_t tid)
-{
-	return hmm_thread_state(tid) == 'D';
-}
-
 int hmm_call_blocks(struct hmm_call *call)
 {
 	int i, seen = 0;
@@ -209,7 +204,7 @@ int hmm_call_blocks(struct hmm_call *call)
 		if (hmm_call_over(call))
 			return 0;
 		tid = __atomic_load_n(&call->tid, __ATOMIC_SEQ_CST);
-		seen = tid && hmm_task_asleep(tid) ? seen + 1 : 0;
+		seen = tid && hmm_thread_state(tid) == 'D' ? seen + 1 : 0;
 		pause_ms();
 	}
 	return seen == SAMPLES && !hmm_call_over(call);

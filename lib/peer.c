@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_peer.h"
 #include "hmm_state.h"

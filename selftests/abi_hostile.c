@@ -192,39 +192,6 @@ TEST_F(hostile, buffer_that_goes)
 	hmm_touch_read(self->world.memory, self->length);
 }
 
-static int send_fd(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(head), &fd, sizeof(int));
-	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int socket)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(socket, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 /*
  * A mirror that is sent over a socket: it is of the sender's memory, not of the
  * receiver's who has other data at the same address, until the sender is gone.
@@ -246,13 +213,13 @@ TEST(mirror_over_a_socket)
 	if (!pid) {
 		memset(memory, 's', length);
 		close(sockets[0]);
-		if (send_fd(sockets[1], hmm_open(0)))
+		if (hmm_send_fd(sockets[1], hmm_open(0)))
 			_exit(1);
 		/* until the other end says so, by anything */
 		_exit(read(sockets[1], &byte, 1) == 1 && memory[0] == 'w' ? 0 : 2);
 	}
 	close(sockets[1]);
-	fd = receive_fd(sockets[0]);
+	fd = hmm_receive_fd(sockets[0], 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, hmm_dev_read(fd, memory, buffer, length));
 	ASSERT_EQ(-1, hmm_all_bytes(buffer, length, 's'));

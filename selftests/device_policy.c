@@ -219,27 +219,13 @@ TEST_F(device_policy, swapoff)
 	left_alone(_metadata, c);
 }
 
-/* Where the knobs are: since 5.13, and before. */
-static const char *const numa_knobs[][2] = {
-	{ "/sys/kernel/debug/sched/numa_balancing/scan_delay_ms",
-	  "/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms" },
-	{ "/proc/sys/kernel/numa_balancing_scan_delay_ms",
-	  "/proc/sys/kernel/numa_balancing_scan_period_min_ms" },
-};
-
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 
 /* Ready to scan what begins now, and not yet on. */
 static int numa_ready(struct hmm_area *area)
 {
-	int ret = -ENOENT;
-	size_t i;
+	int ret = hmm_area_scan_soon(area);
 
-	for (i = 0; i < 2 && ret == -ENOENT; i++) {
-		ret = hmm_area_set_knob(area, numa_knobs[i][0], "1");
-		if (!ret)
-			ret = hmm_area_set_knob(area, numa_knobs[i][1], "1");
-	}
 	if (!ret)
 		ret = hmm_area_set_knob(area, BALANCING, "0");
 	if (ret == -ENOENT)

@@ -71,14 +71,6 @@ FIXTURE_TEARDOWN(walk_numa)
 	hmm_unmap(self->entries, self->pages * sizeof(__u64));
 }
 
-/* Where the knobs are: since 5.13, and before. */
-static const char *const numa_knobs[][2] = {
-	{ "/sys/kernel/debug/sched/numa_balancing/scan_delay_ms",
-	  "/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms" },
-	{ "/proc/sys/kernel/numa_balancing_scan_delay_ms",
-	  "/proc/sys/kernel/numa_balancing_scan_period_min_ms" },
-};
-
 /*
  * Scans begin with a new address space: what was set before counts for it, so the
  * first scan comes sooner where the knobs are set already (the runner's guest).
@@ -86,19 +78,12 @@ static const char *const numa_knobs[][2] = {
 static int numa_on(struct hmm_area *area)
 {
 	static const char balancing[] = "/proc/sys/kernel/numa_balancing";
-	int ret = -ENOENT;
-	size_t i;
+	int ret;
 
 	if (access(balancing, F_OK) ||
 	    access("/sys/devices/system/node/node1", F_OK))
 		return hmm_skip(area, "no NUMA balancing, or one node only");
-	for (i = 0; ret && i < ARRAY_SIZE(numa_knobs); i++) {
-		if (access(numa_knobs[i][0], F_OK))
-			continue;
-		ret = hmm_area_set_knob(area, numa_knobs[i][0], "1");
-		if (!ret)
-			ret = hmm_area_set_knob(area, numa_knobs[i][1], "1");
-	}
+	ret = hmm_area_scan_soon(area);
 	if (ret == -ENOENT)
 		return hmm_skip(area, "no NUMA scan knobs (CONFIG_SCHED_DEBUG)");
 	if (!ret)

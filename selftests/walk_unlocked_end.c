@@ -53,15 +53,6 @@ FIXTURE_TEARDOWN(walk_unlocked_end)
 	hmm_area_end(&self->area);
 }
 
-static int becomes_asleep(pid_t pid)
-{
-	int i;
-
-	for (i = 0; i < PATIENCE && !hmm_task_asleep(pid); i++)
-		usleep(1000);
-	return i < PATIENCE;
-}
-
 static void *map_fixture(void *fd)
 {
 	return mmap(NULL, hmm_page_size(), PROT_READ, MAP_SHARED, *(int *)fd,
@@ -100,7 +91,7 @@ TEST_F(walk_unlocked_end, killed_at_lock)
 	ASSERT_EQ(0, pthread_create(&mapper, NULL, map_fixture, &holder));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(holder, PATIENCE));
 	ASSERT_EQ(1, write(self->go[1], "", 1));
-	ASSERT_EQ(1, becomes_asleep(self->child));
+	ASSERT_EQ(1, hmm_thread_blocks(&self->child));
 	ASSERT_EQ(0, kill(self->child, SIGKILL));
 	ASSERT_EQ(self->child, waitpid(self->child, &status, 0));
 	self->child = 0;
@@ -163,7 +154,7 @@ TEST_F(walk_unlocked_end, memory_reaped)
 
 	ASSERT_EQ(0, hmm_hold_migration(&holder, HMMIRROR_STAGE_SETUP, LIMIT_MS));
 	ASSERT_EQ(1, write(self->go[1], "", 1));
-	ASSERT_EQ(1, becomes_asleep(self->child));
+	ASSERT_EQ(1, hmm_thread_blocks(&self->child));
 	ASSERT_EQ(0, hmm_hold_arm(walk.fd, HMMIRROR_STAGE_WALK, LIMIT_MS));
 	ASSERT_EQ(0, hmm_call_begin(&walk));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(walk.fd, PATIENCE));

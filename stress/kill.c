@@ -20,49 +20,12 @@
 #define HEIRS		4
 #define GONE_MS		2000
 
-static void send_fd(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(head), &fd, sizeof(int));
-	sendmsg(socket, &msg, 0);
-}
-
-/* Return: what was sent, or -1 if it was killed before. */
-static int receive_fd(int socket)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *head;
-	int fd = -1;
-
-	if (recvmsg(socket, &msg, MSG_DONTWAIT) <= 0)
-		return -1;
-	head = CMSG_FIRSTHDR(&msg);
-	if (head)
-		memcpy(&fd, CMSG_DATA(head), sizeof(int));
-	return fd;
-}
-
 static void victim(__u64 seed, int socket)
 {
 	struct work work = { .seed = seed, .threads = THREADS };
 
 	if (socket >= 0)
-		send_fd(socket, hmm_open(seed % 2));
+		hmm_send_fd(socket, hmm_open(seed % 2));
 	if (work_start(&work))
 		_exit(1);
 	for (;;)
@@ -120,7 +83,7 @@ int main(int argc, char **argv)
 		stress_reap();
 		kills++;
 		if (heir) {
-			fd = receive_fd(sockets[0]);
+			fd = hmm_receive_fd(sockets[0], MSG_DONTWAIT);
 			close(sockets[0]);
 			close(sockets[1]);
 			if (fd >= 0 && !is_orphan(fd))
