@@ -202,9 +202,6 @@ TEST_F(events_during, dontneed)
 
 TEST_F(events_during, migrate)
 {
-	/* 5.0: the migration waits until the walk is over; docs/kernels.md */
-	if (expect_when(WHEN_MAPPING_INVALID))
-		SKIP(return, "a migration waits for the walk on kernels before 5.1");
 	if (NOT_BEGUN(MIGRATE, 0))
 		return;
 	at_once(_metadata, self, VALID | WRITE | PRIVATE);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What distinguishes this kernel from others. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "expect_kernel.h"
@@ -118,6 +121,59 @@ static int looks_joined(void)
 	return trait(HMMIRROR_TRAIT_LOOKS_JOINED);
 }
 
+static int home_for_all(void)
+{
+	return trait(HMMIRROR_TRAIT_HOME_FOR_ALL);
+}
+
+/* Are there pages that a write waits at for userfaultfd, though it protects none? */
+static int waits_at(char *addr, size_t length)
+{
+	int fd, zeroes, waits = 0;
+	size_t i;
+
+	/* nobody waits, it is an error */
+	fd = hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_WP,
+			       UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS);
+	if (fd < 0)
+		return fd == -EOPNOTSUPP ? 0 : fd;
+	zeroes = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	for (i = 0; zeroes >= 0 && !waits && i < length; i += hmm_page_size())
+		waits = read(zeroes, addr + i, 1) != 1 && errno == EFAULT;
+	close(zeroes);
+	close(fd);
+	return zeroes < 0 ? -ENOENT : waits;
+}
+
+/* Whether it does depends on the page's number: some of these have one that tells. */
+static int protection_made_up(void)
+{
+	size_t length = 32 * hmm_page_size();
+	struct hmm_area area = { 0 };
+	int ret = hmm_area_begin(&area, length, 0), fd;
+
+	if (!ret && hmm_area_memory(&area, HMM_DEV_PRIVATE)) {
+		hmm_area_end(&area);
+		return 0;
+	}
+	if (!ret)
+		ret = hmm_area_map_small(&area, area.addr, length, PROT_READ | PROT_WRITE);
+	if (!ret) {
+		fd = hmm_area_device(&area, HMM_DEV_PRIVATE);
+		hmm_pattern_fill(area.addr, length, 0);
+		ret = mprotect(area.addr, length, PROT_READ) ? -errno :
+		      hmm_to_device(fd, area.addr, length, NULL, NULL);
+		if (!ret)
+			ret = hmm_to_system(fd, area.addr, length, NULL, NULL);
+		if (!ret && mprotect(area.addr, length, PROT_READ | PROT_WRITE))
+			ret = -errno;
+	}
+	if (!ret)
+		ret = waits_at(area.addr, length);
+	hmm_area_end(&area);
+	return ret;
+}
+
 static int order(void)
 {
 	struct hmmirror_query q;
@@ -171,6 +227,8 @@ static const struct {
 	[WHEN_EXCLUSIVE_PAGE] = { exclusive_page },
 	[WHEN_HOLES_ANON] = { holes_anon },
 	[WHEN_UNMAP_TOLD] = { unmap_told },
+	[WHEN_HOME_FOR_ALL] = { home_for_all },
+	[WHEN_PROTECTION_MADE_UP] = { protection_made_up },
 	[WHEN_ORDER] = { order },
 	[WHEN_PUD_MARKED] = { pud_marked },
 	[WHEN_TABLE_CHECKED] = { table_checked },

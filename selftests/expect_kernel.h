@@ -45,6 +45,16 @@ enum expect_when {
 	WHEN_PUD_UNSEEN,
 	/* hmmirror.h, HMMIRROR_TRAIT_LOOKS_JOINED */
 	WHEN_LOOKS_JOINED,
+	/* hmmirror.h, HMMIRROR_TRAIT_HOME_FOR_ALL: not in 5.0 and 5.2 */
+	WHEN_HOME_FOR_ALL,
+	/*
+	 * A page that comes home from a device can be protected by userfaultfd, which
+	 * nobody asked for, and the way there makes another page of one that is:
+	 * migrate_vma_collect_pmd() and remove_migration_pte() in mm/migrate.c of 5.7,
+	 * and of 5.8 until its fix. Asked of userfaultfd: it has something to say about
+	 * a page that it protected in no way.
+	 */
+	WHEN_PROTECTION_MADE_UP,
 	/*
 	 * The rest is told by which walker it is (enum hmmirror_walker), and all of
 	 * it is in its mm/hmm.c.

@@ -21,6 +21,7 @@ FIXTURE_VARIANT(migrate_kind)
 	int hole;	/* of a file: some kernels offer it, and then refuse */
 	int unread;	/* who reads it waits for userfaultfd, or finds no pattern */
 	int folio;	/* of several small pages: split if the kernel has huge pages on devices */
+	int protected;	/* by userfaultfd */
 	int forgotten;	/* what is tried changes the state: no proof afterwards */
 };
 
@@ -166,6 +167,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_wp)
 {
 	.state = "anon_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
+	.protected = 1,
 };
 
 /* Not there, and userfaultfd is to say what will be. */
@@ -205,6 +207,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_swapped)
 {
 	.state = "shmem_shared_swapped",
 	.outcome = HMMIRROR_OUT_NONE,
+	.hole = 1,
 };
 
 FIXTURE_VARIANT_ADD(migrate_kind, sealed_copied)
@@ -236,6 +239,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, thp_uffd_wp)
 {
 	.state = "thp_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
+	.protected = 1,
 };
 
 /* Split to be looked at, and then there are holes, as in any file. */
@@ -243,6 +247,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, thp_shmem_written)
 {
 	.state = "thp_shmem_written",
 	.outcome = HMMIRROR_OUT_NONE,
+	.hole = 1,
 	.forgotten = 1,
 };
 
@@ -285,6 +290,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, mthp_shmem)
 {
 	.state = "mthp_shmem",
 	.outcome = HMMIRROR_OUT_NONE,
+	.hole = 1,
 	.forgotten = 1,
 };
 
@@ -371,6 +377,8 @@ TEST_F(migrate_kind, to_device)
 		outcome = HMMIRROR_OUT_REFUSED;
 	if (MISS(hmm_area_memory(area, 0), area->why))
 		return;
+	if (variant->protected && expect_when(WHEN_PROTECTION_MADE_UP))
+		SKIP(return, "the kernel makes another page of a protected one");
 	if (variant->folio && hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP)) {
 		outcome = HMMIRROR_OUT_NONE;
 		moves = 0;

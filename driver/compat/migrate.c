@@ -16,6 +16,9 @@ struct steps {
 	step_fn fill;
 	step_fn settle;
 	void *data;
+#ifndef HAVE_MIGRATE_VMA_SETUP
+	struct compat_shared shared;
+#endif
 };
 
 static bool wanted(const struct compat_migrate_args *args, struct page *page)
@@ -23,7 +26,8 @@ static bool wanted(const struct compat_migrate_args *args, struct page *page)
 	if (page && is_device_private_page(page))
 		return args->flags & MIGRATE_VMA_SELECT_DEVICE_PRIVATE &&
 		       page_pgmap(page)->owner == args->pgmap_owner;
-	return args->flags & MIGRATE_VMA_SELECT_SYSTEM;
+	return args->flags & MIGRATE_VMA_SELECT_SYSTEM &&
+	       !(page && compat_shared_refuses(page));
 }
 
 static void fill_wanted(struct steps *steps)
@@ -69,9 +73,11 @@ static void alloc_and_copy(struct vm_area_struct *vma, const unsigned long *src,
 			   unsigned long *dst, unsigned long start, unsigned long end,
 			   void *private)
 {
-	compat_shared_show(src);
-	fill_wanted(private);
-	compat_shared_hide_references(src, dst);
+	struct steps *steps = private;
+
+	compat_shared_show(&steps->shared, src);
+	fill_wanted(steps);
+	compat_shared_hide_references(&steps->shared, src, dst);
 }
 
 static void finalize_and_map(struct vm_area_struct *vma, const unsigned long *src,
@@ -82,6 +88,7 @@ static void finalize_and_map(struct vm_area_struct *vma, const unsigned long *sr
 
 	compat_shared_show_references();
 	steps->settle(steps->args, steps->data);
+	compat_shared_close(&steps->shared);
 }
 
 static const struct migrate_vma_ops steps_ops = {
@@ -94,11 +101,13 @@ static int run_steps(struct steps *steps)
 	struct compat_migrate_args *args = steps->args;
 	int ret;
 
-	compat_shared_hide(args->vma, args->start, args->end);
+	ret = compat_shared_hide(&steps->shared, args->vma, args->start, args->end);
+	if (ret)
+		return ret;
 	compat_clear_stack();
 	ret = migrate_vma(&steps_ops, args->vma, args->start, args->end, args->src, args->dst,
 			  steps);
-	compat_shared_end(args->src);
+	compat_shared_end(&steps->shared, args->src);
 	return ret;
 }
 #endif

@@ -11,7 +11,8 @@
  * compares the count of those. Of the page, a copy goes to this VMA, and the
  * others keep the page, as if this process had written to it. Both counts stay
  * right when others map or unmap it meanwhile. One page is hidden by one caller
- * at a time.
+ * at a time, and nobody gets a device page while another looks for those to hide.
+ * While pages are allocated and copied, others may have their turn.
  */
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -28,16 +29,20 @@
 /* more than can map a page, and as much room below */
 #define HIDDEN_MAPPINGS	0x20000000
 
-static DEFINE_MUTEX(shared_lock);	/* protects all of this */
+static DEFINE_MUTEX(shared_lock);
 
-static struct shared {
+struct compat_shared_page {
 	struct page *page;
 	unsigned long index;	/* in the range */
-	int references;		/* hidden ones */
-} shared[PTRS_PER_PTE];
+};
 
-static unsigned long nr_shared;
-static bool mappings_hidden;
+/* Under shared_lock; who frees a page looks without. */
+static struct {
+	struct page *page;
+	int references;		/* hidden ones */
+} hidden[PTRS_PER_PTE];
+
+static unsigned long nr_hidden;
 
 static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr)
 {
@@ -72,72 +77,101 @@ static struct page *shared_page(pte_t pte)
 	return page_mapcount(page) > 1 ? page : NULL;
 }
 
-/**
- * compat_shared_hide() - hide mappings by others before migrate_vma()
- * @vma: the VMA that it is called for, its mmap lock held
- * @start: first byte; with @end within one page table
- * @end: first byte behind
- *
- * Pair with compat_shared_end().
- */
-void compat_shared_hide(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+/* Up to @max pages that others map too are hidden. Return: how many there are. */
+static unsigned long hide_mappings(struct compat_shared *shared, struct vm_area_struct *vma,
+				   unsigned long start, unsigned long end, unsigned long max)
 {
 	pmd_t *pmd = find_pmd(vma->vm_mm, start);
-	unsigned long addr;
+	unsigned long addr, nr = 0;
 	spinlock_t *lock;	/* of the page table */
 	pte_t *pte;
 
-	mutex_lock(&shared_lock);
-	nr_shared = 0;
-	mappings_hidden = true;
 	if (!pmd)
-		return;
+		return 0;
 	pte = pte_offset_map_lock(vma->vm_mm, pmd, start, &lock);
 	for (addr = start; addr < end; addr += PAGE_SIZE, pte++) {
 		struct page *page = shared_page(*pte);
 
 		if (!page)
 			continue;
+		if (nr++ >= max)
+			continue;
 		atomic_sub(HIDDEN_MAPPINGS, &page->_mapcount);
-		shared[nr_shared].page = page;
-		shared[nr_shared].index = (addr - start) >> PAGE_SHIFT;
-		shared[nr_shared].references = 0;
-		nr_shared++;
+		shared->pages[shared->nr].page = page;
+		shared->pages[shared->nr].index = (addr - start) >> PAGE_SHIFT;
+		shared->nr++;
 	}
 	pte_unmap_unlock(pte - 1, lock);
+	return nr;
 }
 
-/* When no more is unmapped. */
-void compat_shared_show(const unsigned long *src)
+/**
+ * compat_shared_hide() - hide mappings by others before migrate_vma()
+ * @shared: what is hidden
+ * @vma: the VMA that it is called for, its mmap lock held
+ * @start: first byte; with @end within one page table
+ * @end: first byte behind
+ *
+ * Pair with compat_shared_end().
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int compat_shared_hide(struct compat_shared *shared, struct vm_area_struct *vma,
+		       unsigned long start, unsigned long end)
+{
+	unsigned long nr;
+
+	memset(shared, 0, sizeof(*shared));
+	mutex_lock(&shared_lock);
+	nr = hide_mappings(shared, vma, start, end, 0);
+	if (nr) {
+		shared->pages = kvmalloc_array(nr, sizeof(*shared->pages), GFP_KERNEL);
+		if (!shared->pages) {
+			mutex_unlock(&shared_lock);
+			return -ENOMEM;
+		}
+		/* there can't be more now: who could add one needs a lock that we have */
+		hide_mappings(shared, vma, start, end, nr);
+	}
+	shared->locked = true;
+	return 0;
+}
+
+/* When no more is unmapped: others may go on. */
+void compat_shared_show(struct compat_shared *shared, const unsigned long *src)
 {
 	unsigned long i;
 
-	if (!mappings_hidden)
-		return;
-	mappings_hidden = false;
-	for (i = 0; i < nr_shared; i++) {
-		struct page *page = shared[i].page;
+	for (i = 0; i < shared->nr; i++) {
+		struct page *page = shared->pages[i].page;
 
 		atomic_add(HIDDEN_MAPPINGS, &page->_mapcount);
 		/* it was taken for the last mapping, and counted off */
-		if (migrate_pfn_to_page(src[shared[i].index]) == page && page_mapped(page))
+		if (migrate_pfn_to_page(src[shared->pages[i].index]) == page &&
+		    page_mapped(page))
 			mod_node_page_state(page_pgdat(page), NR_ANON_MAPPED, 1);
 	}
+	shared->locked = false;
+	mutex_unlock(&shared_lock);
 }
 
 /* What is migrated may have the reference of its free state, and the migration's. */
-void compat_shared_hide_references(const unsigned long *src, const unsigned long *dst)
+void compat_shared_hide_references(const struct compat_shared *shared, const unsigned long *src,
+				   const unsigned long *dst)
 {
 	unsigned long i;
 
-	for (i = 0; i < nr_shared; i++) {
-		struct page *page = shared[i].page;
-		unsigned long index = shared[i].index;
+	mutex_lock(&shared_lock);
+	for (i = 0; i < shared->nr; i++) {
+		struct page *page = shared->pages[i].page;
+		unsigned long index = shared->pages[i].index;
 		int references = page_count(page) - 2;
 
 		if (!(src[index] & MIGRATE_PFN_MIGRATE) || !dst[index] || references <= 0)
 			continue;
-		WRITE_ONCE(shared[i].references, references);
+		hidden[nr_hidden].page = page;
+		WRITE_ONCE(hidden[nr_hidden].references, references);
+		WRITE_ONCE(nr_hidden, nr_hidden + 1);
 		/* before anybody else can drop what seems to be the last one */
 		smp_mb();
 		page_ref_sub(page, references);
@@ -148,17 +182,28 @@ void compat_shared_show_references(void)
 {
 	unsigned long i;
 
-	for (i = 0; i < nr_shared; i++) {
-		page_ref_add(shared[i].page, shared[i].references);
-		WRITE_ONCE(shared[i].references, 0);
+	for (i = 0; i < nr_hidden; i++) {
+		page_ref_add(hidden[i].page, hidden[i].references);
+		WRITE_ONCE(hidden[i].references, 0);
 	}
+	WRITE_ONCE(nr_hidden, 0);
+	mutex_unlock(&shared_lock);
 }
 
-void compat_shared_end(const unsigned long *src)
+/* The entries are next: while another looks for device pages, none may come. */
+void compat_shared_close(struct compat_shared *shared)
 {
-	compat_shared_show(src);
-	nr_shared = 0;
-	mutex_unlock(&shared_lock);
+	mutex_lock(&shared_lock);
+	shared->locked = true;
+	shared->nr = 0;
+}
+
+/* Nothing may have been migrated at all. */
+void compat_shared_end(struct compat_shared *shared, const unsigned long *src)
+{
+	if (shared->locked)
+		compat_shared_show(shared, src);
+	kvfree(shared->pages);
 }
 
 /* Is @page only free because references to it are hidden? */
@@ -166,8 +211,8 @@ bool compat_shared_keep(const struct page *page)
 {
 	unsigned long i;
 
-	for (i = 0; i < READ_ONCE(nr_shared); i++)
-		if (shared[i].page == page && READ_ONCE(shared[i].references))
+	for (i = 0; i < READ_ONCE(nr_hidden); i++)
+		if (hidden[i].page == page && READ_ONCE(hidden[i].references))
 			return true;
 	return false;
 }

@@ -54,6 +54,10 @@ static inline u64 compat_traits(void)
 #ifdef HAVE_PTE_OFFSET_MAP_FAILS
 	traits |= HMMIRROR_TRAIT_TABLE_CHECKED;
 #endif
+	/* shared.c; the fix of what it gets around is of the release before, 5.3 */
+#ifdef HAVE_MIGRATE_VMA_SETUP
+	traits |= HMMIRROR_TRAIT_HOME_FOR_ALL;
+#endif
 	return traits;
 }
 

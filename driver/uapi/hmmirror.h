@@ -114,6 +114,11 @@ enum hmmirror_memory {
 #define HMMIRROR_TRAIT_PUD_UNSEEN	_BITULL(8)
 /* of the walker's two looks at the PMD of a huge page, the compiler has made one */
 #define HMMIRROR_TRAIT_LOOKS_JOINED	_BITULL(9)
+/*
+ * a page of private memory that several processes share comes home for all of them;
+ * else each gets a copy, and the device keeps the page for the others
+ */
+#define HMMIRROR_TRAIT_HOME_FOR_ALL	_BITULL(10)
 
 /* Which walker it is, by its interface: what it decides came with that. */
 enum hmmirror_walker {
