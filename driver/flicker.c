@@ -64,7 +64,7 @@ static int walker_comes(struct kprobe *probe, struct pt_regs *regs)
 		container_of(probe, struct hmmirror_flicker_point, probe);
 	pmd_t entry;
 
-	if (READ_ONCE(flicker->state) != HMMIRROR_FLICKER_ARMED || current->mm != flicker->mm ||
+	if (READ_ONCE(flicker->walker) != current || current->mm != flicker->mm ||
 	    (regs->si & PMD_MASK) != flicker->addr)
 		return 0;
 	entry = READ_ONCE(*(pmd_t *)regs->di);
@@ -80,6 +80,44 @@ static int walker_comes(struct kprobe *probe, struct pt_regs *regs)
 	/* the breakpoint has told of our own write by now */
 	smp_store_release(&flicker->state, HMMIRROR_FLICKER_SEEN);
 	return 0;
+}
+
+/* To take a probe away costs much more than what it sees, so it stays. */
+static int probe(struct hmmirror_flicker_point *flicker)
+{
+	int ret;
+
+	if (flicker->probe.pre_handler)
+		return 0;
+	flicker->probe.symbol_name = "hmm_vma_walk_pmd";
+	flicker->probe.pre_handler = walker_comes;
+	ret = register_kprobe(&flicker->probe);
+	if (ret)
+		memset(&flicker->probe, 0, sizeof(flicker->probe));
+	return ret;
+}
+
+/*
+ * The copy is there as long as the mirror, so nobody else than a walker of this mirror
+ * may get it, and one at a time.
+ */
+void hmmirror_flicker_walk(struct hmmirror *mirror, unsigned long start, unsigned long end)
+{
+	struct hmmirror_flicker_point *flicker = &mirror->flicker;
+
+	atomic_inc(&flicker->walkers);
+	if (READ_ONCE(flicker->state) == HMMIRROR_FLICKER_ARMED &&
+	    start < flicker->addr + PMD_SIZE && end > flicker->addr)
+		cmpxchg(&flicker->walker, NULL, current);
+}
+
+void hmmirror_flicker_walked(struct hmmirror *mirror)
+{
+	struct hmmirror_flicker_point *flicker = &mirror->flicker;
+
+	if (READ_ONCE(flicker->walker) == current)
+		WRITE_ONCE(flicker->walker, NULL);
+	atomic_dec(&flicker->walkers);
 }
 
 /* Under flicker->lock. */
@@ -105,11 +143,8 @@ static int arm(struct hmmirror *mirror, const struct hmmirror_flicker *cmd)
 		return ret == -ENOSPC ? -EBUSY : ret;
 	}
 
-	memset(&flicker->probe, 0, sizeof(flicker->probe));
-	flicker->probe.symbol_name = "hmm_vma_walk_pmd";
-	flicker->probe.pre_handler = walker_comes;
 	WRITE_ONCE(flicker->state, HMMIRROR_FLICKER_ARMED);
-	ret = register_kprobe(&flicker->probe);
+	ret = probe(flicker);
 	if (ret) {
 		WRITE_ONCE(flicker->state, HMMIRROR_FLICKER_NO);
 		unregister_wide_hw_breakpoint(flicker->breakpoints);
@@ -123,7 +158,6 @@ static void end(struct hmmirror_flicker_point *flicker)
 {
 	if (READ_ONCE(flicker->state) == HMMIRROR_FLICKER_NO)
 		return;
-	unregister_kprobe(&flicker->probe);
 	unregister_wide_hw_breakpoint(flicker->breakpoints);
 	WRITE_ONCE(flicker->state, HMMIRROR_FLICKER_NO);
 }
@@ -136,6 +170,8 @@ void hmmirror_flicker_init(struct hmmirror *mirror)
 void hmmirror_flicker_end(struct hmmirror *mirror)
 {
 	end(&mirror->flicker);
+	if (mirror->flicker.probe.pre_handler)
+		unregister_kprobe(&mirror->flicker.probe);
 }
 
 static int flicker_check(struct hmmirror *mirror, const struct hmmirror_flicker *cmd)

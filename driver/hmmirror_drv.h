@@ -90,7 +90,8 @@ enum hmmirror_flickers {
 struct hmmirror_flicker_point {
 	struct mutex lock;		/* outside of mmap lock; protects who arms and ends */
 	enum hmmirror_flickers state;	/* changed by cmpxchg() while probed */
-	atomic_t walkers;		/* that may look at the copy */
+	atomic_t walkers;		/* of the mirror */
+	struct task_struct *walker;	/* one of them, who may get the copy */
 	struct mm_struct *mm;
 	unsigned long addr;
 	unsigned int nth;
@@ -306,6 +307,8 @@ bool hmmirror_plain_mapping(struct mm_struct *mm, unsigned long addr, unsigned l
 const char *hmmirror_no_flicker(void);
 void hmmirror_flicker_init(struct hmmirror *mirror);
 void hmmirror_flicker_end(struct hmmirror *mirror);
+void hmmirror_flicker_walk(struct hmmirror *mirror, unsigned long start, unsigned long end);
+void hmmirror_flicker_walked(struct hmmirror *mirror);
 
 /* The calls. Handlers get their struct, zero-extended to its newest size. */
 int hmmirror_ioctl_query(struct hmmirror *mirror, void *arg);

@@ -211,9 +211,9 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 	}
 
 	hmmirror_hold_here(mirror, HMMIRROR_STAGE_WALK);
-	atomic_inc(&mirror->flicker.walkers);
+	hmmirror_flicker_walk(mirror, walk->start, walk->end);
 	ret = call_walker(mirror, walk, range, deadline);
-	atomic_dec(&mirror->flicker.walkers);
+	hmmirror_flicker_walked(mirror);
 	hmmirror_hold_here(mirror, HMMIRROR_STAGE_WALKED);
 	if (ret == -EINTR)
 		return ret;
