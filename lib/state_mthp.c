@@ -23,6 +23,13 @@
 #define NONE	0x01	/* never touched */
 #define COW	0x02	/* shared with a child */
 #define SHMEM	0x04
+#define SWAPPED	0x08	/* and then swapped out, all at once */
+
+#define SWAPPED_UNIT	HMM_UNIT_64K
+#define SWAPPED_SIZE	(64 << 10)
+
+/* In pagemap, below the offset of a swap entry: its type. */
+#define SWAP_TYPE_BITS	5
 
 /* By unit: where a size is switched on. Paths, for they stay until the area ends. */
 static const struct {
@@ -88,6 +95,38 @@ static int prove_folios(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
+/* One swap entry after the other, from where a folio can stand: it was not split for this. */
+static int prove_swapped_folio(struct hmm_area *area, const char *addr, size_t pages)
+{
+	__u64 map[PAGES_MAX], slot;
+	size_t i;
+	int ret = hmm_pagemap(addr, pages, map);
+
+	if (ret)
+		return hmm_fail(area, ret, "/proc/self/pagemap");
+	slot = (map[0] & HMM_PM_PFN_MASK) >> SWAP_TYPE_BITS;
+	for (i = 0; i < pages; i++)
+		if (!(map[i] & HMM_PM_SWAP) ||
+		    (map[i] & HMM_PM_PFN_MASK) >> SWAP_TYPE_BITS != slot + i)
+			return hmm_fail(area, 0, "page %zu: pagemap %#llx, want swap slot %#llx",
+					i, map[i], slot + i);
+	if (slot % pages)
+		return hmm_fail(area, 0, "swap slot %#llx is no place for %zu pages",
+				slot, pages);
+	return 0;
+}
+
+/* For hmm_area_pageout(), which those that are swapped have in common. */
+static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < length; i += SWAPPED_SIZE)
+		ret = prove_swapped_folio(area, addr + i, SWAPPED_SIZE / hmm_page_size());
+	return ret;
+}
+
 static int map_none(struct hmm_area *area, const struct hmm_state *state,
 		    char *addr, size_t length)
 {
@@ -108,6 +147,11 @@ static int map_none(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
+static const struct hmm_proof each_swapped = {
+	.set = HMM_PM_SWAP,
+	.clear = HMM_PM_PRESENT,
+};
+
 static int make_mthp(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
@@ -126,6 +170,12 @@ static int make_mthp(struct hmm_area *area, const struct hmm_state *state,
 		ret = hmm_fail(area, errno, "mprotect");
 	if (!ret && state->variant & COW)
 		ret = hmm_area_share(area, 0);
+	if (!ret && state->variant & SWAPPED) {
+		ret = hmm_area_pageout(area, addr, length, prove_swapped);
+		if (!ret && prove_swapped(area, addr, length) &&
+		    !hmm_prove_pages(area, addr, length, &each_swapped))
+			ret = hmm_skip(area, "the kernel splits folios to swap them out");
+	}
 	return ret;
 }
 
@@ -143,6 +193,8 @@ static int prove_mthp(struct hmm_area *area, const struct hmm_state *state,
 
 	if (!ret && state->variant & NONE)
 		return hmm_prove_pages(area, addr, length, &none);
+	if (!ret && state->variant & SWAPPED)
+		return prove_swapped(area, addr, length);
 	if (!ret)
 		ret = prove_folios(area, state, addr, length);
 	if (!ret && state->variant & COW)
@@ -177,6 +229,8 @@ const struct hmm_state hmm_states_mthp[] = {
 		   "folio of 64 KiB, protected against writing"),
 	MTHP_STATE("mthp_cow", HMM_UNIT_64K, RW, HMM_STATE_EARLY, COW,
 		   "folio of 64 KiB shared with a child"),
+	MTHP_STATE("mthp_swapped", SWAPPED_UNIT, RW, 0, SWAPPED,
+		   "folio of 64 KiB, swapped out as one"),
 	MTHP_STATE("mthp_shmem_none", HMM_UNIT_64K, RW, 0, SHMEM | NONE,
 		   "memfd mapped for folios of 64 KiB, never touched"),
 	MTHP_STATE("mthp_shmem", HMM_UNIT_64K, RW, 0, SHMEM,

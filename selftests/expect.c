@@ -153,6 +153,7 @@ static const struct expect_row rows[] = {
 	SMALL("mthp_1m",		W,	W,	W),
 	SMALL("mthp_readonly",		V,	V,	NO),
 	SMALL("mthp_cow",		V,	V,	W),
+	{ ROW("mthp_swapped", EXPECT_PTE, NO, V, W), .around = 1 },
 	AROUND("mthp_shmem_none",		W,	W),
 	SMALL("mthp_shmem",		W,	W,	W),
 
@@ -201,6 +202,8 @@ static const struct {
 } differing[] = {
 	{ WHEN_SWAP_IN_WRITABLE, 1,
 	  SMALL("anon_swapped",		NO,	W,	W) },
+	{ WHEN_SWAP_IN_WRITABLE, 1,
+	  { ROW("mthp_swapped", EXPECT_PTE, NO, W, W), .around = 1 } },
 	{ WHEN_HUGE_ZERO_COPIED, 1,
 	  HUGE("thp_zero",		Z | PMD,	Z | PMD, W | PMD) },
 	{ WHEN_EMPTY_HUGETLB_VALID, 1,

@@ -47,6 +47,11 @@ FIXTURE_VARIANT_ADD(walk_mthp, cow)
 	.state = "mthp_cow",
 };
 
+FIXTURE_VARIANT_ADD(walk_mthp, swapped)
+{
+	.state = "mthp_swapped",
+};
+
 FIXTURE_VARIANT_ADD(walk_mthp, shmem_none)
 {
 	.state = "mthp_shmem_none",
