@@ -4,6 +4,7 @@
 
 QEMU_PID=
 ACCEL=
+TSC_KHZ=		# of this machine
 
 # A /dev/kvm that opens proves nothing: guests can hang in it for ever. So a guest
 # is started with a watchdog, once for each kernel of this machine.
@@ -71,6 +72,8 @@ qemu_args() {
 		# on the other CPU and so from the guest beside it.
 		append+=" highres=off rcupdate.rcu_expedited=1"
 		append+=" rcutree.jiffies_till_first_fqs=10 rcutree.jiffies_till_next_fqs=10"
+		[ -n "$TSC_KHZ" ] || TSC_KHZ=$("$AGENT" -t) || :
+		append+="${TSC_KHZ:+ tsc_early_khz=$TSC_KHZ}"
 		# rep movsb and stosb are slow when emulated
 		QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm,family=23,model=1,stepping=2")
 	fi

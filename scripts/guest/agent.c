@@ -12,6 +12,9 @@
  *	| a line of its output
  *	end exit N | signal N | timeout | output, then " MS ms"
  *
+ * "agent -t", on the host, prints how many kHz the TSC has: an emulated one has as
+ * many, and a guest that finds out by itself on a busy machine can be wrong by far.
+ *
  * One process a test, so that a test that dies takes nothing with it. A program
  * that runs many tests itself ("#  RUN  name ...") has the limit for each.
  */
@@ -293,6 +296,49 @@ static void run(const char *name, long seconds, char **argv)
 	say("end %s %ld ms\n", how, left);
 }
 
+#ifdef __x86_64__
+struct instant {
+	unsigned long long tsc;
+	long long ns;
+};
+
+/* The closest of some looks at both clocks. */
+static struct instant look(void)
+{
+	unsigned long long before, after, best = -1ULL;
+	struct instant now = { 0 };
+	struct timespec ts;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		before = __builtin_ia32_rdtsc();
+		clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
+		after = __builtin_ia32_rdtsc();
+		if (after - before < best) {
+			best = after - before;
+			now.tsc = before + best / 2;
+			now.ns = ts.tv_sec * 1000000000LL + ts.tv_nsec;
+		}
+	}
+	return now;
+}
+
+static int print_tsc(void)
+{
+	struct instant from = look(), to;
+
+	usleep(30000);
+	to = look();
+	printf("%llu\n", (to.tsc - from.tsc) * 1000000 / (to.ns - from.ns));
+	return 0;
+}
+#else
+static int print_tsc(void)
+{
+	return 1;
+}
+#endif
+
 static void on_child(int sig)
 {
 	(void)sig;
@@ -311,12 +357,14 @@ int main(int argc, char **argv)
 	FILE *plan;
 	int n;
 
-	while ((n = getopt(argc, argv, "g1")) != -1) {
+	while ((n = getopt(argc, argv, "g1t")) != -1) {
+		if (n == 't')
+			return print_tsc();
 		alone |= n == 'g';
 		one_cpu |= n == '1';
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "usage: agent [-g] [-1] OUT PLAN\n");
+		fprintf(stderr, "usage: agent [-g] [-1] OUT PLAN | -t\n");
 		return 2;
 	}
 	argv += optind - 1;
