@@ -182,6 +182,7 @@ else
 	run_part upstream "$RUN" --upstream
 fi
 run_part stress "$RUN" --stress all --minutes 0.5
+run_part soak "$RUN" --stress soak --minutes 0.5
 check_build
 check_runner
 

@@ -63,7 +63,8 @@ own that --new began. What is missing is installed, fetched and built first.
                        bring the bug back into a copy of the kernel, and see
                        whether the tests catch it
       --stress NAME    put load on the driver instead of running tests: kill, load,
-                       fuzz, pressure, or all of them; docs/reliability.md
+                       fuzz, pressure, or all of them one after the other, or
+                       soak: all but load at once; docs/reliability.md
       --minutes N      for how long, each (1; also less: 0.5)
       --seed S         make the choices of the run that printed this seed
       --timeout SEC    for each test (60; with --upstream 180)

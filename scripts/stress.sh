@@ -4,7 +4,7 @@
 # --stress: programs that run for a time and at random, in the place of tests.
 
 STRESS_NAMES='kill load fuzz pressure'
-STRESS=			# which of them, or all
+STRESS=			# which of them, all, or soak, which is three of them at once
 MINUTES=
 SEED=
 
@@ -15,8 +15,8 @@ check_stress() {
 		[ -z "$SEED" ] || die "--seed is for --stress; tests have nothing random"
 		return
 	fi
-	[[ " $STRESS_NAMES all " == *" $STRESS "* ]] ||
-		die "--stress $STRESS: there is no such run; it is one of $STRESS_NAMES, or all"
+	[[ " $STRESS_NAMES soak all " == *" $STRESS "* ]] ||
+		die "--stress $STRESS: there is no such run; it is one of $STRESS_NAMES soak, or all"
 	MINUTES=${MINUTES:-1}
 	# a number that awk and the shell both understand, not 0
 	[[ $MINUTES =~ ^[0-9]{1,4}(\.[0-9]{1,2})?$ && $MINUTES =~ [1-9] ]] ||
@@ -61,6 +61,7 @@ run_stress() {
 		PROGRAM["stress.$name"]=$(in_guest "$STRESS_DIR/$name")
 		programs+=("$STRESS_DIR/$name")
 	done
+	[ "$STRESS" != soak ] || programs+=("$STRESS_DIR/kill" "$STRESS_DIR/fuzz" "$STRESS_DIR/pressure")
 	PLANNED=${#NAMES[@]}
 	start_work "${programs[@]}"
 	printf 'seed %s: --seed %s makes the same choices again\n' "$SEED" "$SEED" |

@@ -110,6 +110,8 @@ void stress_empty(const struct stress *stress)
 	long limit = stress_now() + EMPTY_MS, used;
 	unsigned int i;
 
+	if (getenv(STRESS_TOGETHER))
+		return;
 	for (i = 0; i < HMM_DEVICES; i++) {
 		while ((used = stress_used(i)) > 0 && stress_now() < limit)
 			usleep(1000);

@@ -163,6 +163,7 @@ static void memory_short(__u64 *random)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		hmm_write_text("/proc/self/oom_score_adj", "1000");
 		mmap(NULL, size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		_exit(0);

@@ -57,7 +57,10 @@ void stress_skip(const struct stress *stress, const char *format, ...)
 /* stress_used - pages of a device in use; -ENOENT if there is no such device */
 long stress_used(unsigned int device);
 
-/* stress_empty - fails unless all devices get empty within some seconds */
+/* In the environment: others are at work on the devices, too. */
+#define STRESS_TOGETHER	"STRESS_TOGETHER"
+
+/* stress_empty - fails unless all devices get empty within some seconds, if we are alone */
 void stress_empty(const struct stress *stress);
 
 /* stress_reap - waits for all children, and theirs; returns how many there were */
