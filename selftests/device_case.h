@@ -21,6 +21,7 @@
  * @addr: first byte
  * @offset: where it is in the window
  * @copy: as much memory elsewhere
+ * @frames: what device_note() found, seen by children and their parent
  * @page: size of a page
  * @pages: pages of the range
  * @length: bytes of it
@@ -36,6 +37,7 @@ struct device_case {
 	struct hmmirror_stats before;
 	char *addr;
 	char *copy;
+	__u64 *frames;
 	size_t page;
 	size_t pages;
 	size_t length;
@@ -83,6 +85,9 @@ static inline void device_begin(struct __test_metadata *_metadata, struct device
 	c->addr = c->area.addr + c->offset;
 	c->copy = hmm_map_anon(c->length, 0);
 	ASSERT_NE(NULL, c->copy);
+	c->frames = mmap(NULL, c->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+	ASSERT_NE(MAP_FAILED, c->frames);
 	c->lacking = device_lacking(c, device);
 	if (c->lacking)
 		return;
@@ -124,6 +129,7 @@ static inline void device_end(struct __test_metadata *_metadata, struct device_c
 		EXPECT_EQ(0, device_more(c));
 	hmm_area_end(&c->area);
 	hmm_unmap(c->copy, c->length);
+	hmm_unmap(c->frames, c->page);
 }
 
 static inline long device_has(struct device_case *c)
@@ -137,6 +143,50 @@ static inline void device_put(struct __test_metadata *_metadata, struct device_c
 	ASSERT_EQ(0, hmm_state_make(&c->area, c->state, c->offset, c->length))
 		TH_LOG("%s: %s", c->state->name, c->area.why);
 	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+}
+
+/*
+ * Where the pages are that the device has for itself: they are the system's, so that no
+ * counter of the device tells later whether they are free. Return: 0 or -errno.
+ */
+static inline int device_note(struct device_case *c, int fd)
+{
+	return c->exclusive ? hmm_mirror(fd, c->addr, c->length, c->frames) : 0;
+}
+
+/* Return: how many of these frames are somebody's anonymous pages; or -errno. */
+static inline int device_left(const struct device_case *c)
+{
+	int left = 0, ret;
+	__u64 flags;
+	size_t i;
+
+	for (i = 0; i < c->pages; i++) {
+		ret = hmm_page_flags(hmm_entry_pfn(c->frames[i]), 1, &flags);
+		if (ret)
+			return ret;
+		left += !!(flags & hmm_kpf(KPF_ANON));
+	}
+	return left;
+}
+
+/* Nobody has the pages any more; one or the other may be used for something new. */
+static inline void device_gone(struct __test_metadata *_metadata, struct device_case *c)
+{
+	int left;
+
+	ASSERT_EQ(0, device_used(_metadata, c));
+	if (!c->exclusive)
+		return;
+	ASSERT_NE(0, c->frames[0] & HMMIRROR_PTE_VALID);
+	left = device_left(c);
+	if (left == (int)c->pages) {
+		/* the lists of a CPU have references, until they are emptied */
+		hmm_write_text("/proc/sys/vm/compact_memory", "1");
+		left = device_left(c);
+	}
+	if (left != -ENOENT)
+		ASSERT_GT((int)c->pages, left);
 }
 
 /* The range as it is now, filled with any data, is brought to the device. */

@@ -172,6 +172,18 @@ static int get_disk(struct hmm_disk *disk, long length, struct hmm_area *area)
 	return ret ? hmm_fail(area, ret, "a disk in zram") : 0;
 }
 
+/* The disk has what the pages had, and so do they. */
+static void disk_has(struct __test_metadata *_metadata, struct device_case *c,
+		     const struct hmm_disk *disk, size_t part, __u64 seed)
+{
+	ASSERT_EQ((ssize_t)part, pread(disk->fd, c->copy, part, 0));
+	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, c->addr, part, seed));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, part, seed));
+}
+
+#define DISK_HAS(_seed) \
+	disk_has(_metadata, &self->c, &self->disk, self->part, _seed)
+
 /* A disk reads the pages, and writes into them, without a copy between. */
 TEST_F(device_gup, direct_io)
 {
@@ -184,6 +196,7 @@ TEST_F(device_gup, direct_io)
 	device_put(_metadata, c);
 	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
 	CAME(DEVICE_PAGES);
+	DISK_HAS(0);
 	CHECK(0);
 
 	hmm_pattern_fill(c->addr, self->part, 1);
@@ -229,6 +242,7 @@ TEST_F(device_gup, aio)
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
 				       self->part));
 	CAME(DEVICE_PAGES);
+	DISK_HAS(0);
 	hmm_pattern_fill(c->addr, self->part, 2);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
 				       self->part));

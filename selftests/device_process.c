@@ -157,9 +157,12 @@ TEST_F(device_process, fork_without_them)
 /* In a child that the test began before: mirrors of its own, the state, its proof. */
 static int put_in_child(struct device_case *c)
 {
+	int ret;
+
 	memset(c->area.device, 0, sizeof(c->area.device));
 	c->area.child = 0;
-	return hmm_state_make(&c->area, c->state, c->offset, c->length);
+	ret = hmm_state_make(&c->area, c->state, c->offset, c->length);
+	return ret ? ret : device_note(c, hmm_area_device(&c->area, HMM_DEV_PRIVATE));
 }
 
 /* A debugger reads and writes a word of each page. */
@@ -282,7 +285,7 @@ TEST_F(device_process, exec)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	ASSERT_EQ(0, device_used(_metadata, c));
+	device_gone(_metadata, c);
 }
 
 TEST_F(device_process, exit)
@@ -297,7 +300,7 @@ TEST_F(device_process, exit)
 		_exit(put_in_child(c) ? 1 : 0);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	ASSERT_EQ(0, device_used(_metadata, c));
+	device_gone(_metadata, c);
 }
 
 TEST_F(device_process, killed)
@@ -324,7 +327,7 @@ TEST_F(device_process, killed)
 	ASSERT_EQ(device_has(c), device_used(_metadata, c));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
-	ASSERT_EQ(0, device_used(_metadata, c));
+	device_gone(_metadata, c);
 	close(ends[0]);
 	close(ends[1]);
 }

@@ -77,7 +77,7 @@ static int map_dax(struct hmm_area *area, size_t unit, int prot)
 
 /*
  * PAGES of them at the start, in the middle and at the end of the unit must have
- * these flags, the unit's order, and page frames one after the other.
+ * these flags, the unit's order, and the unit's page frames one after the other.
  */
 static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
 		int fd, __u64 *entries, unsigned int order, __u64 request,
@@ -85,7 +85,7 @@ static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
 {
 	size_t size = hmm_page_size(), all = area->length / size;
 	size_t starts[] = { 0, all / 2 / PAGES * PAGES, all - PAGES }, i, page;
-	__u64 first = 0;
+	__u64 first = 0, map;
 
 	if (expect_when(WHEN_MAPPING_INVALID))
 		error = -EINVAL;
@@ -104,6 +104,14 @@ static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
 				  hmm_entry_pfn(entries[page]));
 		}
 	}
+	if (!first)
+		return;
+	/* the first is the right one: asked of pagemap, which would split a huge PUD */
+	ASSERT_EQ(0, first & ((1ULL << order) - 1));
+	if (order)
+		return;
+	ASSERT_EQ(0, hmm_pagemap_one(area->addr, &map));
+	ASSERT_EQ(map & HMM_PM_PFN_MASK, first);
 }
 
 #define ASK(_request, _error, _flags)					\
