@@ -110,32 +110,8 @@ FIXTURE_TEARDOWN(walk_thp)
 	walk_end(&self->walk);
 }
 
-static void walk_huge(struct __test_metadata *_metadata, struct walk *walk,
-		      const char *state, size_t huge, __u64 request)
-{
-	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, state, 0, huge), walk->why))
-		return;
-	if (MISS(walk_ask(walk, 0, 0, huge, request), walk->why))
-		return;
-}
-
-TEST_F(walk_thp, snapshot)
-{
-	walk_huge(_metadata, &self->walk, variant->state, self->huge, 0);
-}
-
-TEST_F(walk_thp, read_fault)
-{
-	walk_huge(_metadata, &self->walk, variant->state, self->huge,
-		  HMMIRROR_REQ_FAULT);
-}
-
-TEST_F(walk_thp, write_fault)
-{
-	walk_huge(_metadata, &self->walk, variant->state, self->huge,
-		  HMMIRROR_REQ_ALL);
-}
+#define WALK_FIXTURE walk_thp
+#include "walk_huge_tests.h"
 
 /* Two huge pages, from within the first to within the second. */
 TEST_F(walk_thp, inside)
