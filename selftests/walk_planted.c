@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "expect_kernel.h"
@@ -392,7 +393,10 @@ TEST_F(plant, refused)
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used, bad));
 }
 
-/* Who waits for the entry can't be killed: it is over in time all the same. */
+/* The driver takes an entry back after ten seconds, whatever there is. */
+#define LONG_BEFORE	5
+
+/* Who waits for the entry can't be killed: it goes with the process all the same. */
 TEST_F(plant, waiter_killed)
 {
 	__u64 entry = 0;
@@ -402,12 +406,14 @@ TEST_F(plant, waiter_killed)
 		.request = HMMIRROR_REQ_FAULT,
 		.entries = &entry,
 	};
+	struct timespec begin, end;
 	pid_t child;
 
 	if (MISS(plant_entry(&self->area, self->fd, walk.addr,
 			     HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
+	clock_gettime(CLOCK_MONOTONIC, &begin);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
@@ -420,6 +426,8 @@ TEST_F(plant, waiter_killed)
 		raise(SIGKILL);
 	}
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ASSERT_GT(LONG_BEFORE, end.tv_sec - begin.tv_sec);
 }
 
 TEST_F(plant, closed_under_waiter)
