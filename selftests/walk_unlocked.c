@@ -434,6 +434,8 @@ TEST_F(unlocked_uffd, signals)
 		_exit(2);
 	}
 	ASSERT_LT(0, child);
+	/* else nobody would hear of a child that ends */
+	close(told[1]);
 	ASSERT_EQ(1, read(told[0], &byte, 1));
 	ASSERT_EQ(0, kill(child, SIGUSR1));
 	usleep(100 * 1000);

@@ -144,6 +144,7 @@ TEST_F(walk_unlocked_end, memory_reaped)
 	ASSERT_LE(0, self->child);
 	if (!self->child)
 		be_mirrored(self, told[1]);
+	close(told[1]);
 	ASSERT_EQ((ssize_t)sizeof(fds), read(told[0], fds, sizeof(fds)));
 	pidfd = syscall(SYS_pidfd_open, self->child, 0);
 	ASSERT_LE(0, pidfd);
