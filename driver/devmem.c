@@ -315,7 +315,7 @@ struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device)
 
 	if (hmmirror_fail_huge(device))
 		return NULL;
-	data = alloc_pages(GFP_TRANSHUGE & ~__GFP_COMP, HMMIRROR_HUGE_ORDER);
+	data = alloc_pages(GFP_TRANSHUGE & ~(__GFP_COMP | __GFP_MOVABLE), HMMIRROR_HUGE_ORDER);
 	if (!data)
 		return NULL;
 	split_page(data, HMMIRROR_HUGE_ORDER);
@@ -324,6 +324,34 @@ struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device)
 	if (!page)
 		free_data(data, HMMIRROR_HUGE_ORDER);
 	return page;
+}
+
+/**
+ * hmmirror_devmem_stay() - none of the device's memory is taken down until _go()
+ * @device: the device
+ *
+ * Outside of mmap lock. No page of the device can be allocated meanwhile that is not
+ * there already.
+ */
+void hmmirror_devmem_stay(struct hmmirror_device *device)
+{
+	mutex_lock(&device->chunk_lock);
+}
+
+/* Between _stay() and _go(): is there such a page, and will it stay? */
+bool hmmirror_devmem_has(struct hmmirror_device *device, unsigned long pfn)
+{
+	struct chunk *chunk;
+
+	list_for_each_entry(chunk, &device->chunks, list)
+		if (pfn - chunk_pfn(chunk) < chunk_pages(chunk))
+			return true;
+	return false;
+}
+
+void hmmirror_devmem_go(struct hmmirror_device *device)
+{
+	mutex_unlock(&device->chunk_lock);
 }
 
 static unsigned long chunk_used(struct chunk *chunk)

@@ -13,29 +13,53 @@
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
-#define MAX_SYMBOLS	5
+#define MAX_SYMBOLS	6
 
-static const struct {
-	const char *symbols[MAX_SYMBOLS];	/* any of them counts */
+/* Of an event's functions any counts, whichever the kernel has. */
+static const struct function {
+	const char *symbol;
 	unsigned long result;
-} functions[HMMIRROR_INJECT_NR] = {
-	[HMMIRROR_INJECT_DMA_ALLOC] = { { "__kvmalloc_node_noprof" }, 0 },
-	[HMMIRROR_INJECT_DMA_LINK] = { { "dma_iova_link" }, -ENOMEM },
-	[HMMIRROR_INJECT_DMA_SYNC] = { { "dma_iova_sync" }, -EIO },
-	[HMMIRROR_INJECT_DMA_MAP] = { { "dma_map_phys" }, DMA_MAPPING_ERROR },
-	[HMMIRROR_INJECT_TABLE] = { { "__p4d_alloc", "__pud_alloc", "__pmd_alloc",
-				      "__pte_alloc", "__anon_vma_prepare" }, -ENOMEM },
+} functions[HMMIRROR_INJECT_NR][MAX_SYMBOLS] = {
+	[HMMIRROR_INJECT_DMA_ALLOC] = { { "__kvmalloc_node_noprof", 0 } },
+	[HMMIRROR_INJECT_DMA_LINK] = { { "dma_iova_link", -ENOMEM } },
+	[HMMIRROR_INJECT_DMA_SYNC] = { { "dma_iova_sync", -EIO } },
+	[HMMIRROR_INJECT_DMA_MAP] = { { "dma_map_phys", DMA_MAPPING_ERROR } },
+	[HMMIRROR_INJECT_TABLE] = {
+		{ "__p4d_alloc", -ENOMEM }, { "__pud_alloc", -ENOMEM },
+		{ "__pmd_alloc", -ENOMEM }, { "__pte_alloc", -ENOMEM },
+		{ "pte_alloc_one", 0 }, { "__anon_vma_prepare", -ENOMEM },
+	},
+	[HMMIRROR_INJECT_CHARGE] = {
+		{ "__mem_cgroup_charge", -ENOMEM }, { "mem_cgroup_charge", -ENOMEM },
+	},
+	[HMMIRROR_INJECT_SPLIT] = {
+		{ "split_huge_page_to_list", -EAGAIN },
+		{ "split_huge_page_to_list_to_order", -EAGAIN },
+		{ "__split_huge_page_to_list_to_order", -EAGAIN },
+		{ "folio_split_unmapped", -EAGAIN },
+	},
+	/* the mappings that it is to remove stay */
+	[HMMIRROR_INJECT_MAPPED] = { { "try_to_migrate", 0 } },
+	/* as if all were done by others already, or no table were there */
+	[HMMIRROR_INJECT_TABLE_GONE] = {
+		{ "__pte_alloc", 0 }, { "__pte_offset_map_lock", 0 },
+		{ "pte_offset_map_lock", 0 },
+	},
 };
 
 struct failing_function {
 	struct kprobe probe;
+	const struct hmmirror_failing *all;
 	struct hmmirror *mirror;
 	struct task_struct *task;
 	enum hmmirror_event event;
+	unsigned long result;
 };
 
 struct hmmirror_failing {
+	bool on;	/* probes are made and removed by functions that are probed */
 	unsigned int nr;
+	struct kprobe *probes[(HMMIRROR_INJECT_NR - HMMIRROR_INJECT_TABLE) * MAX_SYMBOLS];
 	struct failing_function functions[];
 };
 
@@ -43,10 +67,11 @@ static int function_begins(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct failing_function *failing = container_of(probe, struct failing_function, probe);
 
-	if (current != failing->task || !hmmirror_injected(failing->mirror, failing->event))
+	if (current != failing->task || !READ_ONCE(failing->all->on) ||
+	    !hmmirror_injected(failing->mirror, failing->event))
 		return 0;
 	/* as its ret would do */
-	regs->ax = functions[failing->event].result;
+	regs->ax = failing->result;
 	regs->ip = *(unsigned long *)regs->sp;
 	regs->sp += sizeof(unsigned long);
 	return 1;
@@ -63,14 +88,16 @@ static void add_functions(struct hmmirror_failing *all, struct hmmirror *mirror,
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_SYMBOLS && functions[event].symbols[i]; i++) {
+	for (i = 0; i < MAX_SYMBOLS && functions[event][i].symbol; i++) {
 		struct failing_function *function = &all->functions[all->nr];
 
 		memset(function, 0, sizeof(*function));
+		function->all = all;
 		function->mirror = mirror;
 		function->task = current;
 		function->event = event;
-		function->probe.symbol_name = functions[event].symbols[i];
+		function->result = functions[event][i].result;
+		function->probe.symbol_name = functions[event][i].symbol;
 		function->probe.pre_handler = function_begins;
 		function->probe.post_handler = function_goes_on;
 		if (!register_kprobe(&function->probe))
@@ -102,6 +129,8 @@ struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror, enum hmmir
 			break;
 		add_functions(all, mirror, event);
 	}
+	if (all)
+		WRITE_ONCE(all->on, true);
 	return all;
 }
 
@@ -109,17 +138,22 @@ void hmmirror_fail_end(struct hmmirror_failing *all)
 {
 	unsigned int i;
 
-	for (i = 0; all && i < all->nr; i++)
-		unregister_kprobe(&all->functions[i].probe);
+	if (!all)
+		return;
+	WRITE_ONCE(all->on, false);
+	/* each by itself would wait for all CPUs */
+	for (i = 0; i < all->nr; i++)
+		all->probes[i] = &all->functions[i].probe;
+	unregister_kprobes(all->probes, all->nr);
 	kfree(all);
 }
 
 /* Return: why an event can't be asked for, NULL if it can. */
 const char *hmmirror_no_failing(enum hmmirror_event event)
 {
-	if (!functions[event].symbols[0])
+	if (!functions[event][0].symbol)
 		return NULL;
-	if (event != HMMIRROR_INJECT_TABLE)
+	if (event < HMMIRROR_INJECT_TABLE)
 		return compat_no_dma() ?: hmmirror_no_flicker();
 	if (!IS_ENABLED(CONFIG_KPROBES) || !IS_ENABLED(CONFIG_KALLSYMS))
 		return "the kernel was built without CONFIG_KPROBES or CONFIG_KALLSYMS";

@@ -238,6 +238,9 @@ struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *
 struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device);
 struct page *hmmirror_devmem_data(struct page *page);
 struct hmmirror_device *hmmirror_devmem_device(struct page *page);
+void hmmirror_devmem_stay(struct hmmirror_device *device);
+bool hmmirror_devmem_has(struct hmmirror_device *device, unsigned long pfn);
+void hmmirror_devmem_go(struct hmmirror_device *device);
 int hmmirror_devmem_release(struct hmmirror_device *device);
 
 /* Shall this huge allocation fail? Each call is one. */
@@ -252,6 +255,9 @@ struct hmmirror_move {
 	unsigned long end;
 	bool to_device;
 	bool huge;		/* huge pages whole, if the kernel can */
+	bool pieces;		/* small pages to take their place */
+	bool populate;		/* to the system: holes, too */
+	bool listed;		/* by number: one list, not stretches */
 	bool any_access;	/* VMAs without read access, too */
 	u8 *outcomes;		/* one a page, or NULL */
 	u64 migrated;		/* (out) */
@@ -259,6 +265,8 @@ struct hmmirror_move {
 
 int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move);
 vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf);
+long hmmirror_bring_home(struct hmmirror *mirror, struct hmmirror_device *device,
+			 const unsigned long *pfns, unsigned long nr, bool listed, u8 *outcomes);
 unsigned long hmmirror_evict_range(struct hmmirror_device *device, unsigned long pfn,
 				   unsigned long nr, bool *no_huge);
 /* evict.c: pages home without knowing who maps them. */
@@ -297,6 +305,17 @@ struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror, enum hmmir
 					     enum hmmirror_event last);
 void hmmirror_fail_end(struct hmmirror_failing *all);
 const char *hmmirror_no_failing(enum hmmirror_event event);
+
+/* busy.c */
+struct hmmirror_busy;
+struct hmmirror_busy *hmmirror_busy_begin(struct hmmirror *mirror, unsigned long start,
+					  unsigned long end);
+void hmmirror_busy_end(struct hmmirror_busy *busy);
+
+/* collect.c */
+struct hmmirror_collect;
+struct hmmirror_collect *hmmirror_collect_begin(struct hmmirror *mirror);
+void hmmirror_collect_end(struct hmmirror_collect *collect);
 
 /* plant.c */
 void hmmirror_plant_close(struct hmmirror *mirror);

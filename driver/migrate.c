@@ -28,6 +28,9 @@ struct batch {
 	bool no_huge;	/* one was offered, and there is none to take its place */
 };
 
+/* What holds a device page's bytes can't be moved: memory can go that it is not in. */
+#define GFP_DEVICE_DATA	GFP_HIGHUSER
+
 static unsigned long select_device_pages(const struct hmmirror_device *device)
 {
 	return device->memory == HMMIRROR_MEMORY_COHERENT ?
@@ -55,21 +58,22 @@ static bool offered_huge(unsigned long src)
  * Get pages for all that is wanted in one go, which is much cheaper than
  * getting them singly. What can't be had now is tried for singly later.
  */
-static void pool_fill(struct batch *batch, unsigned long nr, bool (*wants)(unsigned long src))
+static void pool_fill(struct batch *batch, unsigned long nr, gfp_t gfp,
+		      bool (*wants)(unsigned long src))
 {
 	unsigned long i, wanted = 0;
 
 	for (i = 0; i < nr; i++)
 		wanted += wants(batch->src[i]);
 	memset(batch->pool, 0, wanted * sizeof(batch->pool[0]));
-	batch->nr_pool = compat_alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, wanted, batch->pool);
+	batch->nr_pool = compat_alloc_pages_bulk(gfp, wanted, batch->pool);
 }
 
-static struct page *pool_take(struct batch *batch)
+static struct page *pool_take(struct batch *batch, gfp_t gfp)
 {
 	if (batch->nr_pool)
 		return batch->pool[--batch->nr_pool];
-	return alloc_page(GFP_HIGHUSER_MOVABLE);
+	return alloc_page(gfp);
 }
 
 static void pool_drain(struct batch *batch)
@@ -89,7 +93,7 @@ static u8 fill_device_page(struct hmmirror_device *device, struct batch *batch,
 	if (from && !compat_kernel_readable(page_address(from)))
 		return HMMIRROR_OUT_NOCOPY;
 	if (device->memory == HMMIRROR_MEMORY_PRIVATE) {
-		data = pool_take(batch);
+		data = pool_take(batch, GFP_DEVICE_DATA);
 		if (!data)
 			return HMMIRROR_OUT_NOMEM;
 	}
@@ -110,6 +114,18 @@ static u8 fill_device_page(struct hmmirror_device *device, struct batch *batch,
 	if (src & MIGRATE_PFN_WRITE)
 		*dst |= MIGRATE_PFN_WRITE;
 	return from ? HMMIRROR_OUT_MIGRATED : HMMIRROR_OUT_POPULATED;
+}
+
+/* Populates a hole with memory of the system. */
+static u8 fill_system_hole(struct page *page, unsigned long *dst)
+{
+	if (!page)
+		return HMMIRROR_OUT_NOMEM;
+
+	lock_page(page);
+	clear_highpage(page);
+	*dst = migrate_pfn(page_to_pfn(page));
+	return HMMIRROR_OUT_POPULATED;
 }
 
 static u8 fill_system_page(struct page *page, unsigned long src, unsigned long *dst)
@@ -152,9 +168,62 @@ static void fill_device_huge(struct hmmirror_device *device, struct batch *batch
 			  migrate_pfn_to_page(batch->src[0]));
 }
 
+/* The @i-th of the small pages that the huge one at the start becomes. */
+static unsigned long piece_of(const struct batch *batch, unsigned long i)
+{
+	unsigned long src = batch->src[0] & ~MIGRATE_PFN_COMPOUND;
+
+	return offered_page(src) ? src + (i << MIGRATE_PFN_SHIFT) : src;
+}
+
+/* A hole has to be filled as a whole: the kernel does not look whether a piece is. */
+static void unfill_pieces(struct batch *batch, unsigned long nr)
+{
+	while (nr--) {
+		struct folio *folio = page_folio(migrate_pfn_to_page(batch->dst[nr]));
+
+		folio_unlock(folio);
+		folio_put(folio);
+		batch->dst[nr] = 0;
+	}
+	memset(batch->outcomes, HMMIRROR_OUT_NOMEM, HMMIRROR_BATCH);
+}
+
+static void fill_device_pieces(struct hmmirror_device *device, struct batch *batch)
+{
+	unsigned long i;
+
+	for (i = 0; i < HMMIRROR_BATCH; i++) {
+		batch->outcomes[i] = fill_device_page(device, batch, piece_of(batch, i),
+						      &batch->dst[i]);
+		if (!batch->dst[i])
+			break;
+	}
+	if (i < HMMIRROR_BATCH)
+		unfill_pieces(batch, i);
+}
+
+/* Return: pieces that have got a page. */
+static unsigned long fill_system_pieces(struct vm_area_struct *vma, unsigned long addr,
+					struct batch *batch)
+{
+	unsigned long i;
+
+	for (i = 0; i < HMMIRROR_BATCH; i++) {
+		struct page *page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma,
+						   addr + (i << PAGE_SHIFT));
+
+		batch->outcomes[i] = fill_system_page(page, piece_of(batch, i), &batch->dst[i]);
+		if (batch->outcomes[i] == HMMIRROR_OUT_NOMEM)
+			break;
+	}
+	return i;
+}
+
 static void fill_system_huge(struct hmmirror_device *device, struct vm_area_struct *vma,
 			     unsigned long addr, struct batch *batch)
 {
+	struct page *from = migrate_pfn_to_page(batch->src[0]);
 	struct page *page = NULL;
 
 	if (!hmmirror_fail_huge(device))
@@ -163,7 +232,7 @@ static void fill_system_huge(struct hmmirror_device *device, struct vm_area_stru
 	if (!page)
 		return;
 	lock_page(page);
-	fill_huge(batch, page, page, hmmirror_devmem_data(migrate_pfn_to_page(batch->src[0])));
+	fill_huge(batch, page, page, from ? hmmirror_devmem_data(from) : NULL);
 }
 
 /* Return: how a page fails because a test asked for it, else HMMIRROR_OUT_NONE. */
@@ -176,17 +245,21 @@ static u8 injected_failure(struct hmmirror *mirror)
 	return HMMIRROR_OUT_NONE;
 }
 
-static void fill_device(struct hmmirror *mirror, struct batch *batch, unsigned long nr)
+static void fill_device(struct hmmirror *mirror, const struct hmmirror_move *move,
+			struct batch *batch, unsigned long nr)
 {
 	struct hmmirror_device *device = mirror->device;
 	unsigned long i;
 
 	if (offered_huge(batch->src[0])) {
-		fill_device_huge(device, batch);
+		if (move->pieces)
+			fill_device_pieces(device, batch);
+		else
+			fill_device_huge(device, batch);
 		return;
 	}
 	if (device->memory == HMMIRROR_MEMORY_PRIVATE)
-		pool_fill(batch, nr, offered);
+		pool_fill(batch, nr, GFP_DEVICE_DATA, offered);
 	for (i = 0; i < nr; i++) {
 		if (!offered(batch->src[i]))
 			continue;
@@ -198,37 +271,47 @@ static void fill_device(struct hmmirror *mirror, struct batch *batch, unsigned l
 	pool_drain(batch);
 }
 
-/*
- * @mirror: whose migration it is; NULL: nobody's
- * @vma: where the pages will be mapped at @addr and on; NULL: nobody knows
- */
-static void fill_system(struct hmmirror *mirror, struct hmmirror_device *device,
-			struct vm_area_struct *vma, unsigned long addr, struct batch *batch,
-			unsigned long nr)
+/* @vma: where the pages will be mapped at @addr and on; NULL: nobody knows */
+static void fill_system_small(struct hmmirror *mirror, struct vm_area_struct *vma,
+			      unsigned long addr, struct batch *batch, unsigned long nr,
+			      bool (*wants)(unsigned long src))
 {
 	bool policy = vma && compat_has_policy(vma);
 	struct page *page;
 	unsigned long i;
 
-	if (offered_huge(batch->src[0])) {
-		/* an empty one is offered to this side as well */
-		if (offered_page(batch->src[0]))
-			fill_system_huge(device, vma, addr, batch);
-		return;
-	}
 	if (!policy)
-		pool_fill(batch, nr, offered_page);
+		pool_fill(batch, nr, GFP_HIGHUSER_MOVABLE, wants);
 	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
-		if (!offered_page(batch->src[i]))
+		if (!wants(batch->src[i]))
 			continue;
 		batch->outcomes[i] = injected_failure(mirror);
 		if (batch->outcomes[i])
 			continue;
 		page = policy ? alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma, addr) :
-				pool_take(batch);
-		batch->outcomes[i] = fill_system_page(page, batch->src[i], &batch->dst[i]);
+				pool_take(batch, GFP_HIGHUSER_MOVABLE);
+		if (offered_page(batch->src[i]))
+			batch->outcomes[i] = fill_system_page(page, batch->src[i],
+							      &batch->dst[i]);
+		else
+			batch->outcomes[i] = fill_system_hole(page, &batch->dst[i]);
 	}
 	pool_drain(batch);
+}
+
+/*
+ * @mirror: whose migration it is; NULL: nobody's
+ * @vma: as above
+ * @wants: offered_page(), or offered() to populate what is empty
+ */
+static void fill_system(struct hmmirror *mirror, struct hmmirror_device *device,
+			struct vm_area_struct *vma, unsigned long addr, struct batch *batch,
+			unsigned long nr, bool (*wants)(unsigned long src))
+{
+	if (!offered_huge(batch->src[0]))
+		fill_system_small(mirror, vma, addr, batch, nr, wants);
+	else if (wants(batch->src[0]))
+		fill_system_huge(device, vma, addr, batch);
 }
 
 /* Return: pages that arrived. */
@@ -264,10 +347,13 @@ static void part_fill(struct migrate_vma *args, void *data)
 
 	hmmirror_hold_here(part->mirror, HMMIRROR_STAGE_SETUP);
 	if (part->move->to_device)
-		fill_device(part->mirror, part->batch, nr);
+		fill_device(part->mirror, part->move, part->batch, nr);
+	else if (part->move->pieces && offered_page(part->batch->src[0]) &&
+		 offered_huge(part->batch->src[0]))
+		fill_system_pieces(args->vma, args->start, part->batch);
 	else
 		fill_system(part->mirror, part->mirror->device, args->vma, args->start,
-			    part->batch, nr);
+			    part->batch, nr, part->move->populate ? offered : offered_page);
 	hmmirror_hold_here(part->mirror, HMMIRROR_STAGE_COPIED);
 }
 
@@ -285,6 +371,7 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 {
 	struct hmmirror_device *device = mirror->device;
 	struct part part = { .move = move, .mirror = mirror, .batch = batch };
+	struct hmmirror_busy *busy;
 	int ret;
 
 	args->src = batch->src;
@@ -296,12 +383,14 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 
 	batch->no_huge = false;
 	memset(batch->outcomes, HMMIRROR_OUT_NONE, (args->end - args->start) >> PAGE_SHIFT);
+	busy = hmmirror_busy_begin(mirror, args->start, args->end);
 	ret = compat_migrate_vma(args, part_fill, part_settle, &part);
 	if (!ret && batch->no_huge) {
 		/* as it was offered, it is still there: have it split, small pages do */
 		args->flags &= ~MIGRATE_VMA_SELECT_COMPOUND;
 		ret = compat_migrate_vma(args, part_fill, part_settle, &part);
 	}
+	hmmirror_busy_end(busy);
 	*arrived = part.arrived;
 	return ret;
 }
@@ -364,6 +453,52 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 	return ret;
 }
 
+/* Of pages that the kernel has unmapped wherever they were. */
+static unsigned long bring_home(struct hmmirror *mirror, struct hmmirror_device *device,
+				struct batch *batch, unsigned long nr)
+{
+	unsigned long arrived;
+
+	fill_system(mirror, device, NULL, 0, batch, nr, offered_page);
+	if (batch->no_huge)
+		/* the kernel can't split it, having no VMA, and must say so */
+		batch->outcomes[0] = fill_system_page(alloc_page(GFP_HIGHUSER_MOVABLE),
+						      batch->src[0], &batch->dst[0]);
+	migrate_device_pages(batch->src, batch->dst, nr);
+	arrived = settle(batch, nr);
+	migrate_device_finalize(batch->src, batch->dst, nr);
+	return arrived;
+}
+
+/**
+ * hmmirror_bring_home() - bring some of the device's pages to system memory
+ * @mirror: who asks
+ * @device: the device, which keeps its memory meanwhile
+ * @pfns: the pages, no more than a batch
+ * @nr: how many
+ * @listed: ask for them by one list, not by stretches of them
+ * @outcomes: (out) what became of each
+ *
+ * Return: pages that came home, -ENOMEM or -EOPNOTSUPP.
+ */
+long hmmirror_bring_home(struct hmmirror *mirror, struct hmmirror_device *device,
+			 const unsigned long *pfns, unsigned long nr, bool listed, u8 *outcomes)
+{
+	struct batch *batch = kvzalloc(sizeof(*batch), GFP_KERNEL);
+	long ret;
+
+	if (!batch)
+		return -ENOMEM;
+	memcpy(batch->src, pfns, nr * sizeof(*pfns));
+	ret = listed ? compat_migrate_device_pfns(batch->src, nr) :
+		       compat_migrate_device_ranges(batch->src, nr);
+	if (!ret)
+		ret = bring_home(mirror, device, batch, nr);
+	memcpy(outcomes, batch->outcomes, nr);
+	kvfree(batch);
+	return ret;
+}
+
 /**
  * hmmirror_evict_range() - bring a range of the device's pages to system memory
  * @device: the device
@@ -388,10 +523,7 @@ unsigned long hmmirror_evict_range(struct hmmirror_device *device, unsigned long
 		memset(batch, 0, sizeof(*batch));
 		if (migrate_device_range(batch->src, pfn, nr))
 			break;
-		fill_system(NULL, device, NULL, 0, batch, nr);
-		migrate_device_pages(batch->src, batch->dst, nr);
-		arrived += settle(batch, nr);
-		migrate_device_finalize(batch->src, batch->dst, nr);
+		arrived += bring_home(NULL, device, batch, nr);
 		*no_huge |= batch->no_huge;
 		cond_resched();
 	}
@@ -431,24 +563,15 @@ static void huge_fault_fill(struct migrate_vma *args, void *data)
 {
 	struct cpu_fault *fault = data;
 	struct batch *batch = fault->batch;
-	unsigned long i;
 
-	fill_system(NULL, fault->device, args->vma, args->start, batch, HMMIRROR_BATCH);
+	fill_system(NULL, fault->device, args->vma, args->start, batch, HMMIRROR_BATCH,
+		    offered_page);
 	/* of a shared one, the kernel would split our entry only: try again later */
 	if (!batch->no_huge || fault->shared)
 		return;
 
 	/* small destinations have the kernel split the source between its steps */
-	for (i = 0; i < HMMIRROR_BATCH; i++) {
-		unsigned long src = batch->src[0] + (i << MIGRATE_PFN_SHIFT);
-		struct page *page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args->vma,
-						   args->start + (i << PAGE_SHIFT));
-
-		batch->outcomes[i] = fill_system_page(page, src, &batch->dst[i]);
-		if (batch->outcomes[i] == HMMIRROR_OUT_NOMEM)
-			break;
-	}
-	if (!i)
+	if (!fill_system_pieces(args->vma, args->start, batch))
 		fault->result = VM_FAULT_OOM;
 	/*
 	 * It splits a page that nobody else holds, and does not allow for the
@@ -518,54 +641,4 @@ vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 		ret = compat_migrate_vma(&args, cpu_fault_fill, cpu_fault_settle, &fault);
 	kvfree(fault.batch);
 	return ret ? VM_FAULT_SIGBUS : fault.result;
-}
-
-int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
-{
-	struct hmmirror_migrate *cmd = arg;
-	const u32 directions = HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_TO_SYSTEM;
-	unsigned long nr = cmd->length >> PAGE_SHIFT;
-	struct hmmirror_move move = {
-		.addr = cmd->addr,
-		.end = cmd->addr + cmd->length,
-		.to_device = cmd->flags & HMMIRROR_MIGRATE_TO_DEVICE,
-		.huge = cmd->flags & HMMIRROR_MIGRATE_HUGE,
-	};
-	struct hmmirror_failing *failing;
-	int ret;
-
-	if (cmd->flags & ~(directions | HMMIRROR_MIGRATE_HUGE) || cmd->reserved)
-		return -EINVAL;
-	if (hweight32(cmd->flags & directions) != 1)
-		return -EINVAL;
-	ret = hmmirror_check_span(mirror, cmd->addr, cmd->length, PAGE_SIZE);
-	if (ret)
-		return ret;
-	if (mirror->device->memory == HMMIRROR_MEMORY_NONE ||
-	    (move.huge && hmmirror_no_huge(mirror->device)))
-		return -EOPNOTSUPP;
-	if (cmd->outcomes) {
-		if (!hmmirror_user_writable(cmd->outcomes, nr))
-			return -EFAULT;
-		move.outcomes = kvcalloc(nr, sizeof(u8), GFP_KERNEL_ACCOUNT);
-		if (!move.outcomes)
-			return -ENOMEM;
-	}
-
-	ret = -ESRCH;
-	if (!hmmirror_mm_get(mirror))
-		goto out;
-	failing = hmmirror_fail_begin(mirror, HMMIRROR_INJECT_TABLE, HMMIRROR_INJECT_TABLE);
-	cmd->error = hmmirror_move(mirror, &move);
-	hmmirror_fail_end(failing);
-	mmput(mirror->mm);
-	cmd->migrated = move.migrated;
-
-	ret = cmd->error == -EINTR ? -EINTR : 0;
-	if (!ret && move.outcomes &&
-	    copy_to_user(u64_to_user_ptr(cmd->outcomes), move.outcomes, nr))
-		ret = -EFAULT;
-out:
-	kvfree(move.outcomes);
-	return ret;
 }

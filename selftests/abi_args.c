@@ -143,6 +143,33 @@ TEST_F(migrate_args, both_directions)
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
+/* Each flag that makes no sense with what else is asked for. */
+TEST_F(migrate_args, flags_that_do_not_go_together)
+{
+	const unsigned int system = HMMIRROR_MIGRATE_TO_SYSTEM;
+	const unsigned int device = HMMIRROR_MIGRATE_TO_DEVICE;
+	const unsigned int mistake = HMMIRROR_MISTAKE_EMPTY << HMMIRROR_MIGRATE_MISTAKE_SHIFT;
+	const unsigned int flags[] = {
+		device | HMMIRROR_MIGRATE_PIECES,
+		device | HMMIRROR_MIGRATE_POPULATE,
+		device | HMMIRROR_MIGRATE_BY_PFN,
+		device | HMMIRROR_MIGRATE_BY_RANGE,
+		system | HMMIRROR_MIGRATE_BY_PFN | HMMIRROR_MIGRATE_BY_RANGE,
+		system | HMMIRROR_MIGRATE_BY_PFN | HMMIRROR_MIGRATE_HUGE,
+		system | HMMIRROR_MIGRATE_BY_RANGE | HMMIRROR_MIGRATE_POPULATE,
+		system | HMMIRROR_MIGRATE_POPULATE | mistake,
+		device | HMMIRROR_MISTAKE_NR << HMMIRROR_MIGRATE_MISTAKE_SHIFT,
+		device | 0xffU << HMMIRROR_MIGRATE_MISTAKE_SHIFT,
+		0
+	};
+	size_t i;
+
+	for (i = 0; flags[i]; i++) {
+		self->world.arg.flags = flags[i];
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world)) TH_LOG("flags %x", flags[i]);
+	}
+}
+
 TEST_F(migrate_args, huge_if_it_is_there)
 {
 	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_DEVICE_THP,

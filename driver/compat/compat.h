@@ -8,6 +8,7 @@
 
 #include "features.h"
 #include "alloc.h"
+#include "busy.h"
 #include "coherent.h"
 #include "debug.h"
 #include "dma.h"

@@ -32,4 +32,29 @@ static inline void migrate_device_finalize(unsigned long *src, unsigned long *ds
 }
 #endif
 
+/* Pages in stretches that lie one behind the other. */
+static inline int compat_migrate_device_ranges(unsigned long *pfns, unsigned long nr)
+{
+	unsigned long i, run, first;
+	int ret = 0;
+
+	for (i = 0; i < nr && !ret; i += run) {
+		first = pfns[i];
+		for (run = 1; i + run < nr && pfns[i + run] == first + run; run++)
+			;
+		ret = migrate_device_range(pfns + i, first, run);
+	}
+	return ret;
+}
+
+/* Pages anywhere, by one call since 6.15. */
+static inline int compat_migrate_device_pfns(unsigned long *pfns, unsigned long nr)
+{
+#ifdef HAVE_MIGRATE_DEVICE_PFNS
+	return migrate_device_pfns(pfns, nr);
+#else
+	return compat_migrate_device_ranges(pfns, nr);
+#endif
+}
+
 #endif /* HMMIRROR_COMPAT_EVICT_H */

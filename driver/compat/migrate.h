@@ -71,4 +71,17 @@ static inline void compat_set_fault_page(struct migrate_vma *args, struct vm_fau
 #define compat_set_fault_page(_args, _vmf) do { (void)(_args); (void)(_vmf); } while (0)
 #endif
 
+/* Return: whether the kernel looks at the arguments, and at such a page. */
+static inline bool compat_migrate_checks(struct migrate_vma *args, struct page *fault_page)
+{
+#ifdef HAVE_MIGRATE_VMA_FAULT_PAGE
+	args->fault_page = fault_page;
+	return true;
+#elif defined(HAVE_MIGRATE_VMA_FLAGS)
+	return !fault_page;
+#else
+	return false;
+#endif
+}
+
 #endif /* HMMIRROR_COMPAT_MIGRATE_H */

@@ -284,6 +284,37 @@ struct hmmirror_copy {
 #define HMMIRROR_MIGRATE_TO_SYSTEM	_BITUL(1)
 /* Huge pages whole, if the kernel can (HMMIRROR_FEAT_DEVICE_THP). */
 #define HMMIRROR_MIGRATE_HUGE		_BITUL(2)
+/* With HUGE: small pages take the place of each, so that the kernel has to split it. */
+#define HMMIRROR_MIGRATE_PIECES		_BITUL(3)
+/* With TO_SYSTEM: what is not populated becomes zeroed memory of the system. */
+#define HMMIRROR_MIGRATE_POPULATE	_BITUL(4)
+/*
+ * With TO_SYSTEM, and no other flag: the kernel is asked for the pages that the device
+ * has in the range by their numbers, wherever they are mapped besides. A huge page is
+ * moved if it is in the range as a whole, and there is one to take its place.
+ */
+#define HMMIRROR_MIGRATE_BY_PFN		_BITUL(5)
+/* The same, but for stretches of pages that lie one behind the other. */
+#define HMMIRROR_MIGRATE_BY_RANGE	_BITUL(6)
+/* enum hmmirror_mistake << this */
+#define HMMIRROR_MIGRATE_MISTAKE_SHIFT	16
+
+/* What the driver does wrong when it asks the kernel for the range; nothing is moved. */
+enum hmmirror_mistake {
+	HMMIRROR_MISTAKE_NONE		= 0,
+	HMMIRROR_MISTAKE_NO_VMA		= 1,
+	HMMIRROR_MISTAKE_EMPTY		= 2,	/* it ends where it starts */
+	HMMIRROR_MISTAKE_BEFORE		= 3,	/* it starts a page before the VMA */
+	HMMIRROR_MISTAKE_BEHIND		= 4,	/* it starts where that ends */
+	HMMIRROR_MISTAKE_PAST_END	= 5,	/* it ends a page behind that */
+	HMMIRROR_MISTAKE_NO_SOURCES	= 6,	/* no array of them */
+	HMMIRROR_MISTAKE_NO_DESTS	= 7,
+	/* the page that a CPU touched is the system's (kernels that take one) */
+	HMMIRROR_MISTAKE_FAULT_SYSTEM	= 8,
+	/* it is the device's, and not locked (0 where the kernel does not mind) */
+	HMMIRROR_MISTAKE_FAULT_UNLOCKED	= 9,
+	HMMIRROR_MISTAKE_NR
+};
 
 /* What became of one page, in struct hmmirror_migrate.outcomes. */
 enum hmmirror_outcome {
@@ -314,8 +345,9 @@ enum hmmirror_outcome {
  * @outcomes: (out) pointer to one byte a page, enum hmmirror_outcome; or 0
  * @migrated: (out) pages that are MIGRATED or POPULATED
  * @error: (out) 0; -EFAULT where no VMA is or one that can't be read,
- *	-EINVAL where the kernel refuses the VMA (hugetlb, special, DAX), with
- *	the pages before it done and the rest left alone; -ENOMEM, nothing done
+ *	-EINVAL where the kernel refuses the VMA (hugetlb, special, DAX) or a
+ *	mistake, with the pages before it done and the rest left alone; -ENOMEM,
+ *	nothing done
  * @reserved: must be 0
  */
 struct hmmirror_migrate {
@@ -527,6 +559,11 @@ enum hmmirror_stage {
 	HMMIRROR_STAGE_WALKED	= 4,
 	/* mmap() of a fixture, with the mmap lock held for writing */
 	HMMIRROR_STAGE_MMAP	= 5,
+	/* HMMIRROR_MIGRATE, where the kernel has seen that the first PMD of the range
+	 * that has something is not empty, and not yet what it is; the mmap lock is
+	 * held for reading. EOPNOTSUPP without kprobes
+	 */
+	HMMIRROR_STAGE_COLLECT	= 6,
 	HMMIRROR_STAGE_NR
 };
 
@@ -646,6 +683,21 @@ enum hmmirror_event {
 	 * without kprobes
 	 */
 	HMMIRROR_INJECT_TABLE		= 7,
+	/* in HMMIRROR_MIGRATE, EOPNOTSUPP without kprobes: charging a page that is to be
+	 * populated; splitting a huge page; removing the mappings of a page that is
+	 * mapped elsewhere, too; and a page table that has gone when it is locked
+	 */
+	HMMIRROR_INJECT_CHARGE		= 8,
+	HMMIRROR_INJECT_SPLIT		= 9,
+	HMMIRROR_INJECT_MAPPED		= 10,
+	HMMIRROR_INJECT_TABLE_GONE	= 11,
+	/* not failures, in HMMIRROR_MIGRATE by the opener: a page of the range that is
+	 * present is locked by somebody else; is on its way from the LRU; has its place
+	 * in the swap still, and is being written there
+	 */
+	HMMIRROR_INJECT_LOCKED		= 12,
+	HMMIRROR_INJECT_ISOLATED	= 13,
+	HMMIRROR_INJECT_WRITEBACK	= 14,
 	HMMIRROR_INJECT_NR
 };
 
@@ -659,8 +711,8 @@ enum hmmirror_event {
  *	and @nth must be 0 then
  * @hits: (out) how often this event was hit since it was last asked for
  *
- * Each event has a count of its own. A CPU fault, an eviction, and a huge page
- * that moves whole are never hit.
+ * Each event has a count of its own. A CPU fault and an eviction are never hit, nor
+ * a huge page that moves whole by ALLOC and COPY.
  */
 struct hmmirror_inject {
 	__u32 size;
