@@ -150,6 +150,11 @@ static void fill_migrate(struct fuzz *f)
 	struct hmmirror_migrate *migrate = &f->arg.migrate;
 
 	migrate->flags = 1 + below(f, 2) + (below(f, 4) ? 0 : HMMIRROR_MIGRATE_HUGE);
+	if (!below(f, 4))
+		migrate->flags |= HMMIRROR_MIGRATE_PIECES << below(f, 4);
+	if (!below(f, 8))
+		migrate->flags |= below(f, HMMIRROR_MISTAKE_NR) <<
+				  HMMIRROR_MIGRATE_MISTAKE_SHIFT;
 	migrate->addr = address(f);
 	migrate->length = length(f);
 	migrate->outcomes = below(f, 2) ? address(f) : 0;

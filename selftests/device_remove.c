@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory goes from under pages that a device has, or had: one page by its number, or a
+ * whole block of memory.
+ */
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "device_case.h"
+
+#define MEMORY		"/sys/devices/system/memory/"
+#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
+#define TRIES		8	/* blocks that are tried, as something may be in one */
+#define PATIENCE_MS	1500	/* a block that can't go is tried for without end */
+
+FIXTURE(device_remove)
+{
+	struct device_case c;
+	char state[80];		/* file of the block; empty: none */
+	unsigned long first;	/* of its pages */
+	unsigned long pages;
+	unsigned long nodes;	/* a bit for that of the block */
+	__u64 pfns[DEVICE_PAGES];
+	int moves;		/* the kernel can move what a device has for itself */
+};
+
+FIXTURE_VARIANT(device_remove)
+{
+	const char *state;
+};
+
+FIXTURE_VARIANT_ADD(device_remove, private)
+{
+	.state = "dev_private",
+};
+
+FIXTURE_VARIANT_ADD(device_remove, exclusive)
+{
+	.state = "dev_exclusive",
+};
+
+FIXTURE_SETUP(device_remove)
+{
+	struct hmmirror_query query = { 0 };
+
+	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	if (self->c.lacking)
+		return;
+	ASSERT_EQ(0, hmm_ioctl_query(self->c.fd, &query));
+	self->moves = !self->c.exclusive || query.traits & HMMIRROR_TRAIT_EXCLUSIVE_PAGE;
+}
+
+FIXTURE_TEARDOWN(device_remove)
+{
+	device_end(_metadata, &self->c);
+	if (!self->state[0])
+		return;
+	/* what is in it is freed by now, and it becomes what it was */
+	hmm_write_text(self->state, "offline");
+	EXPECT_EQ(0, hmm_write_text(self->state, "online"));
+}
+
+/* Where the pages are; the system's, before anything is done to them. */
+static void note_pages(struct __test_metadata *_metadata, struct _test_data_device_remove *self)
+{
+	struct device_case *c = &self->c;
+	size_t i;
+
+	ASSERT_EQ(0, hmm_pagemap(c->addr, c->pages, self->pfns));
+	for (i = 0; i < c->pages; i++) {
+		ASSERT_NE(0, self->pfns[i] & HMM_PM_PRESENT);
+		self->pfns[i] &= HMM_PM_PFN_MASK;
+		ASSERT_NE(0, self->pfns[i]);
+	}
+}
+
+/* Are pages where they were? */
+static size_t same_pages(struct __test_metadata *_metadata,
+			 struct _test_data_device_remove *self, size_t pages)
+{
+	size_t i, same = 0;
+	__u64 entry;
+
+	for (i = 0; i < pages; i++) {
+		ASSERT_EQ(0, hmm_pagemap_one(self->c.addr + i * self->c.page, &entry));
+		ASSERT_NE(0, entry & HMM_PM_PRESENT);
+		same += (entry & HMM_PM_PFN_MASK) == self->pfns[i];
+	}
+	return same;
+}
+
+/*
+ * A page that is suspected to go bad has to give way. Kernels that see what a device has
+ * for itself as a mapping move it; for the others somebody holds the page.
+ */
+TEST_F(device_remove, page)
+{
+	struct device_case *c = &self->c;
+	char text[32];
+	int ret;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	if (!c->exclusive)
+		SKIP(return, "no page of the system is behind it");
+	if (access(MEMORY "soft_offline_page", W_OK))
+		SKIP(return, "no soft_offline_page (CONFIG_MEMORY_FAILURE)");
+	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(c->addr, c->length, 1);
+	note_pages(_metadata, self);
+	device_again(_metadata, c);
+	snprintf(text, sizeof(text), "0x%llx", self->pfns[0] * c->page);
+	ret = hmm_write_text(MEMORY "soft_offline_page", text);
+	ASSERT_EQ(self->moves, !ret) TH_LOG("soft_offline_page: %d", ret);
+	CHECK(1);
+	ASSERT_EQ(!self->moves, same_pages(_metadata, self, 1));
+	ASSERT_EQ(c->pages, same_pages(_metadata, self, c->pages) + self->moves);
+	snprintf(text, sizeof(text), "%llu", self->pfns[0]);
+	if (self->moves)
+		hmm_write_text(UNPOISON, text);
+}
+
+static int node_of(int block)
+{
+	char path[80];
+	int node;
+
+	for (node = 7; node; node--) {
+		snprintf(path, sizeof(path), MEMORY "memory%d/node%d", block, node);
+		if (!access(path, F_OK))
+			break;
+	}
+	return node;
+}
+
+/* Return: 0 if a block of memory can come and go, and is for what can be moved only. */
+static int find_block(struct _test_data_device_remove *self)
+{
+	char text[32];
+	unsigned long size;
+	int i, tries = 0;
+
+	if (hmm_read_text(MEMORY "block_size_bytes", text, sizeof(text)))
+		return hmm_skip(&self->c.area, "no blocks of memory (CONFIG_MEMORY_HOTPLUG)");
+	size = strtoul(text, NULL, 16);
+	for (i = 255; i >= 0 && tries < TRIES; i--) {
+		snprintf(self->state, sizeof(self->state), MEMORY "memory%d/state", i);
+		if (hmm_read_text(self->state, text, sizeof(text)) || strcmp(text, "online"))
+			continue;
+		tries++;
+		if (hmm_write_text(self->state, "offline"))
+			continue;
+		if (!hmm_write_text(self->state, "online_movable")) {
+			self->pages = size / hmm_page_size();
+			self->first = i * self->pages;
+			self->nodes = 1UL << node_of(i);
+			return 0;
+		}
+		hmm_write_text(self->state, "online");
+		break;
+	}
+	self->state[0] = 0;
+	return hmm_skip(&self->c.area, "no block of memory can be taken offline");
+}
+
+/* A child that will take it offline: to fork later would end what a device has for itself. */
+static pid_t prepare_offline(const char *state, int *go)
+{
+	pid_t child = hmm_fork_waiter(go);
+
+	if (!child)
+		_exit(!!hmm_write_text(state, "offline"));
+	return child;
+}
+
+/* Return: 1 if it is offline; 0 if it can't go. */
+static int goes_offline(struct __test_metadata *_metadata, pid_t child, int go)
+{
+	int i, status = 0;
+
+	ASSERT_EQ(1, write(go, "", 1));
+	close(go);
+	for (i = 0; i < PATIENCE_MS && !waitpid(child, &status, WNOHANG); i++)
+		usleep(1000);
+	if (i == PATIENCE_MS) {
+		kill(child, SIGKILL);
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/*
+ * The block that the pages are in, or were before the device got them, is taken offline.
+ * The device's own memory is not in the way, nor is what it has for itself if that moves.
+ */
+TEST_F(device_remove, block)
+{
+	struct device_case *c = &self->c;
+	__u64 held = 0;
+	pid_t child;
+	size_t i;
+	int go;
+
+	if (MISS(c->lacking, c->area.why))
+		return;
+	if (!self->moves)
+		SKIP(return, "the kernel would try to move what a device has for itself for ever");
+	if (MISS(find_block(self), c->area.why))
+		return;
+	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
+	/* of whose memory what is for movable pages only comes first */
+	syscall(SYS_mbind, c->addr, c->length, MPOL_BIND, &self->nodes, 8 * sizeof(self->nodes),
+		0);
+	child = prepare_offline(self->state, &go);
+	ASSERT_LT(0, child);
+	hmm_pattern_fill(c->addr, c->length, 2);
+	note_pages(_metadata, self);
+	for (i = 0; i < c->pages; i++)
+		if (self->pfns[i] - self->first >= self->pages)
+			SKIP(return, "page %zu is at %llx, not in %s of %lx", i,
+			     self->pfns[i], self->state, self->first);
+	device_again(_metadata, c);
+	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	if (c->exclusive) {
+		ASSERT_EQ(0, hmm_excl_pages(c->fd, HMMIRROR_EXCL_TEST, c->addr, c->length, NULL,
+					    &held));
+		ASSERT_EQ(c->pages, held);
+	}
+	ASSERT_EQ(1, goes_offline(_metadata, child, go));
+	CHECK(2);
+	ASSERT_EQ(0, device_used(_metadata, c));
+	ASSERT_EQ(0, same_pages(_metadata, self, c->pages));
+	hmm_pattern_fill(c->addr, c->length, 3);
+	CHECK(3);
+}
+
+#include "hmm_main.h"

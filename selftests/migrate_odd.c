@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Migrations of small pages as few drivers ask for them, pages that are busy, and a
+ * kernel that fails or is overtaken on its way.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define PAGES		8
+
+#define TO_DEVICE	HMMIRROR_MIGRATE_TO_DEVICE
+#define TO_SYSTEM	HMMIRROR_MIGRATE_TO_SYSTEM
+#define BY_PFN		(TO_SYSTEM | HMMIRROR_MIGRATE_BY_PFN)
+#define POPULATE	(TO_SYSTEM | HMMIRROR_MIGRATE_POPULATE)
+#define MISTAKE(_n)	((unsigned int)(_n) << HMMIRROR_MIGRATE_MISTAKE_SHIFT)
+
+FIXTURE(migrate_odd)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	__u8 outcomes[PAGES];
+	char *addr;
+	size_t page;
+	size_t length;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(migrate_odd)
+{
+	unsigned int device;
+};
+
+FIXTURE_VARIANT_ADD(migrate_odd, private)
+{
+	.device = HMM_DEV_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_odd, coherent)
+{
+	.device = HMM_DEV_COHERENT,
+};
+
+FIXTURE_SETUP(migrate_odd)
+{
+	self->page = hmm_page_size();
+	self->length = PAGES * self->page;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+	self->addr = self->area.addr;
+	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
+					PROT_READ | PROT_WRITE));
+	self->lacking = hmm_area_memory(&self->area, variant->device);
+	if (self->lacking)
+		return;
+	self->fd = hmm_area_device(&self->area, variant->device);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+}
+
+FIXTURE_TEARDOWN(migrate_odd)
+{
+	struct hmmirror_stats end;
+
+	hmm_holder_end(self->area.child);
+	self->area.child = 0;
+	hmm_unmap(self->area.guard, self->area.guard_length);
+	self->area.guard = NULL;
+	if (!self->lacking) {
+		ASSERT_EQ(0, hmm_stats(self->fd, 0, &end));
+		EXPECT_EQ(self->before.device_pages - self->before.device_pages_free,
+			  end.device_pages - end.device_pages_free);
+	}
+	hmm_area_end(&self->area);
+}
+
+static long used(struct _test_data_migrate_odd *self)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(self->fd, 0, &now))
+		return -1;
+	return (long)(now.device_pages - now.device_pages_free) -
+	       (long)(self->before.device_pages - self->before.device_pages_free);
+}
+
+/* Pages that are all the system's, filled, and on the LRU. */
+static void fill(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self)
+{
+	hmm_pattern_fill(self->addr, self->length, 1);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, NULL));
+	/* which has this CPU's batch of new pages put on the LRU */
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_COLD));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	ASSERT_EQ(0, used(self));
+}
+
+/* Moves all; pages from @first on, @pages of them, have to have one outcome, others another. */
+static void move(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self,
+		 unsigned int flags, size_t first, size_t pages, __u8 want, __u8 others)
+{
+	size_t i;
+
+	ASSERT_EQ(0, hmm_move(self->fd, flags, self->addr, self->length, self->outcomes, NULL));
+	for (i = 0; i < PAGES; i++) {
+		__u8 outcome = i >= first && i < first + pages ? want : others;
+
+		ASSERT_EQ(outcome, self->outcomes[i])
+			TH_LOG("page %zu: %s, want %s", i, hmm_outcome_str(self->outcomes[i]),
+			       hmm_outcome_str(outcome));
+	}
+}
+
+#define MOVE(_flags, _first, _pages, _want, _others) \
+	move(_metadata, self, _flags, _first, _pages, HMMIRROR_OUT_##_want, \
+	     HMMIRROR_OUT_##_others)
+
+/* For the next migration; or skips. */
+static int inject(int fd, enum hmmirror_event event, unsigned int nth, unsigned int times)
+{
+	int ret = hmm_inject(fd, event, nth, times);
+
+	return ret == -EOPNOTSUPP ? HMM_SKIP : ret;
+}
+
+#define INJECT(_event, _nth, _times)					\
+	MISS(inject(self->fd, _event, _nth, _times),			\
+	     "functions of the kernel can't be made to fail")
+#define HITS(_event)	hmm_inject(self->fd, _event, 0, 0)
+
+/* As in mm/gup_test.h, which is for the kernel only. */
+struct gup_test {
+	__u64 get_delta_usec;
+	__u64 put_delta_usec;
+	__u64 addr;
+	__u64 size;
+	__u32 nr_pages_per_call;
+	__u32 gup_flags;
+	__u32 test_flags;
+	__u32 which_pages[8];
+};
+
+#define PIN_LONGTERM	_IOWR('g', 3, struct gup_test)
+
+struct pinner {
+	pthread_t thread;
+	sem_t go;
+	void *addr;
+	size_t length;
+	pid_t tid;
+	int file;
+	int error;
+};
+
+static void *pin(void *data)
+{
+	struct pinner *pinner = data;
+	struct gup_test test = {
+		.addr = (uintptr_t)pinner->addr,
+		.size = pinner->length,
+		.nr_pages_per_call = 1,
+	};
+
+	sem_wait(&pinner->go);
+	__atomic_store_n(&pinner->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	pinner->error = ioctl(pinner->file, PIN_LONGTERM, &test) ? errno : 0;
+	return NULL;
+}
+
+/* What the kernel's documentation asks of a caller, not done: it says so, nothing moves. */
+TEST_F(migrate_odd, mistakes)
+{
+	__u64 migrated = 7;
+	unsigned int n;
+	int ret;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 2);
+	for (n = 1; n < HMMIRROR_MISTAKE_NR; n++) {
+		ret = hmm_move(self->fd, TO_DEVICE | MISTAKE(n), self->addr, self->length, NULL,
+			       &migrated);
+		if (ret == -EOPNOTSUPP && n >= HMMIRROR_MISTAKE_FAULT_SYSTEM)
+			continue;
+		if (ret == -EOPNOTSUPP)
+			SKIP(return, "the kernel does not look at what it is asked for");
+		if (!ret && n == HMMIRROR_MISTAKE_FAULT_UNLOCKED)
+			ret = -EINVAL;
+		ASSERT_EQ(-EINVAL, ret) TH_LOG("mistake %u", n);
+		ASSERT_EQ(0, used(self));
+	}
+	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(n), self->addr, self->length,
+				    NULL, NULL));
+	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
+}
+
+/* Holes become zeroed memory of the system; what a device has comes home with its data. */
+TEST_F(migrate_odd, populate)
+{
+	__u64 entry;
+	size_t i;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, 2 * self->page, 3);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, 2 * self->page, NULL, NULL));
+	/* a right less */
+	ASSERT_EQ(0, mprotect(self->addr + 4 * self->page, 4 * self->page, PROT_READ));
+	MOVE(POPULATE, 0, 2, MIGRATED, POPULATED);
+	ASSERT_EQ(0, used(self));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, hmm_pagemap_one(self->addr + i * self->page, &entry));
+		ASSERT_NE(0, entry & HMM_PM_PRESENT) TH_LOG("page %zu", i);
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 2 * self->page, 3));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr + 2 * self->page, 6 * self->page, 0));
+	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(self->addr, self->length, 4);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 4));
+}
+
+/* By their numbers: those that the device has, in this process and in its child. */
+TEST_F(migrate_odd, by_number)
+{
+	__u64 migrated = 0;
+	int ret;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 5);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + self->page, 2 * self->page, NULL, NULL));
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + 5 * self->page, self->page, NULL,
+				   NULL));
+	ASSERT_EQ(3, used(self));
+	ret = hmm_move(self->fd, BY_PFN, self->addr, self->length, self->outcomes, &migrated);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no migrate_device_range()");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(3, migrated);
+	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[1]);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[2]);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[5]);
+	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
+
+	/* a page whose mappings do not go away stays where it is */
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
+	if (INJECT(HMMIRROR_INJECT_MAPPED, 3, 1))
+		return;
+	MOVE(BY_PFN, 2, 1, NONE, MIGRATED);
+	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_MAPPED));
+	ASSERT_EQ(1, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
+}
+
+/* A page that somebody has locked is left alone, and so are those kept off the LRU. */
+TEST_F(migrate_odd, busy)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	fill(_metadata, self);
+	if (INJECT(HMMIRROR_INJECT_LOCKED, 3, 2))
+		return;
+	MOVE(TO_DEVICE, 2, 2, NONE, MIGRATED);
+	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_LOCKED));
+	ASSERT_EQ(PAGES - 2, used(self));
+	fill(_metadata, self);
+	if (INJECT(HMMIRROR_INJECT_ISOLATED, 5, 3))
+		return;
+	MOVE(TO_DEVICE, 4, 3, NONE, MIGRATED);
+	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_ISOLATED));
+	ASSERT_EQ(PAGES - 3, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	fill(_metadata, self);
+	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+}
+
+/* Pages of two processes, of which one keeps a mapping. */
+TEST_F(migrate_odd, stays_mapped)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	fill(_metadata, self);
+	self->area.child = hmm_fork_holder();
+	ASSERT_LT(0, self->area.child);
+	if (INJECT(HMMIRROR_INJECT_MAPPED, 2, 1))
+		return;
+	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr, self->length, self->outcomes,
+			      NULL));
+	if (!HITS(HMMIRROR_INJECT_MAPPED))
+		SKIP(return, "the kernel has no try_to_migrate()");
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
+	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[1]);
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[2]);
+	ASSERT_EQ(PAGES - 1, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+/* There is no memory for what comes last: the charge of a page. It is tried for again. */
+TEST_F(migrate_odd, no_charge)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (INJECT(HMMIRROR_INJECT_CHARGE, 1, 3))
+		return;
+	MOVE(TO_DEVICE, 0, 3, REFUSED, POPULATED);
+	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_CHARGE));
+	ASSERT_EQ(PAGES - 3, used(self));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+/*
+ * A page table has gone when it is locked: a page that was to get there is not populated;
+ * where pages are looked for, kernels that can tell look again.
+ */
+TEST_F(migrate_odd, table_gone)
+{
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
+		return;
+	MOVE(TO_DEVICE, 0, 1, REFUSED, POPULATED);
+	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
+	ASSERT_EQ(PAGES - 1, used(self));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	fill(_metadata, self);
+	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
+		return;
+	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	ASSERT_GE(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
+{
+	const struct hmm_proof swapped = { .set = HMM_PM_SWAP };
+
+	return hmm_prove_pages(area, addr, length, &swapped);
+}
+
+/* A page of a device is pinned for long while somebody has it locked: that is waited for. */
+TEST_F(migrate_odd, pinned_while_locked)
+{
+	struct hmm_call call = {
+		.fd = self->fd,
+		.addr = self->addr,
+		.length = self->length,
+		.flags = TO_SYSTEM,
+		.outcomes = self->outcomes,
+	};
+	struct pinner pinner = { .addr = self->addr, .length = self->page };
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->device != HMM_DEV_COHERENT)
+		SKIP(return, "a page that no CPU can use can't be pinned");
+	pinner.file = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	if (pinner.file < 0)
+		SKIP(return, "no gup_test (CONFIG_GUP_TEST, CONFIG_DEBUG_FS)");
+	hmm_pattern_fill(self->addr, self->length, 7);
+	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	if (INJECT(HMMIRROR_INJECT_LOCKED, 1, 1))
+		return;
+	/* to make a thread needs what a migration that is held has */
+	ASSERT_EQ(0, sem_init(&pinner.go, 0, 0));
+	ASSERT_EQ(0, pthread_create(&pinner.thread, NULL, pin, &pinner));
+	ASSERT_EQ(0, hmm_hold_migration(&call, HMMIRROR_STAGE_SETUP, 5000));
+	sem_post(&pinner.go);
+	ASSERT_EQ(1, hmm_thread_blocks(&pinner.tid));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+	ASSERT_EQ(0, hmm_call_end(&call));
+	ASSERT_EQ(0, pthread_join(pinner.thread, NULL));
+	ASSERT_EQ(0, pinner.error);
+	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_LOCKED));
+	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
+	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
+	close(pinner.file);
+}
+
+/*
+ * Pages that have their places in the swap still: because another process has its copies
+ * there, because some are being written there, then for nothing. Who knows how gives the
+ * places up that nobody needs, and the pages move.
+ */
+TEST_F(migrate_odd, in_swap_cache)
+{
+	__u64 flags;
+	__u8 want;
+	size_t i;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 6);
+	if (MISS(hmm_area_pageout(&self->area, self->addr, self->length, prove_swapped),
+		 self->area.why))
+		return;
+	ASSERT_EQ(0, prove_swapped(&self->area, self->addr, self->length));
+	self->area.child = hmm_fork_holder();
+	ASSERT_LT(0, self->area.child);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
+		ASSERT_NE(0, flags & hmm_kpf(KPF_SWAPCACHE)) TH_LOG("page %zu", i);
+	}
+	MOVE(TO_DEVICE, 0, PAGES, REFUSED, NONE);
+	ASSERT_EQ(0, used(self));
+	hmm_holder_end(self->area.child);
+	self->area.child = 0;
+	if (INJECT(HMMIRROR_INJECT_WRITEBACK, 3, 2))
+		return;
+	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr, self->length, self->outcomes,
+			      NULL));
+	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_WRITEBACK));
+	/* __migrate_device_pages() knows since 6.12, so all kernels with huge ones do */
+	want = self->outcomes[0];
+	if (want != HMMIRROR_OUT_REFUSED ||
+	    hmm_feature(self->fd, HMMIRROR_FEAT_DEVICE_THP, NULL, 0) == 1)
+		want = HMMIRROR_OUT_MIGRATED;
+	for (i = 0; i < PAGES; i++)
+		ASSERT_EQ(i == 2 || i == 3 ? HMMIRROR_OUT_REFUSED : want, self->outcomes[i])
+			TH_LOG("page %zu: %s", i, hmm_outcome_str(self->outcomes[i]));
+	ASSERT_EQ(want == HMMIRROR_OUT_REFUSED ? 0 : PAGES - 2, used(self));
+	if (want == HMMIRROR_OUT_MIGRATED)
+		MOVE(TO_DEVICE, 2, 2, MIGRATED, NONE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));
+}
+
+#include "hmm_main.h"

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Migrations from under which the memory is taken: emptied between the kernel's looks at
+ * it, or reaped with the process that it is of.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+
+#define HUGE		512	/* pages of a huge page */
+#define LIMIT_MS	8000
+
+FIXTURE(migrate_taken)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	struct hmm_call call;
+	__u8 outcomes[HUGE];
+	char *addr;
+	size_t length;
+	int lacking;
+	int fd;
+};
+
+FIXTURE_VARIANT(migrate_taken)
+{
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(migrate_taken, small)
+{
+	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
+};
+
+FIXTURE_VARIANT_ADD(migrate_taken, huge)
+{
+	.flags = HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_HUGE,
+};
+
+FIXTURE_SETUP(migrate_taken)
+{
+	self->length = hmm_pmd_size();
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	self->addr = self->area.addr;
+	if (variant->flags & HMMIRROR_MIGRATE_HUGE)
+		self->lacking = hmm_area_huge_memory(&self->area, HMM_DEV_PRIVATE);
+	else
+		self->lacking = hmm_area_memory(&self->area, HMM_DEV_PRIVATE);
+	if (self->lacking)
+		return;
+	self->fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	self->call.fd = self->fd;
+	self->call.addr = self->addr;
+	self->call.length = self->length;
+	self->call.flags = variant->flags;
+	self->call.outcomes = self->outcomes;
+}
+
+FIXTURE_TEARDOWN(migrate_taken)
+{
+	hmm_hold_release(self->fd);
+	hmm_call_end(&self->call);
+	hmm_area_end(&self->area);
+}
+
+static long used(struct _test_data_migrate_taken *self)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(self->fd, 0, &now))
+		return -1;
+	return (long)(now.device_pages - now.device_pages_free) -
+	       (long)(self->before.device_pages - self->before.device_pages_free);
+}
+
+static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_taken *self,
+		     size_t pages, __u8 want)
+{
+	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, pages, want))
+		TH_LOG("the first page: %s, want %s", hmm_outcome_str(self->outcomes[0]),
+		       hmm_outcome_str(want));
+}
+
+/* A huge page is seen, and nothing is there any more when it is looked at. */
+TEST_F(migrate_taken, emptied)
+{
+	int ret;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, self->length), self->area.why))
+		return;
+	ret = hmm_hold_migration(&self->call, HMMIRROR_STAGE_COLLECT, LIMIT_MS);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel's functions can't be stopped");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+	ASSERT_EQ(0, hmm_call_end(&self->call));
+	outcomes(_metadata, self, HUGE, HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(HUGE, used(self));
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
+/*
+ * A huge page that somebody has locked stays, and moves as soon as it is not: but kernels
+ * without huge pages on devices keep a reference that they took (docs/findings.md).
+ */
+TEST_F(migrate_taken, locked)
+{
+	int ret;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, self->length), self->area.why))
+		return;
+	ret = hmm_inject(self->fd, HMMIRROR_INJECT_LOCKED, 1, 1);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "pages can't be locked");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, hmm_move(self->fd, variant->flags, self->addr, self->length,
+			      self->outcomes, NULL));
+	ASSERT_EQ(1, hmm_inject(self->fd, HMMIRROR_INJECT_LOCKED, 0, 0));
+	outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
+	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, hmm_move(self->fd, variant->flags, self->addr, self->length,
+			      self->outcomes, NULL));
+	if (hmm_feature(self->fd, HMMIRROR_FEAT_DEVICE_THP, NULL, 0) == 1 ||
+	    self->outcomes[0] != HMMIRROR_OUT_NONE)
+		outcomes(_metadata, self, HUGE, HMMIRROR_OUT_MIGRATED);
+	else
+		outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
+}
+
+/* In the process that will be reaped: a mirror, which it hands to who will use it. */
+static void be_reaped(struct _test_data_migrate_taken *self, int socket)
+{
+	int fd = hmm_open(HMM_DEV_PRIVATE);
+
+	(void)self;
+	if (fd < 0 || hmm_send_fd(socket, fd))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * The process dies, and its memory is reaped while a migration on its behalf is about to
+ * populate it: the kernel no longer puts anything there.
+ */
+TEST_F(migrate_taken, reaped)
+{
+	int ends[2], status, pidfd, ret;
+	pid_t child;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (syscall(SYS_process_mrelease, -1, 0) && errno != EBADF)
+		SKIP(return, "the kernel has no process_mrelease()");
+	if (MISS(hmm_state_put(&self->area, "thp_none", 0, self->length), self->area.why))
+		return;
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	child = fork();
+	if (!child)
+		be_reaped(self, ends[1]);
+	ASSERT_LT(0, child);
+	self->call.fd = hmm_receive_fd(ends[0], 0);
+	ASSERT_LE(0, self->call.fd);
+	pidfd = syscall(SYS_pidfd_open, child, 0);
+	ASSERT_LE(0, pidfd);
+	/* so that it stops on its way out, before it gives up its memory */
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, child, 0, PTRACE_O_TRACEEXIT));
+	ASSERT_EQ(0, hmm_hold_migration(&self->call, HMMIRROR_STAGE_COPIED, LIMIT_MS));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, &status, __WALL));
+	ASSERT_EQ(SIGTRAP | PTRACE_EVENT_EXIT << 8, status >> 8);
+	ret = syscall(SYS_process_mrelease, pidfd, 0) ? errno : 0;
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->call.fd));
+	ASSERT_EQ(0, hmm_call_end(&self->call));
+	ASSERT_EQ(0, ptrace(PTRACE_CONT, child, 0, 0));
+	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
+	close(self->call.fd);
+	close(pidfd);
+	close(ends[0]);
+	close(ends[1]);
+	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, ret);
+	outcomes(_metadata, self, 1, HMMIRROR_OUT_REFUSED);
+	ASSERT_EQ(HUGE, self->length / hmm_page_size());
+}
+
+#include "hmm_main.h"
