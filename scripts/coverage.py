@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which branch outcomes were taken, and which were not, and why.
 
-coverage.py COUNTS SOURCE CONFIG LIST FILE
+coverage.py COUNTS SOURCE CONFIG LIST FILE PERCENT
 
 COUNTS is gcovr's JSON, SOURCE the kernel tree, CONFIG its .config, LIST what
 nothing can take, FILE the one that is judged, e.g. mm/hmm.c. An outcome is known
 by its function, the text of its line, and its place among the outcomes of that
 line, so that the list holds for kernels in which the line stands elsewhere. Exit
-status 1: an outcome is neither taken nor listed, or listed and taken.
+status 1: fewer than PERCENT of those that are not listed were taken, or one was
+taken that is listed.
 """
 import json
 import re
@@ -76,37 +77,40 @@ def show(title, keys, outcomes, reasons, name):
             print(f"      {reasons[key]}")
 
 
-def judge(name, report, source, listed):
-    """Tells of one file. Return: is every outcome taken or listed, and none both?"""
+def judge(name, report, source, listed, percent):
+    """Tells of one file. Return: were enough outcomes taken, and none that is listed?"""
     outcomes = read_outcomes(report, source, name)
     # a kernel that has not the line has not the outcome either
     reasons = {k: why for k, why in listed.items() if k in outcomes}
     taken = {k for k, (_, was) in outcomes.items() if was}
     missing = outcomes.keys() - taken - reasons.keys()
     wrong = reasons.keys() & taken
+    reachable = len(outcomes) - len(reasons)
+    share = 100 * len(taken - reasons.keys()) / reachable if reachable else 100
     print(f"{name}: branches {len(taken)}/{len(outcomes)} "
           f"({100 * len(taken) / len(outcomes):.1f}%); "
           f"{len(reasons)} listed as unreachable "
-          f"({100 * len(reasons) / len(outcomes):.1f}%)")
+          f"({100 * len(reasons) / len(outcomes):.1f}%); "
+          f"{share:.1f}% of the others taken, {percent}% wanted")
     show("not taken, and not listed:", missing, outcomes, reasons, name)
     show("listed as unreachable, and taken:", wrong, outcomes, reasons, name)
     show("unreachable:", reasons.keys() - wrong, outcomes, reasons, name)
-    return not missing and not wrong
+    return share >= percent and not wrong
 
 
-def main(counts, source, config, listed, name):
+def main(counts, source, config, listed, name, percent):
     with open(config, encoding="utf-8") as file:
         options = set(file.read().split("\n"))
     with open(counts, encoding="utf-8") as file:
         report = next(f for f in json.load(file)["files"] if f["file"].endswith(name))
-    return 0 if judge(name, report, source, read_list(listed, options)) else 1
+    return 0 if judge(name, report, source, read_list(listed, options), int(percent)) else 1
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 6:
+    if len(sys.argv) != 7:
         sys.exit(__doc__)
     try:
         sys.exit(main(*sys.argv[1:]))
-    except (OSError, KeyError, StopIteration) as error:
+    except (OSError, KeyError, ValueError, StopIteration) as error:
         print(f"coverage.py: {error!r}")
         sys.exit(2)
