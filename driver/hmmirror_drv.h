@@ -65,6 +65,7 @@ struct hmmirror_counters {
 /* hold.c: where a migration or a walk is to stop, or does. */
 struct hmmirror_hold_point {
 	wait_queue_head_t wait;
+	spinlock_t lock;		/* of who arms */
 	enum hmmirror_held held;	/* changed by cmpxchg() */
 	enum hmmirror_stage stage;	/* from here on: of the hold that is armed */
 	unsigned int limit_ms;

@@ -15,6 +15,7 @@
 void hmmirror_hold_init(struct hmmirror *mirror)
 {
 	init_waitqueue_head(&mirror->hold.wait);
+	spin_lock_init(&mirror->hold.lock);
 }
 
 /* Return: whether it was @from. */
@@ -43,7 +44,7 @@ void hmmirror_hold_here(struct hmmirror *mirror, enum hmmirror_stage stage)
 		return;
 
 	ret = wait_event_killable_timeout(hold->wait, READ_ONCE(hold->held) != HMMIRROR_HELD_NOW,
-					  msecs_to_jiffies(hold->limit_ms));
+					  msecs_to_jiffies(READ_ONCE(hold->limit_ms)));
 	if (ret <= 0)
 		change(hold, HMMIRROR_HELD_NOW,
 		       ret ? HMMIRROR_HELD_KILLED : HMMIRROR_HELD_LIMIT);
@@ -70,14 +71,21 @@ void hmmirror_hold_close(struct hmmirror *mirror)
 
 static int arm(struct hmmirror_hold_point *hold, const struct hmmirror_hold *cmd)
 {
-	enum hmmirror_held held = READ_ONCE(hold->held);
+	enum hmmirror_held held;
+	int ret = -EBUSY;
 
-	if (held == HMMIRROR_HELD_ARMED || held == HMMIRROR_HELD_NOW)
-		return -EBUSY;
-	/* not armed yet, so nobody reads these */
-	hold->limit_ms = cmd->limit_ms;
-	WRITE_ONCE(hold->stage, cmd->stage);
-	return change(hold, held, HMMIRROR_HELD_ARMED) ? 0 : -EBUSY;
+	/* two at once would mix their stages and limits */
+	spin_lock(&hold->lock);
+	held = READ_ONCE(hold->held);
+	if (held != HMMIRROR_HELD_ARMED && held != HMMIRROR_HELD_NOW) {
+		/* for who was let go just now and has not looked yet, any limit will do */
+		WRITE_ONCE(hold->limit_ms, cmd->limit_ms);
+		WRITE_ONCE(hold->stage, cmd->stage);
+		change(hold, held, HMMIRROR_HELD_ARMED);
+		ret = 0;
+	}
+	spin_unlock(&hold->lock);
+	return ret;
 }
 
 static int wait_held(struct hmmirror_hold_point *hold, unsigned int limit_ms)

@@ -27,7 +27,7 @@ bool hmmirror_injected(struct hmmirror *mirror, enum hmmirror_event event)
 	if (injection->before) {
 		injection->before--;
 	} else if (injection->times) {
-		injection->times--;
+		WRITE_ONCE(injection->times, injection->times - 1);
 		injection->hits++;
 		hit = true;
 	}
