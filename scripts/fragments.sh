@@ -5,6 +5,9 @@
 #
 #	# guest: append=WORD	a word for the guest's kernel command line
 #	# guest: cpus=N		so many CPUs
+#	# guest: spread		tests start out on all of them, not on one
+#	# guest: beside=COMMAND	a program that runs beside the tests; all its libraries
+#				go with it
 #	# make: VAR=VALUE	for every make of the kernel and the driver
 #	# needs: COMMAND:PACKAGE	to be installed if the command is missing
 #
@@ -13,6 +16,8 @@
 FRAGMENTS=()		# files that -c named
 G_APPEND=		# of the guest's kernel command line
 G_CPUS=2
+G_SPREAD=0
+G_BESIDE=
 MAKE_ARGS=()
 
 # find_fragment NAME: a file of configs/ or a path. Sets FRAGMENT.
@@ -29,7 +34,7 @@ find_fragment() {
 # read_fragments CONFIGS: names joined by +. Sets the variables above.
 read_fragments() {
 	local name
-	FRAGMENTS=() G_APPEND='' G_CPUS=2 MAKE_ARGS=()
+	FRAGMENTS=() G_APPEND='' G_CPUS=2 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
 	for name in ${1//+/ }; do
 		find_fragment "$name"
 		FRAGMENTS+=("$FRAGMENT")
@@ -44,6 +49,8 @@ read_directives() {
 		case $key,$value in
 		guest:,append=?*) G_APPEND+=" ${value#append=}" ;;
 		guest:,cpus=[1-9]) G_CPUS=${value#cpus=} ;;
+		guest:,spread) G_SPREAD=1 ;;
+		guest:,beside=[a-z]*) G_BESIDE=${value#beside=} ;;
 		make:,[A-Z]*=*) MAKE_ARGS+=("$value") ;;
 		needs:,?*:?*) need "$value" ;;
 		*) die "$file: '# $key $value' is not understood; see docs/runner.md" ;;

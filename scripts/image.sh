@@ -29,10 +29,23 @@ make_image() {
 	cp "$AGENT" "$root/bin/agent"
 	cp "$MODULE" "$root/modules/hmmirror.ko"
 	guest_modules "$root/modules"
+	[ -z "$G_BESIDE" ] || guest_program "${G_BESIDE%% *}" "$root"
 	[ "$#" = 0 ] || cp -- "$@" "$root/tests/" || die "cannot write to $CACHE; is the disk full?"
 	chmod -f +x "$root/tests"/* || true
 	pack "$root" "$out"
 	rm -rf -- "$root"
+}
+
+# guest_program NAME ROOT: one of this machine's, with its libraries
+guest_program() {
+	local file
+	file=$(command -v "$1") || die "there is no $1"
+	cp "$file" "$2/bin/$1"
+	# "NAME => FILE (0x...)", and the dynamic linker without an arrow
+	while read -r file; do
+		mkdir -p "$2${file%/*}"
+		cp "$file" "$2$file"
+	done < <(ldd "$file" 2> /dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) .*/\1/p')
 }
 
 pack() {
@@ -89,7 +102,8 @@ make_plan() {
 	cat > "$root/plan"
 	cat > "$root/guest.conf" <<-END
 		MODE=$2
-		AGENT_ARGS=$([ "$MODE" != suite ] || echo -1)
+		AGENT_ARGS=$([ "$MODE" != suite ] || ((G_SPREAD)) || echo -1)
+		BESIDE="$G_BESIDE"
 		MODULES="$EXTRA_MODULES"
 		MODULE_ARGS="$(module_args)"
 		HUGEPAGES=$HUGEPAGES

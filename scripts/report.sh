@@ -16,6 +16,8 @@ SPLAT_RE+='|inconsistent lock state|suspicious RCU usage|INFO: task .* blocked f
 SPLAT_RE+='|rcu.*(detected stalls|self-detected stall)|soft lockup|hard LOCKUP'
 SPLAT_RE+='|kmemleak: .*suspected|unreferenced object 0x|Bad page state|Bad rss-counter'
 SPLAT_RE+='|Bad page map|refcount_t: |corruption|Kernel panic|unable to handle'
+# then nobody looks any more
+SPLAT_RE+='|Kernel memory leak detector disabled|INFO: lockdep is turned off|turning off the locking'
 
 # verdict ok|FAIL|SKIP NAME MS [REASON]: counts it and shows it
 verdict() {
@@ -44,6 +46,9 @@ details() {
 CONSOLE_FD=
 CONSOLE_TEST=
 CONSOLE_PART=
+RACE=			# first line of a KCSAN report that is being read
+RACE_FRAMES=0		# of the stack at hand
+RACES=0			# reports of the kernel's own
 scan_console() {
 	local line
 	while IFS= read -r -u "$CONSOLE_FD" line || { CONSOLE_PART+=$line; false; }; do
@@ -52,6 +57,11 @@ scan_console() {
 		if [[ $line == *'hmmirror-test: begin '* ]]; then
 			CONSOLE_TEST=${line##*hmmirror-test: begin }
 			CONSOLE_TEST=${CONSOLE_TEST%$'\r'}
+		elif [[ $line == *'BUG: KCSAN: '* ]]; then
+			RACE=${line%$'\r'} RACE_FRAMES=99
+			! [[ $line == *'[hmmirror]'* ]] || race_is_ours
+		elif [ -n "$RACE" ]; then
+			race_line "$line"
 		elif [ -n "$CONSOLE_TEST" ] && [[ $line =~ $SPLAT_RE ]] &&
 			# a test that has memory fail
 			[[ $line != *'Memory failure: '* ]] &&
@@ -62,6 +72,28 @@ scan_console() {
 			SPLAT[$CONSOLE_TEST]=${line#*] }
 		fi
 	done
+}
+
+# The kernel has races of its own, in what the driver calls as well, and reports those
+# under whatever runs. A race is taken for ours if one of the two accesses is in the
+# module, or up to two calls below it: in a list, an xarray, a copy to or from a user.
+race_line() {
+	case $1 in
+	*====*)
+		RACES=$((RACES + 1))
+		RACE=
+		;;
+	*' to 0x'*' bytes by '*) RACE_FRAMES=0 ;;
+	*+0x*/0x*)
+		RACE_FRAMES=$((RACE_FRAMES + 1))
+		! ((RACE_FRAMES <= 3)) || ! [[ $1 == *'[hmmirror]'* ]] || race_is_ours
+		;;
+	esac
+}
+
+race_is_ours() {
+	[ -n "${SPLAT[$CONSOLE_TEST]:-}" ] || SPLAT[$CONSOLE_TEST]=${RACE#*] }
+	RACE=
 }
 
 # stress_figures LINE: what a stress program has counted
@@ -198,6 +230,13 @@ guest_is_up() {
 	[ -z "$CELL" ] || ((PLANNED == 0)) || step "testing $PLANNED"
 }
 
+# boots_on: it has said something since the last time, and is not at it for ten minutes
+boots_on() {
+	local size
+	size=$(stat -c %s "$CONSOLE")
+	((size > BOOT_SIZE && ++BOOT_WAITS < 10)) && BOOT_SIZE=$size
+}
+
 # follow CONSOLE: until the guest says "done" or cannot. Returns 0 when done, 1
 # when the guest is lost. READY_MS and PROGRESS tell how far it got.
 follow() {
@@ -205,12 +244,14 @@ follow() {
 	CONSOLE=$1
 	CURRENT='' SUB='' PROGRESS=0 LOST='' OUTPUT=()
 	CONSOLE_TEST=boot CONSOLE_PART='' READY_MS='' BEGUN=0
+	BOOT_SIZE=0 BOOT_WAITS=0
 	exec {CONSOLE_FD}< "$CONSOLE"
 	limit=$BOOT_TIMEOUT
 	while :; do
 		got=0
 		IFS= read -r -t "$limit" -u "$RESULT_FD" line || got=$?
 		if ((got > 128)); then
+			[ -n "$READY_MS" ] || ! boots_on || continue
 			LOST="the guest said nothing for $limit s"
 			break
 		elif ((got)); then
@@ -280,6 +321,9 @@ late_splats() {
 		say "note: while it booted the kernel said: ${SPLAT[boot]}"
 		unset 'SPLAT[boot]'
 	fi
+	((RACES == 0)) ||
+		say "note: the kernel reported $RACES data races of its own; see $CONSOLE"
+	RACES=0 RACE=
 	for name in "${!SPLAT[@]}"; do
 		case ${VERDICT[$name]:-} in
 		FAIL) continue ;;

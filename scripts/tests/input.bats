@@ -180,7 +180,7 @@ fake_tree() {
 
 @test "fragments: what goes into a build, and what came true" {
 	local fragment=$BATS_TEST_TMPDIR/x.config config=$BATS_TEST_TMPDIR/config
-	printf '%s\n' '# words' '# guest: append=a=b' '# guest: cpus=1' '# make: LLVM=1' \
+	printf '%s\n' '# words' '# guest: append=a=b' '# guest: cpus=1' '# guest: spread' '# guest: beside=x -y 1' '# make: LLVM=1' \
 		'CONFIG_A=y' 'CONFIG_GONE=y' '# CONFIG_B is not set' '# CONFIG_C is not set' > "$fragment"
 	printf '%s\n' CONFIG_A=y CONFIG_B=y > "$config"
 	# shellcheck source=/dev/null
@@ -188,5 +188,80 @@ fake_tree() {
 	[ "$(config_lines "$fragment" | wc -l)" = 5 ]
 	[ "$(unmet "$config" "$fragment")" = ' CONFIG_GONE=y CONFIG_B=n' ]
 	read_fragments "$fragment"
-	[ "$G_APPEND/$G_CPUS/${MAKE_ARGS[*]}" = ' a=b/1/LLVM=1' ]
+	[ "$G_APPEND/$G_CPUS/$G_SPREAD/$G_BESIDE/${MAKE_ARGS[*]}" = ' a=b/1/1/x -y 1/LLVM=1' ]
+}
+
+# race TITLE FRAMES FRAMES: a report of KCSAN's
+race() {
+	local frame
+	echo '[    1.5] =================================================================='
+	echo "[    1.5] BUG: KCSAN: data-race in $1"
+	echo '[    1.5] '
+	echo '[    1.5] read-write to 0xffff888003a81d40 of 8 bytes by task 67 on cpu 1:'
+	for frame in $2; do echo "[    1.5]  ${frame//:/ }"; done
+	echo '[    1.5] '
+	echo '[    1.5] read to 0xffff888003a81d40 of 8 bytes by interrupt on cpu 0:'
+	for frame in $3; do echo "[    1.5]  ${frame//:/ }"; done
+	echo '[    1.5] '
+	echo '[    1.5] value changed: 0x1 -> 0x2'
+	echo '[    1.5] '
+	echo '[    1.5] Reported by Kernel Concurrency Sanitizer on:'
+	echo '[    1.5] CPU: 0 PID: 65 Comm: hmm Tainted: G           O      6.12.0+0x1/0x2 [hmmirror]'
+	echo '[    1.5] =================================================================='
+}
+
+@test "data races of the driver are told from the kernel's own" {
+	local ours='walk+0x1/0x2:[hmmirror]' theirs='a+0x1/0x2 b+0x1/0x2 c+0x1/0x2'
+	CONSOLE=$BATS_TEST_TMPDIR/console
+	{
+		echo 'hmmirror-test: begin kernel'
+		race 'a / a' "$theirs $ours" "$theirs"
+		echo 'hmmirror-test: begin title'
+		race 'a / walk [hmmirror]' "$theirs" "$theirs"
+		echo 'hmmirror-test: begin below'
+		race 'xas_load / a' "$theirs" "xas_load+0x1/0x2 xa_load+0x1/0x2 $ours d+0x1/0x2"
+		echo 'hmmirror-test: begin kernel2'
+		race 'a / a' "$theirs" "$theirs"
+		echo '[    1.6] at foo+0x1/0x2 [hmmirror]'
+	} > "$CONSOLE"
+	# shellcheck source=/dev/null
+	. "$ROOT/scripts/report.sh"
+	# shellcheck disable=SC2034 # report.sh reads it
+	exec {CONSOLE_FD}< "$CONSOLE"
+	scan_console
+	[ "$(printf '%s\n' "${!SPLAT[@]}" | sort | xargs)" = 'below title' ]
+	[ "${SPLAT[below]}" = 'BUG: KCSAN: data-race in xas_load / a' ]
+	[ "$RACES" = 2 ]
+}
+
+# abi_fields FILE: "struct: field bytes, ..." of C or of syzkaller's language. Parts of a
+# union of calls (hmmirror_dma_map) are the one struct that the header has.
+abi_fields() {
+	awk '
+		function bytes(type) {
+			return type ~ /int8|char/ ? 80 : type ~ /int32|__[us]32/ ? 4 : 8
+		}
+		/^(struct )?hmm[a-z_]* \{$/ {
+			name = $(NF - 1)
+			if (FILENAME ~ /txt$/ && name != "hmmirror_dma_page")
+				sub(/_(pages|atomic|arm|wait|release|put|take|alloc|map|unmap|free|end)$/, "", name)
+			fields = ""
+			next
+		}
+		/^}/ && name { print name ":" fields; name = "" }
+		name && /^\t[a-z_]/ {
+			if (FILENAME ~ /txt$/)
+				{ field = $1; type = $0; if (type ~ /ptr64|vma64/) type = "int64" }
+			else
+				{ field = $2; type = $1; sub(/[;[].*/, "", field) }
+			fields = fields " " field " " bytes(type) ","
+		}' "$1" | sort -u
+}
+
+@test "the description for syzkaller has the structs and numbers of the headers" {
+	local uapi=$ROOT/driver/uapi txt=$ROOT/stress/hmmirror.txt name number
+	diff <(for file in "$uapi"/*.h; do abi_fields "$file"; done | sort) <(abi_fields "$txt") >&2
+	while read -r name number; do
+		grep -q "^ioctl\$${name}[A-Z_]*(.*const\[0xda$number\]" "$txt" || { echo "$name" >&2; false; }
+	done < <(sed -n 's/^#define \(HMMIRROR_[A-Z]*\)[[:space:]]*_IO(.*0x\(..\))$/\1 \2/p' "$uapi/hmmirror.h")
 }
