@@ -4,6 +4,7 @@
  * it, so that the device can work on it with atomics of its own.
  */
 #include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -16,6 +17,9 @@
 
 /* The kernel gives up at once when another one has the page locked. */
 #define TAKE_TRIES	100
+/* How long for a page that is in use all the time, and for a walk that never ends. */
+#define TAKE_MS		1000
+#define WALK_MS		100
 
 static bool is_coherent(struct hmmirror *mirror, unsigned long addr)
 {
@@ -27,20 +31,34 @@ static bool is_coherent(struct hmmirror *mirror, unsigned long addr)
 	return pte & HMMIRROR_PTE_COHERENT;
 }
 
-/* Return: 0, -EAGAIN when invalidated meanwhile, or the kernel's error. */
+/*
+ * Return: 0, -EAGAIN when invalidated meanwhile, -ETIME when that has no end, or the
+ * kernel's error.
+ */
 static int take_page(struct hmmirror *mirror, struct hmmirror_watch *watch, unsigned long addr)
 {
-	unsigned long seq, mapped;
+	u64 pte;
+	struct hmmirror_walk walk = {
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.entries = &pte,
+		.default_flags = HMMIRROR_REQ_ALL,
+		.timeout_ms = WALK_MS,
+		.map = true,
+	};
 	struct folio *folio;
 	struct page *page;
+	unsigned long seq;
 	int ret;
-	u64 pte;
 
 	/*
 	 * Populate, unshare and bring home first: done under the watch, it would
-	 * count as an invalidation. What fails here fails below, with its reason.
+	 * count as an invalidation. What fails here fails below, with its reason;
+	 * but if it took all the time there is, the next page's would, too.
 	 */
-	hmmirror_fault(mirror, addr, addr + PAGE_SIZE, HMMIRROR_REQ_ALL, &mapped);
+	ret = hmmirror_walk(mirror, &walk);
+	if (ret == -EBUSY)
+		return -ETIME;
 	if (COMPAT_EXCLUSIVE_LEAKS && is_coherent(mirror, addr))
 		return -EOPNOTSUPP;
 
@@ -85,8 +103,8 @@ static int take_page(struct hmmirror *mirror, struct hmmirror_watch *watch, unsi
 int hmmirror_take(struct hmmirror *mirror, unsigned long start, unsigned long end, u64 *taken)
 {
 	struct hmmirror_watch watch;
+	unsigned long addr, deadline = 0;
 	unsigned int tries = 0;
-	unsigned long addr;
 	int ret;
 
 	*taken = 0;
@@ -96,6 +114,8 @@ int hmmirror_take(struct hmmirror *mirror, unsigned long start, unsigned long en
 	watch.taking = true;
 
 	for (addr = start; addr < end; ) {
+		if (!tries)
+			deadline = jiffies + msecs_to_jiffies(TAKE_MS);
 		ret = take_page(mirror, &watch, addr);
 		if (!ret) {
 			addr += PAGE_SIZE;
@@ -105,13 +125,14 @@ int hmmirror_take(struct hmmirror *mirror, unsigned long start, unsigned long en
 		}
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
-		if ((ret != -EAGAIN && ret != -EBUSY) || ++tries == TAKE_TRIES)
+		if ((ret != -EAGAIN && ret != -EBUSY) || ++tries == TAKE_TRIES ||
+		    time_after(jiffies, deadline))
 			break;
 		cond_resched();
 	}
 
 	hmmirror_watch_end(&watch);
-	return ret == -EAGAIN ? -EBUSY : ret;
+	return ret == -EAGAIN || ret == -ETIME ? -EBUSY : ret;
 }
 
 /* Return: pages held, -EINTR, -EFAULT. @held: one byte a page, or 0. */

@@ -71,14 +71,21 @@ TEST_F(events, invalidated_always)
 		.timeout_ms = 50,
 	};
 	size_t page;
+	int hits, ret;
 
 	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 1, ~0U));
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 	ASSERT_EQ(-EBUSY, range.error);
 	for (page = 0; page < PAGES; page++)
 		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[page]);
-	ASSERT_EQ((int)range.retries,
-		  hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 0, 0));
+	hits = hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 1, ~0U);
+	ASSERT_EQ((int)range.retries, hits);
+	/* so does exclusive access, which walks to each page before it takes it */
+	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->area.addr,
+			     self->length, NULL, NULL);
+	if (ret != -EOPNOTSUPP)
+		ASSERT_EQ(-EBUSY, ret);
+	ASSERT_LE(0, hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 0, 0));
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, 0,
 			      self->entries));
 }

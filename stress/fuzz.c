@@ -21,6 +21,9 @@
 /* Slow by intent, so not often. */
 #define LONG_WAIT_MS	8
 #define RELEASE_ONE_IN	256
+#define PROBES_ONE_IN	4
+/* Calls until it ends. */
+#define PROBES_FOR	8
 /*
  * Where the places are: far from all that the program itself needs, since devices
  * write there, and each a good way from the next. What is planted is out of reach of
@@ -69,6 +72,10 @@ struct fuzz {
 	union argument arg;
 	unsigned long request;
 	size_t size;
+	/* an injection for which functions are probed in each call: see probe_ends() */
+	int probe_fd;
+	unsigned int probe_calls;
+	struct hmmirror_inject probe;
 };
 
 static unsigned int below(struct fuzz *f, unsigned int limit)
@@ -191,11 +198,18 @@ static void fill_plant(struct fuzz *f)
 	plant->kind = below(f, HMMIRROR_PLANT_PUD_HUGE);
 }
 
+static int has_probes(unsigned int event)
+{
+	return event >= HMMIRROR_INJECT_DMA_ALLOC && event < HMMIRROR_INJECT_NR;
+}
+
 static void fill_inject(struct fuzz *f)
 {
 	struct hmmirror_inject *inject = &f->arg.inject;
 
-	inject->event = below(f, HMMIRROR_INJECT_NR);
+	do {
+		inject->event = below(f, HMMIRROR_INJECT_NR);
+	} while (has_probes(inject->event) && below(f, PROBES_ONE_IN));
 	inject->nth = below(f, 4);
 	inject->times = inject->nth ? 1 + below(f, 4) : 0;
 }
@@ -255,8 +269,8 @@ static const struct {
 	{ HMMIRROR_PLANT, sizeof(struct hmmirror_plant), fill_plant, 2 },
 	{ HMMIRROR_INJECT, sizeof(struct hmmirror_inject), fill_inject, 2 },
 	{ HMMIRROR_DMA, sizeof(struct hmmirror_dma), fill_dma, 1 },
-	/* a breakpoint on every CPU takes its time */
-	{ HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker), fill_flicker, 64 },
+	/* a breakpoint on every CPU takes some 300 ms */
+	{ HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker), fill_flicker, 1024 },
 };
 
 /* The kernel's own ABI: one struct for all. */
@@ -300,6 +314,9 @@ static void flip(struct fuzz *f)
 		f->arg.hold.limit_ms %= LONG_WAIT_MS;
 	if (f->request == HMMIRROR_RANGE && f->arg.range.timeout_ms <= 60000)
 		f->arg.range.timeout_ms = 1 + f->arg.range.timeout_ms % LONG_WAIT_MS;
+	/* without end, each walk of this mirror takes a second from then on */
+	if (f->request == HMMIRROR_INJECT && below(f, 64))
+		f->arg.inject.times %= 16;
 	/* nobody but us may touch what is planted, so not just anywhere */
 	if (f->request == HMMIRROR_PLANT && f->arg.plant.addr - PLACES_AT < 1UL << 30)
 		f->arg.plant.addr = 0;
@@ -374,10 +391,35 @@ static void count(struct fuzz *f, int ret)
 	}
 }
 
+/*
+ * Until the function that is to fail is called, which may never be, each migration or
+ * mapping takes a tenth of a second: it is probed for the time of that call.
+ */
+static void probe_ends(struct fuzz *f)
+{
+	f->probe_calls = 0;
+	f->probe.nth = 0;
+	f->probe.times = 0;
+	hmm_ioctl(f->probe_fd, HMMIRROR_INJECT, &f->probe);
+}
+
+static void probe_begins(struct fuzz *f, int fd)
+{
+	if (f->request != HMMIRROR_INJECT || !f->arg.inject.times ||
+	    !has_probes(f->arg.inject.event))
+		return;
+	if (f->probe_calls)
+		probe_ends(f);
+	f->probe = f->arg.inject;
+	f->probe.size = sizeof(f->probe);
+	f->probe_fd = fd;
+	f->probe_calls = PROBES_FOR;
+}
+
 static void live(__u64 seed, struct figures *figures, long end_ms)
 {
 	struct fuzz f = { .random = seed, .figures = figures };
-	int i, device;
+	int i, device, ret;
 
 	for (i = 0; i < HMM_DEVICES; i++)
 		f.fd[i] = hmm_open(i);
@@ -392,7 +434,12 @@ static void live(__u64 seed, struct figures *figures, long end_ms)
 		else
 			choose_test_abi(&f);
 		flip(&f);
-		count(&f, hmm_ioctl(f.fd[device], f.request, argument(&f)));
+		ret = hmm_ioctl(f.fd[device], f.request, argument(&f));
+		count(&f, ret);
+		if (f.probe_calls && !--f.probe_calls)
+			probe_ends(&f);
+		if (!ret)
+			probe_begins(&f, f.fd[device]);
 	}
 }
 
