@@ -209,6 +209,7 @@ static void reap_all(void)
 static void start(struct test *t, char **argv, int *fd)
 {
 	int p[2], null;
+	char seconds[24];
 	sigset_t none;
 
 	if (pipe2(p, O_CLOEXEC)) {
@@ -230,6 +231,9 @@ static void start(struct test *t, char **argv, int *fd)
 			dup2(null, 0);
 		dup2(p[1], 1);
 		dup2(p[1], 2);
+		/* the harness has a limit of its own, half a minute, which is too short here */
+		snprintf(seconds, sizeof(seconds), "%ld", t->limit_ms / 1000);
+		setenv("HMM_TEST_SECONDS", seconds, 1);
 		execv(argv[0], argv);
 		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 		_exit(127);
