@@ -292,6 +292,7 @@ follow() {
 			FINISHED[$CURRENT]=1
 			CURRENT=
 			;;
+		leaks) limit=600 ;;
 		'gcda '*) coverage_data "${CONSOLE##*.}" "${line#gcda }" ;;
 		'broken '*)
 			stop_guest
