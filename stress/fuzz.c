@@ -200,7 +200,7 @@ static void fill_plant(struct fuzz *f)
 
 static int has_probes(unsigned int event)
 {
-	return event >= HMMIRROR_INJECT_DMA_ALLOC && event < HMMIRROR_INJECT_NR;
+	return event >= HMMIRROR_INJECT_DMA_ALLOC && event <= HMMIRROR_INJECT_TABLE_GONE;
 }
 
 static void fill_inject(struct fuzz *f)
