@@ -120,7 +120,7 @@ struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror, enum hmmir
 	enum hmmirror_event event;
 
 	for (event = first; event <= last; event++) {
-		if (!READ_ONCE(mirror->injections[event].times))
+		if (!hmmirror_inject_asked(mirror, event))
 			continue;
 		if (!all)
 			all = kzalloc(struct_size(all, functions,

@@ -71,11 +71,10 @@ struct hmmirror_hold_point {
 	unsigned int limit_ms;
 };
 
-/* inject.c: under inject_lock */
+/* inject.c: changed by cmpxchg(), as probes that come like an NMI count, too */
 struct hmmirror_injection {
-	unsigned int before;		/* to be let through first */
-	unsigned int times;
-	unsigned int hits;
+	atomic64_t left;		/* to be let through first << 32 | to be hit */
+	unsigned int asked;		/* for so many hits, under inject_lock */
 };
 
 struct hmmirror_planting;
@@ -114,7 +113,7 @@ struct hmmirror {
 	struct mutex dma_lock;		/* held for a call, outside of mmap lock */
 	struct hmmirror_counters count;
 	struct hmmirror_hold_point hold;
-	spinlock_t inject_lock;		/* protects injections */
+	spinlock_t inject_lock;		/* of who asks for injections */
 	struct hmmirror_injection injections[HMMIRROR_INJECT_NR];
 	struct mutex plant_lock;	/* protects the next */
 	struct hmmirror_planting *planting;
@@ -298,6 +297,7 @@ void hmmirror_hold_close(struct hmmirror *mirror);
 
 /* inject.c */
 bool hmmirror_injected(struct hmmirror *mirror, enum hmmirror_event event);
+bool hmmirror_inject_asked(struct hmmirror *mirror, enum hmmirror_event event);
 void hmmirror_inject_invalidation(struct hmmirror *mirror, unsigned long addr);
 
 /* fail.c */

@@ -14,25 +14,25 @@
  */
 bool hmmirror_injected(struct hmmirror *mirror, enum hmmirror_event event)
 {
-	struct hmmirror_injection *injection;
-	bool hit = false;
+	atomic64_t *left;
+	s64 old, new;
 
 	if (!mirror)
 		return false;
-	injection = &mirror->injections[event];
-	if (!READ_ONCE(injection->times))
-		return false;
+	left = &mirror->injections[event].left;
+	old = atomic64_read(left);
+	do {
+		if (!lower_32_bits(old))
+			return false;
+		new = upper_32_bits(old) ? old - (1LL << 32) : old - 1;
+	} while (!atomic64_try_cmpxchg(left, &old, new));
+	return !upper_32_bits(old);
+}
 
-	spin_lock(&mirror->inject_lock);
-	if (injection->before) {
-		injection->before--;
-	} else if (injection->times) {
-		WRITE_ONCE(injection->times, injection->times - 1);
-		injection->hits++;
-		hit = true;
-	}
-	spin_unlock(&mirror->inject_lock);
-	return hit;
+/* hmmirror_inject_asked() - is there one to come? */
+bool hmmirror_inject_asked(struct hmmirror *mirror, enum hmmirror_event event)
+{
+	return lower_32_bits(atomic64_read(&mirror->injections[event].left));
 }
 
 static void nothing(struct migrate_vma *args, void *data)
@@ -68,6 +68,7 @@ int hmmirror_ioctl_inject(struct hmmirror *mirror, void *arg)
 {
 	struct hmmirror_inject *cmd = arg;
 	struct hmmirror_injection *injection;
+	u64 left;
 
 	if (cmd->flags || cmd->event >= HMMIRROR_INJECT_NR || !cmd->nth != !cmd->times)
 		return -EINVAL;
@@ -75,11 +76,11 @@ int hmmirror_ioctl_inject(struct hmmirror *mirror, void *arg)
 		return -EOPNOTSUPP;
 
 	injection = &mirror->injections[cmd->event];
+	left = cmd->nth ? (u64)(cmd->nth - 1) << 32 | cmd->times : 0;
 	spin_lock(&mirror->inject_lock);
-	cmd->hits = injection->hits;
-	injection->hits = 0;
-	injection->before = cmd->nth ? cmd->nth - 1 : 0;
-	WRITE_ONCE(injection->times, cmd->times);
+	left = atomic64_xchg(&injection->left, left);
+	cmd->hits = injection->asked - lower_32_bits(left);
+	injection->asked = cmd->times;
 	spin_unlock(&mirror->inject_lock);
 	return 0;
 }
