@@ -58,7 +58,7 @@ static void make_free(struct folio *folio, enum hmmirror_event event)
 
 static bool hit(struct hmmirror *mirror, struct folio *folio, enum hmmirror_event event)
 {
-	if (!READ_ONCE(mirror->injections[event].times) || !make_busy(folio, event))
+	if (!hmmirror_inject_asked(mirror, event) || !make_busy(folio, event))
 		return false;
 	if (hmmirror_injected(mirror, event))
 		return true;
@@ -94,7 +94,7 @@ static bool asked_for(struct hmmirror *mirror)
 	enum hmmirror_event event;
 
 	for (event = HMMIRROR_INJECT_LOCKED; event <= HMMIRROR_INJECT_WRITEBACK; event++)
-		if (READ_ONCE(mirror->injections[event].times))
+		if (hmmirror_inject_asked(mirror, event))
 			return true;
 	return false;
 }

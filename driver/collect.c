@@ -7,11 +7,12 @@
  * has the same arguments and one more, waits, and then calls the kernel's.
  */
 #include <linux/kprobes.h>
-#include <linux/pagewalk.h>
 #include <linux/slab.h>
 
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
+
+struct mm_walk;
 
 typedef int (*collect_fn)(pmd_t *pmdp, unsigned long start, unsigned long end,
 			  struct mm_walk *walk);
