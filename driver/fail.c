@@ -31,6 +31,7 @@ static const struct function {
 	},
 	[HMMIRROR_INJECT_CHARGE] = {
 		{ "__mem_cgroup_charge", -ENOMEM }, { "mem_cgroup_charge", -ENOMEM },
+		{ "mem_cgroup_try_charge", -ENOMEM },
 	},
 	[HMMIRROR_INJECT_SPLIT] = {
 		{ "split_huge_page_to_list", -EAGAIN },

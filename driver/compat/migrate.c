@@ -23,11 +23,14 @@ struct steps {
 
 static bool wanted(const struct compat_migrate_args *args, struct page *page)
 {
-	if (page && is_device_private_page(page))
+	/* a hole, which today's kernels offer whatever is wanted */
+	if (!page)
+		return true;
+	if (is_device_private_page(page))
 		return args->flags & MIGRATE_VMA_SELECT_DEVICE_PRIVATE &&
 		       page_pgmap(page)->owner == args->pgmap_owner;
 	return args->flags & MIGRATE_VMA_SELECT_SYSTEM &&
-	       !(page && compat_shared_refuses(page));
+	       !compat_shared_refuses(page);
 }
 
 static void fill_wanted(struct steps *steps)
