@@ -5,8 +5,9 @@
  * agent [-g] [-1] OUT PLAN: a line of PLAN is
  * "seconds<TAB>name<TAB>program[<TAB>arg]..."; 0 seconds is no limit, neither of
  * time nor of output. With -g nothing else lives in this guest, and whatever a
- * test leaves behind is killed. With -1 we and the tests start out on one CPU:
- * going back and forth takes half of the time under emulation. To OUT go
+ * test leaves behind is killed. With -1 we and the tests start out on one CPU, and
+ * what a program with one test says is looked at now and then: going back and forth
+ * takes half of the time under emulation. To OUT go
  *
  *	begin NAME
  *	| a line of its output
@@ -49,6 +50,7 @@ struct test {
 	long limit_ms;
 	long deadline;
 	size_t bytes;
+	int lazy;	/* it is one test, whose lines need not be told of at once */
 	char line[LINE_SIZE];
 	size_t len;
 };
@@ -125,6 +127,7 @@ static void end_line(struct test *t)
 	    sscanf(t->line + sizeof(run) - 1, "%255s", name) == 1) {
 		if (!strcmp(name, t->name))
 			return;
+		t->lazy = 0;
 		t->deadline = now_ms() + t->limit_ms;
 		mark(name);
 	}
@@ -245,10 +248,11 @@ static void start(struct test *t, char **argv, int *fd)
 
 static void run(const char *name, long seconds, char **argv)
 {
-	struct test t = { .name = name, .limit_ms = seconds * 1000 };
+	struct test t = { .name = name, .limit_ms = seconds * 1000, .lazy = one_cpu };
 	const char *over = NULL;
 	long begin = now_ms(), left;
 	struct timespec ts;
+	struct pollfd pfd;
 	sigset_t none;
 	int status = 0, fd, open = 1;
 	char how[32];
@@ -273,12 +277,14 @@ static void run(const char *name, long seconds, char **argv)
 			waitpid(t.pid, &status, 0);
 			break;
 		}
-		if (left > LOOK_MS)
+		if (t.lazy && left > LOOK_MS)
 			left = LOOK_MS;
-		ts.tv_sec = 0;
-		ts.tv_nsec = left * 1000000;
+		pfd.fd = open && !t.lazy ? fd : -1;
+		pfd.events = POLLIN;
+		ts.tv_sec = left / 1000;
+		ts.tv_nsec = left % 1000 * 1000000;
 		/* SIGCHLD is let in only here, so that none is missed */
-		ppoll(NULL, 0, &ts, &none);
+		ppoll(&pfd, 1, &ts, &none);
 		if (open)
 			open = drain(&t, fd);
 	}
