@@ -21,9 +21,6 @@
 /* Slow by intent, so not often. */
 #define LONG_WAIT_MS	8
 #define RELEASE_ONE_IN	256
-#define PROBES_ONE_IN	4
-/* Calls until it ends. */
-#define PROBES_FOR	8
 /*
  * Where the places are: far from all that the program itself needs, since devices
  * write there, and each a good way from the next. What is planted is out of reach of
@@ -72,10 +69,6 @@ struct fuzz {
 	union argument arg;
 	unsigned long request;
 	size_t size;
-	/* an injection for which functions are probed in each call: see probe_ends() */
-	int probe_fd;
-	unsigned int probe_calls;
-	struct hmmirror_inject probe;
 };
 
 static unsigned int below(struct fuzz *f, unsigned int limit)
@@ -183,7 +176,7 @@ static void fill_hold(struct fuzz *f)
 	struct hmmirror_hold *hold = &f->arg.hold;
 
 	hold->flags = 1U << below(f, 3);
-	hold->stage = hold->flags == HMMIRROR_HOLD_ARM ? below(f, HMMIRROR_STAGE_NR) : 0;
+	hold->stage = hold->flags == HMMIRROR_HOLD_ARM ? below(f, STRESS_STAGES) : 0;
 	hold->limit_ms = hold->flags == HMMIRROR_HOLD_RELEASE ? 0 : 1 + below(f, LONG_WAIT_MS);
 }
 
@@ -198,18 +191,11 @@ static void fill_plant(struct fuzz *f)
 	plant->kind = below(f, HMMIRROR_PLANT_PUD_HUGE);
 }
 
-static int has_probes(unsigned int event)
-{
-	return event >= HMMIRROR_INJECT_DMA_ALLOC && event <= HMMIRROR_INJECT_TABLE_GONE;
-}
-
 static void fill_inject(struct fuzz *f)
 {
 	struct hmmirror_inject *inject = &f->arg.inject;
 
-	do {
-		inject->event = below(f, HMMIRROR_INJECT_NR);
-	} while (has_probes(inject->event) && below(f, PROBES_ONE_IN));
+	inject->event = below(f, STRESS_EVENTS);
 	inject->nth = below(f, 4);
 	inject->times = inject->nth ? 1 + below(f, 4) : 0;
 }
@@ -317,6 +303,13 @@ static void flip(struct fuzz *f)
 	/* without end, each walk of this mirror takes a second from then on */
 	if (f->request == HMMIRROR_INJECT && below(f, 64))
 		f->arg.inject.times %= 16;
+	/* what bits make of it must not put probes where others are */
+	if (f->request == HMMIRROR_INJECT && f->arg.inject.event < HMMIRROR_INJECT_NR)
+		f->arg.inject.event %= STRESS_EVENTS;
+	if (f->request == HMMIRROR_HOLD && f->arg.hold.stage < HMMIRROR_STAGE_NR)
+		f->arg.hold.stage %= STRESS_STAGES;
+	if (f->request == HMMIRROR_FLICKER)
+		f->arg.flicker.flags &= ~HMMIRROR_FLICKER_ARM;
 	/* nobody but us may touch what is planted, so not just anywhere */
 	if (f->request == HMMIRROR_PLANT && f->arg.plant.addr - PLACES_AT < 1UL << 30)
 		f->arg.plant.addr = 0;
@@ -391,35 +384,10 @@ static void count(struct fuzz *f, int ret)
 	}
 }
 
-/*
- * Until the function that is to fail is called, which may never be, each migration or
- * mapping takes a tenth of a second: it is probed for the time of that call.
- */
-static void probe_ends(struct fuzz *f)
-{
-	f->probe_calls = 0;
-	f->probe.nth = 0;
-	f->probe.times = 0;
-	hmm_ioctl(f->probe_fd, HMMIRROR_INJECT, &f->probe);
-}
-
-static void probe_begins(struct fuzz *f, int fd)
-{
-	if (f->request != HMMIRROR_INJECT || !f->arg.inject.times ||
-	    !has_probes(f->arg.inject.event))
-		return;
-	if (f->probe_calls)
-		probe_ends(f);
-	f->probe = f->arg.inject;
-	f->probe.size = sizeof(f->probe);
-	f->probe_fd = fd;
-	f->probe_calls = PROBES_FOR;
-}
-
 static void live(__u64 seed, struct figures *figures, long end_ms)
 {
 	struct fuzz f = { .random = seed, .figures = figures };
-	int i, device, ret;
+	int i, device;
 
 	for (i = 0; i < HMM_DEVICES; i++)
 		f.fd[i] = hmm_open(i);
@@ -434,12 +402,7 @@ static void live(__u64 seed, struct figures *figures, long end_ms)
 		else
 			choose_test_abi(&f);
 		flip(&f);
-		ret = hmm_ioctl(f.fd[device], f.request, argument(&f));
-		count(&f, ret);
-		if (f.probe_calls && !--f.probe_calls)
-			probe_ends(&f);
-		if (!ret)
-			probe_begins(&f, f.fd[device]);
+		count(&f, hmm_ioctl(f.fd[device], f.request, argument(&f)));
 	}
 }
 

@@ -57,6 +57,13 @@ void stress_skip(const struct stress *stress, const char *format, ...)
 /* stress_used - pages of a device in use; -ENOENT if there is no such device */
 long stress_used(unsigned int device);
 
+/*
+ * Events and stages below these put no probe into functions of the kernel that others
+ * run at the same time: emulated CPUs hang there at times, see docs/reliability.md.
+ */
+#define STRESS_EVENTS	HMMIRROR_INJECT_DMA_ALLOC
+#define STRESS_STAGES	HMMIRROR_STAGE_COLLECT
+
 /* In the environment: others are at work on the devices, too. */
 #define STRESS_TOGETHER	"STRESS_TOGETHER"
 

@@ -154,7 +154,7 @@ static void do_hold(struct work_thread *t)
 	struct hmmirror_hold hold = {
 		.size = sizeof(hold),
 		.flags = HMMIRROR_HOLD_ARM,
-		.stage = below(t, HMMIRROR_STAGE_NR),
+		.stage = below(t, STRESS_STAGES),
 		.limit_ms = t->work->check ? 1 + below(t, HOLD_MS) : 1 + below(t, 10000),
 	};
 
@@ -274,7 +274,7 @@ static void do_inject(struct work_thread *t)
 {
 	struct hmmirror_inject inject = {
 		.size = sizeof(inject),
-		.event = below(t, HMMIRROR_INJECT_NR),
+		.event = below(t, STRESS_EVENTS),
 		.nth = 1 + below(t, 8),
 		.times = 1 + below(t, 4),
 	};
