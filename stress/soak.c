@@ -92,6 +92,8 @@ int main(int argc, char **argv)
 	setenv(STRESS_TOGETHER, "1", 1);
 	for (i = 0; i < ARRAY_SIZE(programs); i++)
 		start(&stress, dirname(strdupa(argv[0])), stress_random(&random), i);
+	/* the devices are to be ours alone again at the end */
+	unsetenv(STRESS_TOGETHER);
 	/* what a pipe takes is more than any of them says */
 	for (i = 0; i < ARRAY_SIZE(programs); i++)
 		well &= ended_well(i);
