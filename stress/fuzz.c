@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -31,6 +32,9 @@
 #define PLACES_APART	(16UL << 20)
 #define PLANTS_AT	0x0d5500000000UL
 #define FIGURES_AT	0x0b2600000000UL
+/* A process of this program that makes calls is called so. */
+#define LIVE		"stress.fuzz.live"
+#define EXIT_NO_LIFE	77
 
 union argument {
 	__u32 size;
@@ -384,7 +388,13 @@ static void count(struct fuzz *f, int ret)
 	}
 }
 
-static void live(__u64 seed, struct figures *figures, long end_ms)
+static struct figures *map_figures(int file)
+{
+	return mmap((void *)FIGURES_AT, sizeof(struct figures), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, file, 0);
+}
+
+static int live(__u64 seed, struct figures *figures, long end_ms)
 {
 	struct fuzz f = { .random = seed, .figures = figures };
 	int i, device;
@@ -404,22 +414,30 @@ static void live(__u64 seed, struct figures *figures, long end_ms)
 		flip(&f);
 		count(&f, hmm_ioctl(f.fd[device], f.request, argument(&f)));
 	}
+	return 0;
 }
 
-/* One more, in the place of one that has ended. */
-static void start(struct stress *stress, __u64 *random, struct figures *figures)
+/*
+ * One more, in the place of one that has ended. A new program, since what it shared
+ * with us after a fork, it could leave on a device.
+ */
+static void start(struct stress *stress, __u64 *random, struct figures *figures, int file)
 {
 	__u64 seed = stress_random(random);
-	pid_t pid = fork();
+	char arg[3][24];
+	pid_t pid;
 
+	snprintf(arg[0], sizeof(arg[0]), "%llu", (unsigned long long)seed);
+	snprintf(arg[1], sizeof(arg[1]), "%ld", stress->end_ms);
+	snprintf(arg[2], sizeof(arg[2]), "%d", file);
+	pid = fork();
 	if (pid < 0)
 		stress_fail(stress, "fork: %s", strerror(errno));
-	if (pid) {
-		figures->lives++;
-		return;
+	if (!pid) {
+		execl("/proc/self/exe", LIVE, arg[0], arg[1], arg[2], NULL);
+		_exit(EXIT_NO_LIFE);
 	}
-	live(seed, figures, stress->end_ms);
-	_exit(0);
+	figures->lives++;
 }
 
 int main(int argc, char **argv)
@@ -427,24 +445,33 @@ int main(int argc, char **argv)
 	struct figures *figures;
 	struct stress stress;
 	__u64 random;
-	int i, status;
+	int file, i, status;
 
+	if (argc == 4 && !strcmp(argv[0], LIVE)) {
+		figures = map_figures(atoi(argv[3]));
+		if (figures == MAP_FAILED)
+			return EXIT_NO_LIFE;
+		return live(strtoull(argv[1], NULL, 10), figures, atol(argv[2]));
+	}
 	stress_begin(&stress, "stress.fuzz", argc, argv);
 	random = stress.seed;
-	figures = mmap((void *)FIGURES_AT, sizeof(*figures), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	/* a copy stays open in what is executed */
+	file = dup(hmm_file_memfd(sizeof(*figures), 0));
+	figures = map_figures(file);
 	if (figures == MAP_FAILED)
 		stress_fail(&stress, "mmap: %s", strerror(errno));
 	stress_empty(&stress);
 
 	for (i = 0; i < PROCESSES; i++)
-		start(&stress, &random, figures);
+		start(&stress, &random, figures, file);
 	while (wait(&status) > 0) {
 		/* a call may have written over whatever it was pointed at */
 		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 			stress_fail(&stress, "a process was killed");
+		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_LIFE)
+			stress_fail(&stress, "a process could not be started");
 		if (!stress_over(&stress))
-			start(&stress, &random, figures);
+			start(&stress, &random, figures, file);
 	}
 	stress_empty(&stress);
 
