@@ -264,11 +264,12 @@ struct hmmirror_move {
 };
 
 int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move);
-vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf);
 long hmmirror_bring_home(struct hmmirror *mirror, struct hmmirror_device *device,
 			 const unsigned long *pfns, unsigned long nr, bool listed, u8 *outcomes);
 unsigned long hmmirror_evict_range(struct hmmirror_device *device, unsigned long pfn,
 				   unsigned long nr, bool *no_huge);
+/* cpu_fault.c */
+vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf);
 /* evict.c: pages home without knowing who maps them. */
 void hmmirror_evict(struct hmmirror_device *device, unsigned long pfn, unsigned long nr);
 
