@@ -39,20 +39,23 @@ static const struct {
 
 #define MANY_PAGES	24
 
-static void put_many(struct __test_metadata *_metadata, struct walk *walk)
+/* Return: false if one of them can't be had, which ends the test. */
+static bool put_many(struct __test_metadata *_metadata, struct walk *walk)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(many); i++)
 		if (MISS(walk_put(walk, many[i].state, many[i].first,
 				  many[i].pages), walk->why))
-			return;
+			return false;
+	return true;
 }
 
 TEST_F(walk_mixed, snapshot)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
-	put_many(_metadata, &self->walk);
+	if (!put_many(_metadata, &self->walk))
+		return;
 	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why))
 		return;
 }
@@ -60,7 +63,8 @@ TEST_F(walk_mixed, snapshot)
 TEST_F(walk_mixed, read_fault)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
-	put_many(_metadata, &self->walk);
+	if (!put_many(_metadata, &self->walk))
+		return;
 	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
 		 self->walk.why))
 		return;
@@ -69,7 +73,8 @@ TEST_F(walk_mixed, read_fault)
 TEST_F(walk_mixed, write_fault)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
-	put_many(_metadata, &self->walk);
+	if (!put_many(_metadata, &self->walk))
+		return;
 	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
 		 self->walk.why))
 		return;
@@ -81,7 +86,8 @@ TEST_F(walk_mixed, page_requests)
 	size_t i;
 
 	ASSERT_EQ(0, walk_begin(walk, MANY_PAGES, 0));
-	put_many(_metadata, walk);
+	if (!put_many(_metadata, walk))
+		return;
 	for (i = 0; i < MANY_PAGES; i++)
 		walk->page[i].request = i % 4 == 1 ? HMMIRROR_REQ_FAULT :
 					i % 4 == 3 ? HMMIRROR_REQ_ALL : 0;
