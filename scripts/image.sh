@@ -40,7 +40,8 @@ make_image() {
 guest_program() {
 	local file
 	file=$(command -v "$1") || die "there is no $1"
-	cp "$file" "$2/bin/$1"
+	# it can be one of busybox's, too
+	cp --remove-destination "$file" "$2/bin/$1"
 	# "NAME => FILE (0x...)", and the dynamic linker without an arrow
 	while read -r file; do
 		mkdir -p "$2${file%/*}"

@@ -302,6 +302,10 @@ follow() {
 		'busy '*)
 			verdict FAIL module.unload 0 "${line#busy }"
 			;;
+		'beside '*) stress_figures "beside the tests: ${line#beside }" ;;
+		'gone '*)
+			verdict FAIL guest.beside 0 "it ended before the tests did: ${line#gone }"
+			;;
 		done)
 			status=0
 			break

@@ -128,6 +128,20 @@ setup_file() {
 	[[ $output == *'| ok 1'* ]]
 }
 
+@test "what runs beside the tests has to run as long as they do" {
+	local beside=$BATS_TEST_TMPDIR/beside.config
+	echo '# guest: beside=sleep 600' > "$beside"
+	run "$RUN" -c "$beside" last.pass
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -q 'beside the tests: 0 pages swapped out' <<< "$output"
+	echo '# guest: beside=sleep now' > "$beside"
+	run "$RUN" -c "$beside" last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -q '^FAIL  guest.beside .*it ended before the tests did: .*now' <<< "$output"
+}
+
 @test "Ctrl-C while the guest runs" {
 	env --default-signal=INT "$RUN" fake.hang > "$BATS_TEST_TMPDIR/out" 2>&1 &
 	local pid=$!
