@@ -266,3 +266,11 @@ int hmm_area_map_small(struct hmm_area *area, char *addr, size_t length,
 		return hmm_fail(area, errno, "MADV_NOHUGEPAGE");
 	return 0;
 }
+
+int hmm_area_begin_small(struct hmm_area *area, size_t length)
+{
+	int ret = hmm_area_begin(area, length, 0);
+
+	return ret ? ret : hmm_area_map_small(area, area->addr, length,
+					      PROT_READ | PROT_WRITE);
+}

@@ -2,6 +2,7 @@
 /* The device node and its ioctls. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -289,6 +290,15 @@ int hmm_stats(int fd, unsigned int flags, struct hmmirror_stats *stats)
 	memset(stats, 0, sizeof(*stats));
 	stats->flags = flags;
 	return hmm_ioctl_stats(fd, stats);
+}
+
+long hmm_used_since(int fd, const struct hmmirror_stats *before)
+{
+	struct hmmirror_stats now;
+
+	if (hmm_stats(fd, 0, &now))
+		return LONG_MIN;
+	return hmm_stats_used(&now) - hmm_stats_used(before);
 }
 
 int hmm_test_abi(int fd, unsigned long request, const void *addr,

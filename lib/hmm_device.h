@@ -229,6 +229,21 @@ int hmm_excl_atomic(int fd, enum hmmirror_exclusive_op op, void *addr,
  */
 int hmm_stats(int fd, unsigned int flags, struct hmmirror_stats *stats);
 
+/* hmm_stats_used - pages of the device's memory that were in use */
+static inline long hmm_stats_used(const struct hmmirror_stats *stats)
+{
+	return stats->device_pages - stats->device_pages_free;
+}
+
+/**
+ * hmm_used_since - how many more pages of the device's memory are in use than before
+ * @fd: from hmm_open()
+ * @before: from hmm_stats() of a mirror of the same device
+ *
+ * Return: the difference, below 0 for fewer; LONG_MIN if the device does not tell.
+ */
+long hmm_used_since(int fd, const struct hmmirror_stats *before);
+
 /**
  * hmm_test_abi - one call of the kernel's own test ABI
  * @fd: from hmm_open()

@@ -120,6 +120,18 @@ struct hmm_state {
  */
 int hmm_area_begin(struct hmm_area *area, size_t length, size_t align);
 
+/**
+ * hmm_area_begin_small - get a window of small pages
+ * @area: what to set up
+ * @length: bytes, page multiple
+ *
+ * As hmm_area_begin(), and all of the window is private anonymous memory that may be
+ * read and written and never gets huge pages. None of them is there yet.
+ *
+ * Return: 0 or -errno.
+ */
+int hmm_area_begin_small(struct hmm_area *area, size_t length);
+
 /* hmm_area_end - give back everything; safe to call twice, or on zeroes */
 void hmm_area_end(struct hmm_area *area);
 
@@ -154,6 +166,18 @@ int hmm_area_feature(struct hmm_area *area, enum hmmirror_feature feature);
  * -errno with area->why.
  */
 int hmm_area_memory(struct hmm_area *area, unsigned int device);
+
+/**
+ * hmm_area_use_memory - a mirror of a device that has memory to migrate to
+ * @area: the area
+ * @device: 0 to 3
+ * @fd: gets the mirror, as from hmm_area_device()
+ * @before: gets the device's counters, for hmm_used_since()
+ *
+ * Return: as hmm_area_memory(); if not 0, @fd and @before are as they were.
+ */
+int hmm_area_use_memory(struct hmm_area *area, unsigned int device, int *fd,
+			struct hmmirror_stats *before);
 
 /**
  * hmm_area_huge_memory - can a device have huge pages?

@@ -43,6 +43,23 @@ int hmm_area_memory(struct hmm_area *area, unsigned int device)
 	return 0;
 }
 
+int hmm_area_use_memory(struct hmm_area *area, unsigned int device, int *fd,
+			struct hmmirror_stats *before)
+{
+	struct hmmirror_stats now;
+	int ret = hmm_area_memory(area, device), mirror;
+
+	if (ret)
+		return ret;
+	mirror = hmm_area_device(area, device);
+	ret = hmm_stats(mirror, 0, &now);
+	if (ret)
+		return hmm_fail(area, ret, "HMMIRROR_STATS");
+	*fd = mirror;
+	*before = now;
+	return 0;
+}
+
 static int all_moved(struct hmm_area *area, int fd, char *addr, size_t length,
 		     enum hmmirror_outcome want)
 {

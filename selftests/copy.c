@@ -2,7 +2,7 @@
 /* The device reads and writes memory. */
 #include "expect.h"
 #include "expect_kernel.h"
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES	16
 
@@ -19,17 +19,9 @@ FIXTURE(copy)
 
 FIXTURE_SETUP(copy)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
+	FILLED_PAGES(PAGES);
 	self->buffer = hmm_map_anon(self->length, 0);
 	ASSERT_NE(NULL, self->buffer);
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	hmm_pattern_fill(self->addr, self->length, 1);
-	self->fd = hmm_area_device(&self->area, 0);
-	ASSERT_LE(0, self->fd);
 	self->copy.addr = (uintptr_t)self->addr;
 	self->copy.length = self->length;
 	self->copy.buffer = (uintptr_t)self->buffer;

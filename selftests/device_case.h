@@ -96,20 +96,10 @@ static inline void device_begin(struct __test_metadata *_metadata, struct device
 	ASSERT_EQ(0, hmm_stats(c->fd, 0, &c->before));
 }
 
-/* Pages of the device's memory that are in use since device_begin(); LONG_MIN: not told. */
-static inline long device_more(const struct device_case *c)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(c->fd, 0, &now))
-		return LONG_MIN;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(c->before.device_pages - c->before.device_pages_free);
-}
-
+/* Pages of the device's memory that are in use since device_begin(). */
 static inline long device_used(struct __test_metadata *_metadata, struct device_case *c)
 {
-	long used = device_more(c);
+	long used = hmm_used_since(c->fd, &c->before);
 
 	ASSERT_NE(LONG_MIN, used);
 	return used;
@@ -126,7 +116,7 @@ static inline void device_end(struct __test_metadata *_metadata, struct device_c
 	hmm_unmap(c->area.guard, c->area.guard_length);
 	c->area.guard = NULL;
 	if (!c->lacking)
-		EXPECT_EQ(0, device_more(c));
+		EXPECT_EQ(0, hmm_used_since(c->fd, &c->before));
 	hmm_area_end(&c->area);
 	hmm_unmap(c->copy, c->length);
 	hmm_unmap(c->frames, c->page);

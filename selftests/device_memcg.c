@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES		1024	/* many more than the charges that a CPU has in stock */
 #define NOISE		(160 * 4096L)
@@ -47,12 +47,8 @@ FIXTURE_SETUP(device_memcg)
 	self->length = PAGES * hmm_page_size();
 	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
 	self->addr = self->area.addr;
-	self->lacking = hmm_area_memory(&self->area, variant->device);
-	if (self->lacking)
+	if (USE_MEMORY(variant->device))
 		return;
-	self->fd = hmm_area_device(&self->area, variant->device);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	ret = hmm_memcg_begin(&self->group);
 	if (ret == -ENODEV)
 		self->lacking = hmm_skip(&self->area, "no memory controller (CONFIG_MEMCG)");
@@ -65,16 +61,6 @@ FIXTURE_TEARDOWN(device_memcg)
 	/* nobody is charged for anything, else the group could not go */
 	EXPECT_EQ(0, hmm_memcg_end(&self->group));
 	hmm_area_end(&self->area);
-}
-
-static long device_used(int fd, const struct hmmirror_stats *before)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(fd, 0, &now))
-		return -1;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(before->device_pages - before->device_pages_free);
 }
 
 /* What the child found wrong, as its exit status. */
@@ -173,7 +159,7 @@ TEST_F(device_memcg, charge)
 		_exit(child_charge(&self->area, &self->group, variant->device, self->length));
 	ASSERT_LT(0, child);
 	ASSERT_EQ(RIGHT, hmm_child_result(child));
-	ASSERT_EQ(0, device_used(self->fd, &self->before));
+	ASSERT_EQ(0, USED());
 	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
 }
 
@@ -212,7 +198,7 @@ TEST_F(device_memcg, limit)
 		_exit(child_limit(&self->area, &self->group, variant->device, self->length));
 	ASSERT_LT(0, child);
 	ASSERT_EQ(RIGHT, hmm_child_result(child));
-	ASSERT_EQ(0, device_used(self->fd, &self->before));
+	ASSERT_EQ(0, USED());
 }
 
 /* Kernels without CONFIG_MEMCG_SWAP, an option before 5.8, have no limit for it. */
@@ -254,7 +240,7 @@ TEST_F(device_memcg, oom_kill)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	ASSERT_LE(1, hmm_memcg_stat(&self->group, "memory.events", "oom_kill"));
-	ASSERT_EQ(0, device_used(self->fd, &self->before));
+	ASSERT_EQ(0, USED());
 	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
 }
 
@@ -339,7 +325,7 @@ TEST_F(device_memcg, no_charge)
 		_exit(child_no_charge(&self->area, &self->group, variant->device));
 	ASSERT_LT(0, child);
 	found = hmm_child_result(child);
-	ASSERT_EQ(0, device_used(self->fd, &self->before));
+	ASSERT_EQ(0, USED());
 	if (found == CHARGE_FORCED)
 		SKIP(return, "no charge fails: the kernel forces it if nobody can be killed");
 	ASSERT_EQ(RIGHT, found);

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES	8
 
@@ -51,22 +51,12 @@ FIXTURE_SETUP(device_travel)
 {
 	int i;
 
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
+	SMALL_PAGES(PAGES);
 	self->copy = hmm_map_anon(self->length, 0);
 	ASSERT_NE(NULL, self->copy);
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	for (i = 0; i < 2 && !self->lacking; i++) {
-		self->lacking = hmm_area_memory(&self->area, variant->device[i]);
-		if (self->lacking)
-			break;
-		self->fd[i] = hmm_area_device(&self->area, variant->device[i]);
-		ASSERT_LE(0, self->fd[i]);
-		ASSERT_EQ(0, hmm_stats(self->fd[i], 0, &self->before[i]));
-	}
+	for (i = 0; i < 2 && !self->lacking; i++)
+		self->lacking = hmm_area_use_memory(&self->area, variant->device[i],
+						    &self->fd[i], &self->before[i]);
 }
 
 FIXTURE_TEARDOWN(device_travel)
@@ -75,19 +65,9 @@ FIXTURE_TEARDOWN(device_travel)
 	hmm_unmap(self->copy, self->length);
 }
 
-static long in_use(int fd, const struct hmmirror_stats *before)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(fd, 0, &now))
-		return -1;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(before->device_pages - before->device_pages_free);
-}
-
 static long used(struct _test_data_device_travel *self, int device)
 {
-	return in_use(self->fd[device], &self->before[device]);
+	return hmm_used_since(self->fd[device], &self->before[device]);
 }
 
 /* The device has all of the range, writes it, and finds it written. */
@@ -224,12 +204,7 @@ FIXTURE_VARIANT_ADD(device_taken, coherent)
 
 FIXTURE_SETUP(device_taken)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
+	SMALL_PAGES(PAGES);
 	hmm_pattern_fill(self->addr, self->length, 1);
 	self->lacking = hmm_area_memory(&self->area, variant->device);
 	if (self->lacking)

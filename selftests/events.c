@@ -24,9 +24,7 @@ FIXTURE(events)
 FIXTURE_SETUP(events)
 {
 	self->length = PAGES * hmm_page_size();
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
-					self->length, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, self->length));
 	hmm_pattern_fill(self->area.addr, self->length, 0);
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);

@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include "expect_kernel.h"
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES	8
 
@@ -23,15 +23,7 @@ FIXTURE(exclusive)
 
 FIXTURE_SETUP(exclusive)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	hmm_pattern_fill(self->addr, self->length, 1);
-	self->fd = hmm_area_device(&self->area, 0);
-	ASSERT_LE(0, self->fd);
+	FILLED_PAGES(PAGES);
 	self->lacking = hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE);
 }
 

@@ -17,10 +17,8 @@ FIXTURE(fork)
 FIXTURE_SETUP(fork)
 {
 	self->length = PAGES * hmm_page_size();
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, self->length));
 	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
 	self->buffer = hmm_map_anon(self->length, 0);
 	ASSERT_NE(NULL, self->buffer);
 	hmm_pattern_fill(self->addr, self->length, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Pages travel to device memory and back. */
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES	8
 
@@ -39,18 +39,10 @@ FIXTURE_VARIANT_ADD(migrate, coherent)
 
 FIXTURE_SETUP(migrate)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
+	SMALL_PAGES(PAGES);
 	self->kind = variant->device == HMM_DEV_PRIVATE ?
 		     HMMIRROR_PTE_PRIVATE : HMMIRROR_PTE_COHERENT;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	self->lacking = hmm_area_memory(&self->area, variant->device);
-	if (!self->lacking)
-		self->fd = hmm_area_device(&self->area, variant->device);
-	ASSERT_LE(0, self->fd);
+	USE_MEMORY(variant->device);
 }
 
 FIXTURE_TEARDOWN(migrate)
@@ -97,11 +89,6 @@ static void all_entries(struct __test_metadata *_metadata, int fd,
 	}
 }
 
-static __u64 used(const struct hmmirror_stats *stats)
-{
-	return stats->device_pages - stats->device_pages_free;
-}
-
 TEST_F(migrate, there_and_back)
 {
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
@@ -121,7 +108,7 @@ TEST_F(migrate, there_and_back)
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(self->before.to_device + PAGES,
 			  self->after.to_device);
-		ASSERT_EQ(used(&self->before) + PAGES, used(&self->after));
+		ASSERT_EQ(hmm_stats_used(&self->before) + PAGES, hmm_stats_used(&self->after));
 
 		ASSERT_EQ(0, TO_SYSTEM());
 		ASSERT_EQ(PAGES, self->migrated);
@@ -131,7 +118,7 @@ TEST_F(migrate, there_and_back)
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(self->before.to_system + PAGES,
 			  self->after.to_system);
-		ASSERT_EQ(used(&self->before), used(&self->after));
+		ASSERT_EQ(hmm_stats_used(&self->before), hmm_stats_used(&self->after));
 		ASSERT_EQ(self->before.cpu_faults, self->after.cpu_faults);
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	}
@@ -154,7 +141,7 @@ TEST_F(migrate, cpu_read)
 	ASSERT_EQ(home, self->after.cpu_faults_home -
 		  self->before.cpu_faults_home);
 	ASSERT_LE(home, self->after.cpu_faults - self->before.cpu_faults);
-	ASSERT_EQ(used(&self->before) - home, used(&self->after));
+	ASSERT_EQ(hmm_stats_used(&self->before) - (long)home, hmm_stats_used(&self->after));
 	all_entries(_metadata, self->fd, self->addr, PAGES,
 		    home ? rw : rw | self->kind);
 }
@@ -363,7 +350,7 @@ TEST_F(migrate, munmap)
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, munmap(self->addr, self->length));
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
-	ASSERT_EQ(used(&self->before), used(&self->after));
+	ASSERT_EQ(hmm_stats_used(&self->before), hmm_stats_used(&self->after));
 	ASSERT_EQ(self->before.cpu_faults, self->after.cpu_faults);
 }
 
@@ -376,7 +363,7 @@ TEST_F(migrate, discard)
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
-	ASSERT_EQ(used(&self->before), used(&self->after));
+	ASSERT_EQ(hmm_stats_used(&self->before), hmm_stats_used(&self->after));
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
@@ -433,7 +420,7 @@ TEST_F(migrate, exit)
 	ASSERT_EQ(0, hmm_child_result(child));
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 	ASSERT_EQ(self->before.to_device, self->after.to_device);
-	ASSERT_EQ(used(&self->before), used(&self->after));
+	ASSERT_EQ(hmm_stats_used(&self->before), hmm_stats_used(&self->after));
 }
 
 /* Several mappings in one call. */

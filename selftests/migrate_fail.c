@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "expect_kernel.h"
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES	8
 
@@ -58,33 +58,13 @@ FIXTURE_VARIANT_ADD(migrate_fail, coherent_copy)
 
 FIXTURE_SETUP(migrate_fail)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	self->lacking = hmm_area_memory(&self->area, variant->device);
-	if (self->lacking)
-		return;
-	self->fd = hmm_area_device(&self->area, variant->device);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	SMALL_PAGES(PAGES);
+	USE_MEMORY(variant->device);
 }
 
 FIXTURE_TEARDOWN(migrate_fail)
 {
 	hmm_area_end(&self->area);
-}
-
-static long used(struct _test_data_migrate_fail *self)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(self->fd, 0, &now))
-		return -1;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(self->before.device_pages - self->before.device_pages_free);
 }
 
 /* Moves the range with some pages failing, and looks at each page's outcome. */
@@ -114,7 +94,7 @@ static void move(struct __test_metadata *_metadata, struct _test_data_migrate_fa
 static void home(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self)
 {
 	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, NULL));
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 }
 
 TEST_F(migrate_fail, to_device)
@@ -128,7 +108,7 @@ TEST_F(migrate_fail, to_device)
 		hmm_pattern_fill(self->addr, self->length, n);
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
 		     HMMIRROR_OUT_MIGRATED);
-		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
 		home(_metadata, self);
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
@@ -149,7 +129,7 @@ TEST_F(migrate_fail, to_system)
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, n, 1,
 		     HMMIRROR_OUT_MIGRATED);
 		/* the one that stayed, the device has with its data */
-		ASSERT_EQ(1, used(self));
+		ASSERT_EQ(1, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
 		home(_metadata, self);
 	}
@@ -163,10 +143,10 @@ TEST_F(migrate_fail, unpopulated)
 		return;
 	for (n = 0; n < PAGES; n++) {
 		ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
-		ASSERT_EQ(0, used(self));
+		ASSERT_EQ(0, USED());
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
 		     HMMIRROR_OUT_POPULATED);
-		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	}
 }
@@ -181,10 +161,10 @@ TEST_F(migrate_fail, zero_page)
 		if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
 			 self->area.why))
 			return;
-		ASSERT_EQ(0, used(self));
+		ASSERT_EQ(0, USED());
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
 		     HMMIRROR_OUT_POPULATED);
-		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	}
 }
@@ -206,7 +186,7 @@ TEST_F(migrate_fail, shared)
 	for (n = 0; n < PAGES; n++) {
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
 		     HMMIRROR_OUT_MIGRATED);
-		ASSERT_EQ(PAGES - 1, used(self));
+		ASSERT_EQ(PAGES - 1, USED());
 		home(_metadata, self);
 	}
 	ASSERT_EQ(0, hmm_state_prove(&self->area, hmm_state_find("anon_cow_parent"), 0,
@@ -226,12 +206,12 @@ TEST_F(migrate_fail, many)
 		hmm_pattern_fill(self->addr, self->length, n);
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, PAGES - n, n,
 		     HMMIRROR_OUT_MIGRATED);
-		ASSERT_EQ((long)(PAGES - n), used(self));
+		ASSERT_EQ((long)(PAGES - n), USED());
 		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
-		ASSERT_EQ(PAGES, used(self));
+		ASSERT_EQ(PAGES, USED());
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, 0, n,
 		     HMMIRROR_OUT_MIGRATED);
-		ASSERT_EQ((long)n, used(self));
+		ASSERT_EQ((long)n, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
 		home(_metadata, self);
 	}
@@ -264,17 +244,15 @@ TEST(migrate_no_table)
 {
 	size_t page = hmm_page_size(), length = 2 * page;
 	struct hmm_area area = { 0 };
-	struct hmmirror_stats before, after;
+	struct hmmirror_stats before;
 	__u8 outcomes[2];
 	unsigned int n;
 	char *addr;
 	int fd, hits = 1;
 
 	ASSERT_EQ(0, hmm_area_begin(&area, page, 0));
-	if (MISS(hmm_area_memory(&area, HMM_DEV_PRIVATE), area.why))
+	if (MISS(hmm_area_use_memory(&area, HMM_DEV_PRIVATE, &fd, &before), area.why))
 		return;
-	fd = hmm_area_device(&area, HMM_DEV_PRIVATE);
-	ASSERT_EQ(0, hmm_stats(fd, 0, &before));
 	for (n = 1; hits && n < 10; n++) {
 		addr = nowhere(length, n);
 		ASSERT_NE(NULL, addr);
@@ -293,9 +271,7 @@ TEST(migrate_no_table)
 	/* a PUD, a PMD, a PTE and an anon_vma at least; with five levels one more */
 	ASSERT_EQ(0, hits);
 	ASSERT_LE(6, n);
-	ASSERT_EQ(0, hmm_stats(fd, 0, &after));
-	ASSERT_EQ(before.device_pages - before.device_pages_free,
-		  after.device_pages - after.device_pages_free);
+	ASSERT_EQ(0, hmm_used_since(fd, &before));
 	hmm_area_end(&area);
 }
 

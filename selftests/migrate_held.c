@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES		8
 #define TOUCHED		3	/* the page that somebody comes to */
@@ -110,12 +110,8 @@ FIXTURE_SETUP(migrate_held)
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
 	self->addr = self->area.addr;
 	self->touched = self->addr + TOUCHED * self->page;
-	self->lacking = hmm_area_memory(&self->area, HMM_DEV_PRIVATE);
-	if (self->lacking)
+	if (USE_MEMORY(HMM_DEV_PRIVATE))
 		return;
-	self->fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	ASSERT_EQ(0, hmm_use_all_cpus());
 	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
 					PROT_READ | PROT_WRITE));
@@ -139,16 +135,6 @@ FIXTURE_TEARDOWN(migrate_held)
 		hmm_call_end(&self->call);
 	}
 	hmm_area_end(&self->area);
-}
-
-static long used(struct _test_data_migrate_held *self)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(self->fd, 0, &now))
-		return -1;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(self->before.device_pages - self->before.device_pages_free);
 }
 
 #define HOLD()								\
@@ -196,7 +182,7 @@ TEST_F(migrate_held, cpu_reads)
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
 	ASSERT_EQ(-1, self->toucher.wrong);
 	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
-	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES - 1, used(self));
+	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
@@ -223,9 +209,9 @@ TEST_F(migrate_held, discarded)
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	END();
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	sem_post(&self->toucher.go);
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
 }
@@ -243,7 +229,7 @@ TEST_F(migrate_held, other_device)
 	ASSERT_EQ(0, migrated);
 	END();
 	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
-	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES, used(self));
+	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	sem_post(&self->toucher.go);
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
@@ -313,7 +299,7 @@ TEST_F(migrate_held, killed)
 	ASSERT_EQ(1, fine);
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	hmm_write_text("/proc/sys/vm/stat_refresh", "1");
 	ASSERT_GE(isolated + 1, hmm_vmstat("nr_isolated_anon"));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
@@ -346,7 +332,7 @@ TEST_F(migrate_held, populated_meanwhile)
 	all_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
 	all_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
 		     HMMIRROR_OUT_POPULATED);
-	ASSERT_EQ(PAGES - 1, used(self));
+	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, TOUCHED * self->page, 0));
 	ASSERT_EQ(-1, hmm_all_bytes(self->touched + self->page,
@@ -372,7 +358,7 @@ TEST_F(migrate_held, populated_by_other)
 	END();
 	all_outcomes(_metadata, self->outcomes, 0, 2, HMMIRROR_OUT_REFUSED);
 	all_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
-	ASSERT_EQ(PAGES - 2, used(self));
+	ASSERT_EQ(PAGES - 2, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	sem_post(&self->toucher.go);
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
@@ -392,7 +378,7 @@ TEST_F(migrate_held, zero_page_meanwhile)
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
 	END();
 	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
-	ASSERT_EQ(PAGES, used(self));
+	ASSERT_EQ(PAGES, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
@@ -419,7 +405,7 @@ TEST_F(migrate_held, huge_meanwhile)
 	outcome = hmm_smaps(self->addr, "AnonHugePages") > 0 ? HMMIRROR_OUT_REFUSED :
 							       HMMIRROR_OUT_POPULATED;
 	all_outcomes(_metadata, self->outcomes, 0, PAGES, outcome);
-	ASSERT_EQ(outcome == HMMIRROR_OUT_REFUSED ? 0 : PAGES, used(self));
+	ASSERT_EQ(outcome == HMMIRROR_OUT_REFUSED ? 0 : PAGES, USED());
 	for (i = 0; i < huge; i += self->page) {
 		if (i == 100 * self->page)
 			continue;

@@ -51,33 +51,22 @@ FIXTURE_SETUP(migrate_huge)
 
 FIXTURE_TEARDOWN(migrate_huge)
 {
-	struct hmmirror_stats end;
-	int fd = self->fd;
-
 	/*
 	 * Whatever was done to them, all pages are given back in the end. No ASSERT here:
 	 * after one that failed, it would begin the teardown anew for ever.
 	 */
 	hmm_unmap(self->area.guard, self->area.guard_length);
 	self->area.guard = NULL;
-	if (!self->lacking) {
-		EXPECT_EQ(0, hmm_stats(fd, 0, &end));
-		EXPECT_EQ(self->before.device_pages - self->before.device_pages_free,
-			  end.device_pages - end.device_pages_free);
-	}
+	if (!self->lacking)
+		EXPECT_EQ(0, hmm_used_since(self->fd, &self->before));
 	hmm_area_end(&self->area);
 	hmm_unmap(self->copy, 2 * self->length);
-}
-
-static inline long used(const struct hmmirror_stats *stats)
-{
-	return stats->device_pages - stats->device_pages_free;
 }
 
 #define USED()								\
 	({								\
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));	\
-		used(&self->after) - used(&self->before);		\
+		hmm_stats_used(&self->after) - hmm_stats_used(&self->before); \
 	})
 
 /* Brings huge pages of the window into a state. */

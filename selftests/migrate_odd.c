@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES		8
 
@@ -56,38 +56,18 @@ FIXTURE_SETUP(migrate_odd)
 	self->addr = self->area.addr;
 	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
 					PROT_READ | PROT_WRITE));
-	self->lacking = hmm_area_memory(&self->area, variant->device);
-	if (self->lacking)
-		return;
-	self->fd = hmm_area_device(&self->area, variant->device);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
+	USE_MEMORY(variant->device);
 }
 
 FIXTURE_TEARDOWN(migrate_odd)
 {
-	struct hmmirror_stats end;
-
 	hmm_holder_end(self->area.child);
 	self->area.child = 0;
 	hmm_unmap(self->area.guard, self->area.guard_length);
 	self->area.guard = NULL;
-	if (!self->lacking) {
-		ASSERT_EQ(0, hmm_stats(self->fd, 0, &end));
-		EXPECT_EQ(self->before.device_pages - self->before.device_pages_free,
-			  end.device_pages - end.device_pages_free);
-	}
+	if (!self->lacking)
+		EXPECT_EQ(0, USED());
 	hmm_area_end(&self->area);
-}
-
-static long used(struct _test_data_migrate_odd *self)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(self->fd, 0, &now))
-		return -1;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(self->before.device_pages - self->before.device_pages_free);
 }
 
 /* Pages that are all the system's, filled, and on the LRU. */
@@ -100,7 +80,7 @@ static void fill(struct __test_metadata *_metadata, struct _test_data_migrate_od
 	if (madvise(self->addr, self->length, MADV_COLD))
 		ASSERT_EQ(0, hmm_write_number("/proc/sys/vm/compact_memory", 1));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 }
 
 /* Moves all; pages from @first on, @pages of them, have to have one outcome, others another. */
@@ -195,7 +175,7 @@ TEST_F(migrate_odd, mistakes)
 		if (!ret && n == HMMIRROR_MISTAKE_FAULT_UNLOCKED)
 			ret = -EINVAL;
 		ASSERT_EQ(-EINVAL, ret) TH_LOG("mistake %u", n);
-		ASSERT_EQ(0, used(self));
+		ASSERT_EQ(0, USED());
 	}
 	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(n), self->addr, self->length,
 				    NULL, NULL));
@@ -216,7 +196,7 @@ TEST_F(migrate_odd, populate)
 	/* a right less */
 	ASSERT_EQ(0, mprotect(self->addr + 4 * self->page, 4 * self->page, PROT_READ));
 	MOVE(POPULATE, 0, 2, MIGRATED, POPULATED);
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(0, hmm_pagemap_one(self->addr + i * self->page, &entry));
 		ASSERT_NE(0, entry & HMM_PM_PRESENT) TH_LOG("page %zu", i);
@@ -240,7 +220,7 @@ TEST_F(migrate_odd, by_number)
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + self->page, 2 * self->page, NULL, NULL));
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + 5 * self->page, self->page, NULL,
 				   NULL));
-	ASSERT_EQ(3, used(self));
+	ASSERT_EQ(3, USED());
 	ret = hmm_move(self->fd, BY_PFN, self->addr, self->length, self->outcomes, &migrated);
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "the kernel has no migrate_device_range()");
@@ -250,7 +230,7 @@ TEST_F(migrate_odd, by_number)
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[1]);
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[2]);
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[5]);
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 
 	/* a page whose mappings do not go away stays where it is */
@@ -259,7 +239,7 @@ TEST_F(migrate_odd, by_number)
 		return;
 	MOVE(BY_PFN, 2, 1, NONE, MIGRATED);
 	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_MAPPED));
-	ASSERT_EQ(1, used(self));
+	ASSERT_EQ(1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 }
 
@@ -273,13 +253,13 @@ TEST_F(migrate_odd, busy)
 		return;
 	MOVE(TO_DEVICE, 2, 2, NONE, MIGRATED);
 	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_LOCKED));
-	ASSERT_EQ(PAGES - 2, used(self));
+	ASSERT_EQ(PAGES - 2, USED());
 	fill(_metadata, self);
 	if (INJECT(HMMIRROR_INJECT_ISOLATED, 5, 3))
 		return;
 	MOVE(TO_DEVICE, 4, 3, NONE, MIGRATED);
 	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_ISOLATED));
-	ASSERT_EQ(PAGES - 3, used(self));
+	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	fill(_metadata, self);
 	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
@@ -302,7 +282,7 @@ TEST_F(migrate_odd, stays_mapped)
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
 	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[1]);
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[2]);
-	ASSERT_EQ(PAGES - 1, used(self));
+	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
@@ -315,7 +295,7 @@ TEST_F(migrate_odd, no_charge)
 		return;
 	MOVE(TO_DEVICE, 0, 3, REFUSED, POPULATED);
 	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_CHARGE));
-	ASSERT_EQ(PAGES - 3, used(self));
+	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
@@ -331,7 +311,7 @@ TEST_F(migrate_odd, table_gone)
 		return;
 	MOVE(TO_DEVICE, 0, 1, REFUSED, POPULATED);
 	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
-	ASSERT_EQ(PAGES - 1, used(self));
+	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	fill(_metadata, self);
 	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
@@ -383,7 +363,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 	ASSERT_EQ(0, pinner.error);
 	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_LOCKED));
 	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
 	close(pinner.file);
 }
@@ -414,7 +394,7 @@ TEST_F(migrate_odd, in_swap_cache)
 		ASSERT_NE(0, flags & hmm_kpf(KPF_SWAPCACHE)) TH_LOG("page %zu", i);
 	}
 	MOVE(TO_DEVICE, 0, PAGES, REFUSED, NONE);
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	hmm_holder_end(self->area.child);
 	self->area.child = 0;
 	if (INJECT(HMMIRROR_INJECT_WRITEBACK, 3, 2))
@@ -430,7 +410,7 @@ TEST_F(migrate_odd, in_swap_cache)
 	for (i = 0; i < PAGES; i++)
 		ASSERT_EQ(i == 2 || i == 3 ? HMMIRROR_OUT_REFUSED : want, self->outcomes[i])
 			TH_LOG("page %zu: %s", i, hmm_outcome_str(self->outcomes[i]));
-	ASSERT_EQ(want == HMMIRROR_OUT_REFUSED ? 0 : PAGES - 2, used(self));
+	ASSERT_EQ(want == HMMIRROR_OUT_REFUSED ? 0 : PAGES - 2, USED());
 	if (want == HMMIRROR_OUT_MIGRATED)
 		MOVE(TO_DEVICE, 2, 2, MIGRATED, NONE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define HUGE		512	/* pages of a huge page */
 #define LIMIT_MS	8000
@@ -72,16 +72,6 @@ FIXTURE_TEARDOWN(migrate_taken)
 	hmm_area_end(&self->area);
 }
 
-static long used(struct _test_data_migrate_taken *self)
-{
-	struct hmmirror_stats now;
-
-	if (hmm_stats(self->fd, 0, &now))
-		return -1;
-	return (long)(now.device_pages - now.device_pages_free) -
-	       (long)(self->before.device_pages - self->before.device_pages_free);
-}
-
 static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_taken *self,
 		     size_t pages, __u8 want)
 {
@@ -107,7 +97,7 @@ TEST_F(migrate_taken, emptied)
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
 	ASSERT_EQ(0, hmm_call_end(&self->call));
 	outcomes(_metadata, self, HUGE, HMMIRROR_OUT_POPULATED);
-	ASSERT_EQ(HUGE, used(self));
+	ASSERT_EQ(HUGE, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
@@ -131,7 +121,7 @@ TEST_F(migrate_taken, locked)
 			      self->outcomes, NULL));
 	ASSERT_EQ(1, hmm_inject(self->fd, HMMIRROR_INJECT_LOCKED, 0, 0));
 	outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	ASSERT_EQ(0, hmm_move(self->fd, variant->flags, self->addr, self->length,
 			      self->outcomes, NULL));
 	if (hmm_feature(self->fd, HMMIRROR_FEAT_DEVICE_THP, NULL, 0) == 1 ||
@@ -193,7 +183,7 @@ TEST_F(migrate_taken, reaped)
 	close(pidfd);
 	close(ends[0]);
 	close(ends[1]);
-	ASSERT_EQ(0, used(self));
+	ASSERT_EQ(0, USED());
 	ASSERT_EQ(0, ret);
 	outcomes(_metadata, self, 1, HMMIRROR_OUT_REFUSED);
 	ASSERT_EQ(HUGE, self->length / hmm_page_size());

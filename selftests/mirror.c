@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include "expect_kernel.h"
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #define PAGES	8
 
@@ -24,15 +24,7 @@ FIXTURE(mirror)
 
 FIXTURE_SETUP(mirror)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	hmm_pattern_fill(self->addr, self->length, 1);
-	self->fd = hmm_area_device(&self->area, 0);
-	ASSERT_LE(0, self->fd);
+	FILLED_PAGES(PAGES);
 	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
 			     HMMIRROR_REQ_ALL, self->entries));
 	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &self->stats));

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "expect_kernel.h"
-#include "hmm_test.h"
+#include "small_pages.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
@@ -31,16 +31,8 @@ FIXTURE(regress)
 
 FIXTURE_SETUP(regress)
 {
-	self->page = hmm_page_size();
-	self->length = PAGES * self->page;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, self->length,
-					PROT_READ | PROT_WRITE));
-	hmm_pattern_fill(self->addr, self->length, 1);
+	FILLED_PAGES(PAGES);
 	self->lacking = hmm_area_memory(&self->area, 0);
-	self->fd = hmm_area_device(&self->area, 0);
-	ASSERT_LE(0, self->fd);
 }
 
 FIXTURE_TEARDOWN(regress)

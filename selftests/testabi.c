@@ -21,10 +21,7 @@ FIXTURE_SETUP(testabi)
 	self->length = PAGES * self->page;
 	self->buffer = hmm_map_anon(self->length, 0);
 	ASSERT_NE(NULL, self->buffer);
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
-					self->length,
-					PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, self->length));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
 }
@@ -300,10 +297,7 @@ FIXTURE_SETUP(testabi_error)
 	self->page = hmm_page_size();
 	self->buffer = hmm_map_anon(PAGES * self->page, 0);
 	ASSERT_NE(NULL, self->buffer);
-	ASSERT_EQ(0, hmm_area_begin(&self->area, PAGES * self->page, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
-					PAGES * self->page,
-					PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, PAGES * self->page));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
 }

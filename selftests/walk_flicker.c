@@ -210,9 +210,7 @@ FIXTURE_SETUP(flicker)
 {
 	size_t pmd = hmm_pmd_size();
 
-	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * pmd, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr, 2 * pmd,
-					PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, 2 * pmd));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
 }

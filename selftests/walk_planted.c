@@ -68,9 +68,7 @@ FIXTURE_SETUP(walk_planted)
 	self->entries = hmm_map_anon((self->pages + 2 * EDGE) * sizeof(__u64),
 				     0);
 	ASSERT_NE(NULL, self->entries);
-	ASSERT_EQ(0, hmm_area_begin(&self->area, 3 * self->pmd, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
-					3 * self->pmd, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, 3 * self->pmd));
 	self->addr = self->area.addr + self->pmd;
 	hmm_touch_write(self->addr - hmm_page_size(), hmm_page_size());
 	self->fd = hmm_area_device(&self->area, 0);
@@ -342,9 +340,7 @@ FIXTURE(plant)
 FIXTURE_SETUP(plant)
 {
 	self->pmd = hmm_pmd_size();
-	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * self->pmd, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
-					2 * self->pmd, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, 2 * self->pmd));
 	hmm_touch_write(self->area.addr, 1);
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);

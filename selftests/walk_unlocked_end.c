@@ -37,9 +37,7 @@ FIXTURE(walk_unlocked_end)
 FIXTURE_SETUP(walk_unlocked_end)
 {
 	self->length = PAGES * hmm_page_size();
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr, self->length,
-					PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, hmm_area_begin_small(&self->area, self->length));
 	hmm_touch_write(self->area.addr, self->length);
 	ASSERT_EQ(0, pipe(self->go));
 	self->fd = hmm_area_device(&self->area, 0);
