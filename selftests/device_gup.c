@@ -6,31 +6,12 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/io_uring.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "device_case.h"
-
-/* As in mm/gup_test.h, which is for the kernel only. */
-struct gup_test {
-	__u64 get_delta_usec;
-	__u64 put_delta_usec;
-	__u64 addr;
-	__u64 size;
-	__u32 nr_pages_per_call;
-	__u32 gup_flags;
-	__u32 test_flags;
-	__u32 which_pages[8];
-};
-
-#define GUP_FAST	_IOWR('g', 1, struct gup_test)
-#define PIN_FAST	_IOWR('g', 2, struct gup_test)
-#define PIN_LONGTERM	_IOWR('g', 3, struct gup_test)
-#define GUP_SLOW	_IOWR('g', 4, struct gup_test)
-#define PIN_SLOW	_IOWR('g', 5, struct gup_test)
-#define GUP_WRITE	0x1	/* FOLL_WRITE */
+#include "gup_test.h"
 
 FIXTURE(device_gup)
 {
@@ -81,7 +62,7 @@ FIXTURE_TEARDOWN(device_gup)
 static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 		     unsigned long call, unsigned int flags, unsigned int at_once)
 {
-	int file = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	int file = open(GUP_TEST, O_RDWR | O_CLOEXEC);
 	int stays = call != PIN_LONGTERM || !c->coherent;
 	struct gup_test test = {
 		.addr = (uintptr_t)c->addr,
@@ -107,8 +88,8 @@ static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigne
 {
 	if (c->lacking)
 		return c->lacking;
-	if (access("/sys/kernel/debug/gup_test", F_OK))
-		return hmm_skip(&c->area, "no gup_test (CONFIG_GUP_TEST, CONFIG_DEBUG_FS)");
+	if (access(GUP_TEST, F_OK))
+		return hmm_skip(&c->area, NO_GUP_TEST);
 	gup_once(_metadata, c, call, 0, c->pages);
 	gup_once(_metadata, c, call, GUP_WRITE, c->pages);
 	gup_once(_metadata, c, call, GUP_WRITE, 3);
@@ -271,6 +252,15 @@ static int ring_with(void *addr, size_t length)
 	return ret;
 }
 
+/* The same for a test. Return: what MISS() takes */
+static int get_ring(struct hmm_area *area, void *addr, size_t length, int *ring)
+{
+	*ring = ring_with(addr, length);
+	if (*ring == -EOPNOTSUPP)
+		return hmm_skip(area, "no io_uring (CONFIG_IO_URING)");
+	return *ring < 0 ? hmm_fail(area, *ring, "memory of an io_uring") : 0;
+}
+
 static int ring_lets_go(int ring)
 {
 	return syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
@@ -285,10 +275,8 @@ TEST_F(device_gup, io_uring_buffer)
 
 	if (CASE_BEGIN())
 		return;
-	ring = ring_with(c->addr, c->length);
-	if (ring == -EOPNOTSUPP)
-		SKIP(return, "no io_uring (CONFIG_IO_URING)");
-	ASSERT_LE(0, ring);
+	if (MISS(get_ring(&c->area, c->addr, c->length, &ring), c->area.why))
+		return;
 	ASSERT_EQ(0, device_used(_metadata, c));
 	CHECK(0);
 	ASSERT_EQ(0, ring_lets_go(ring));
@@ -387,19 +375,21 @@ TEST_F(migrate_pinned, by_pipe)
 	close(ends[1]);
 }
 
+static int hold_by_ring(struct device_case *c, int *ring)
+{
+	if (c->lacking)
+		return c->lacking;
+	return get_ring(&c->area, c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page, ring);
+}
+
 /* For long: memory that is registered for I/O. */
 TEST_F(migrate_pinned, by_ring)
 {
 	struct device_case *c = &self->c;
-	char *held = c->addr + HELD_FIRST * c->page;
 	int ring;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(hold_by_ring(c, &ring), c->area.why))
 		return;
-	ring = ring_with(held, HELD_PAGES * c->page);
-	if (ring == -EOPNOTSUPP)
-		SKIP(return, "no io_uring (CONFIG_IO_URING)");
-	ASSERT_LE(0, ring);
 	others_go(_metadata, c, self->outcomes);
 	ASSERT_EQ(0, ring_lets_go(ring));
 	close(ring);
@@ -433,15 +423,10 @@ TEST_F(migrate_pinned, with_a_hole)
 TEST_F(migrate_pinned, by_two)
 {
 	struct device_case *c = &self->c;
-	char *held = c->addr + HELD_FIRST * c->page;
 	int ring, again;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(hold_by_ring(c, &ring), c->area.why))
 		return;
-	ring = ring_with(held, HELD_PAGES * c->page);
-	if (ring == -EOPNOTSUPP)
-		SKIP(return, "no io_uring (CONFIG_IO_URING)");
-	ASSERT_LE(0, ring);
 	others_go(_metadata, c, self->outcomes);
 	again = ring_with(c->addr, c->length);
 	ASSERT_LE(0, again);
@@ -508,9 +493,8 @@ TEST_F(migrate_pinned, held_on_device)
 		return;
 	if (!c->coherent)
 		SKIP(return, "nobody can hold device-private pages");
-	ring = ring_with(c->copy, c->length);
-	if (ring == -EOPNOTSUPP)
-		SKIP(return, "no io_uring (CONFIG_IO_URING)");
+	if (MISS(get_ring(&c->area, c->copy, c->length, &ring), c->area.why))
+		return;
 	close(ring);
 	held_on_device(_metadata, c, 1, self->outcomes);
 	held_on_device(_metadata, c, 2, self->outcomes);

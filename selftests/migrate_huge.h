@@ -140,6 +140,19 @@ static inline void entries(struct __test_metadata *_metadata,
 	}
 }
 
+/* The next huge page that the device is to have, or to give, is not to be had. */
+static inline void fail_next_huge(struct __test_metadata *_metadata, int fd, char *addr)
+{
+	struct hmm_dmirror_cmd cmd = {
+		.addr = (uintptr_t)addr,
+		.npages = HMM_DMIRROR_FLAG_FAIL_ALLOC,
+	};
+
+	ASSERT_EQ(0, hmm_ioctl(fd, HMM_DMIRROR_FLAGS, &cmd));
+}
+
+#define FAIL_NEXT_HUGE()	fail_next_huge(_metadata, self->fd, self->addr)
+
 #define FILL(_seed)		hmm_pattern_fill(self->addr, self->length, _seed)
 #define CHECK(_seed) \
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, _seed))

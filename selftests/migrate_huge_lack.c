@@ -2,18 +2,6 @@
 /* Huge pages and a device where there is none to be had, or its memory goes. */
 #include "migrate_huge.h"
 
-static void fail_next_huge(struct __test_metadata *_metadata, int fd, char *addr)
-{
-	struct hmm_dmirror_cmd cmd = {
-		.addr = (uintptr_t)addr,
-		.npages = HMM_DMIRROR_FLAG_FAIL_ALLOC,
-	};
-
-	ASSERT_EQ(0, hmm_ioctl(fd, HMM_DMIRROR_FLAGS, &cmd));
-}
-
-#define FAIL_NEXT_HUGE()	fail_next_huge(_metadata, self->fd, self->addr)
-
 /* No huge page of device memory is to be had: small ones are. */
 TEST_F(migrate_huge, no_huge_to_device)
 {

@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 
+#include "gup_test.h"
+#include "inject.h"
 #include "migrate_huge.h"
 
 #define PIECES		(WHOLE | HMMIRROR_MIGRATE_PIECES)
@@ -15,40 +16,6 @@
 #define BY_PFN		(TO_SYSTEM | HMMIRROR_MIGRATE_BY_PFN)
 #define BY_RANGE	(TO_SYSTEM | HMMIRROR_MIGRATE_BY_RANGE)
 #define LIMIT_MS	5000
-
-/* As in mm/gup_test.h, which is for the kernel only. */
-struct pin_longterm_test {
-	__u64 addr;
-	__u64 size;
-	__u32 flags;
-};
-
-#define PIN_START	_IOW('g', 7, struct pin_longterm_test)
-#define PIN_STOP	_IO('g', 8)
-
-static int inject(int fd, enum hmmirror_event event, unsigned int nth, unsigned int times)
-{
-	int ret = hmm_inject(fd, event, nth, times);
-
-	return ret == -EOPNOTSUPP ? HMM_SKIP : ret;
-}
-
-#define INJECT(_event, _nth, _times)					\
-	MISS(inject(self->fd, _event, _nth, _times),			\
-	     "functions of the kernel can't be made to fail")
-#define HITS(_event)	hmm_inject(self->fd, _event, 0, 0)
-
-static void fail_next_huge(struct __test_metadata *_metadata, int fd, char *addr)
-{
-	struct hmm_dmirror_cmd cmd = {
-		.addr = (uintptr_t)addr,
-		.npages = HMM_DMIRROR_FLAG_FAIL_ALLOC,
-	};
-
-	ASSERT_EQ(0, hmm_ioctl(fd, HMM_DMIRROR_FLAGS, &cmd));
-}
-
-#define FAIL_NEXT_HUGE()	fail_next_huge(_metadata, self->fd, self->addr)
 
 /* A huge page, then a huge hole, gets small pages: the kernel splits it on its way. */
 TEST_F(migrate_huge, in_pieces)
@@ -219,9 +186,9 @@ TEST_F(migrate_huge, busy)
 	/* nor is one of the system brought home */
 	MOVE(TO_SYSTEM | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
 	PROVE("thp_writable", 1);
-	file = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	file = open(GUP_TEST, O_RDWR | O_CLOEXEC);
 	if (file < 0)
-		SKIP(return, "no gup_test (CONFIG_GUP_TEST, CONFIG_DEBUG_FS)");
+		SKIP(return, NO_GUP_TEST);
 	ASSERT_EQ(0, ioctl(file, PIN_START, &pin));
 	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
 	PROVE("thp_writable", 1);

@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "gup_test.h"
+#include "inject.h"
 #include "small_pages.h"
 
 #define PAGES		8
@@ -102,33 +103,6 @@ static void move(struct __test_metadata *_metadata, struct _test_data_migrate_od
 #define MOVE(_flags, _first, _pages, _want, _others) \
 	move(_metadata, self, _flags, _first, _pages, HMMIRROR_OUT_##_want, \
 	     HMMIRROR_OUT_##_others)
-
-/* For the next migration; or skips. */
-static int inject(int fd, enum hmmirror_event event, unsigned int nth, unsigned int times)
-{
-	int ret = hmm_inject(fd, event, nth, times);
-
-	return ret == -EOPNOTSUPP ? HMM_SKIP : ret;
-}
-
-#define INJECT(_event, _nth, _times)					\
-	MISS(inject(self->fd, _event, _nth, _times),			\
-	     "functions of the kernel can't be made to fail")
-#define HITS(_event)	hmm_inject(self->fd, _event, 0, 0)
-
-/* As in mm/gup_test.h, which is for the kernel only. */
-struct gup_test {
-	__u64 get_delta_usec;
-	__u64 put_delta_usec;
-	__u64 addr;
-	__u64 size;
-	__u32 nr_pages_per_call;
-	__u32 gup_flags;
-	__u32 test_flags;
-	__u32 which_pages[8];
-};
-
-#define PIN_LONGTERM	_IOWR('g', 3, struct gup_test)
 
 struct pinner {
 	pthread_t thread;
@@ -344,9 +318,9 @@ TEST_F(migrate_odd, pinned_while_locked)
 		return;
 	if (variant->device != HMM_DEV_COHERENT)
 		SKIP(return, "a page that no CPU can use can't be pinned");
-	pinner.file = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	pinner.file = open(GUP_TEST, O_RDWR | O_CLOEXEC);
 	if (pinner.file < 0)
-		SKIP(return, "no gup_test (CONFIG_GUP_TEST, CONFIG_DEBUG_FS)");
+		SKIP(return, NO_GUP_TEST);
 	hmm_pattern_fill(self->addr, self->length, 7);
 	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
 	if (INJECT(HMMIRROR_INJECT_LOCKED, 1, 1))
