@@ -171,46 +171,58 @@ TEST_F(device_cpu, in_a_struct)
 	ASSERT_EQ(-1, hmm_pattern_check((char *)(time + 1), c->page - sizeof(*time), 0));
 }
 
-/* Another process reads them, which knew nothing of the device. */
-TEST_F(device_cpu, process_vm_readv)
+/*
+ * Another process uses them, which knew nothing of the device. @use is run there, and
+ * returns its exit status; then there is the pattern @seed.
+ */
+static void used_by_other(struct __test_metadata *_metadata, struct device_case *c,
+			  int (*use)(struct device_case *c, pid_t process), __u64 seed)
 {
-	struct device_case *c = &self->c;
-	struct iovec to = { c->copy, c->length }, from = { c->addr, c->length };
 	pid_t child, me = getpid();
 	int go;
 
 	child = hmm_fork_waiter(&go);
-	if (!child) {
-		if (process_vm_readv(me, &to, 1, &from, 1, 0) != (ssize_t)c->length)
-			_exit(1);
-		_exit(hmm_pattern_check_as(c->copy, c->addr, c->length, 0) == -1 ? 0 : 2);
-	}
+	if (!child)
+		_exit(use(c, me));
 	ASSERT_LT(0, child);
-	if (CASE_BEGIN())
+	if (MISS(c->lacking, c->area.why))
 		return;
+	device_put(_metadata, c);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	CAME(c->pages);
-	CHECK(0);
+	device_came(_metadata, c, 0, c->pages);
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, seed));
+}
+
+static int copy_has(struct device_case *c, __u64 seed)
+{
+	return hmm_pattern_check_as(c->copy, c->addr, c->length, seed) == -1;
+}
+
+static int vm_readv(struct device_case *c, pid_t process)
+{
+	struct iovec to = { c->copy, c->length }, from = { c->addr, c->length };
+
+	if (process_vm_readv(process, &to, 1, &from, 1, 0) != (ssize_t)c->length)
+		return 1;
+	return copy_has(c, 0) ? 0 : 2;
+}
+
+TEST_F(device_cpu, process_vm_readv)
+{
+	used_by_other(_metadata, &self->c, vm_readv, 0);
+}
+
+static int vm_writev(struct device_case *c, pid_t process)
+{
+	struct iovec from = { c->copy, c->length }, to = { c->addr, c->length };
+
+	hmm_pattern_fill_as(c->copy, c->addr, c->length, 5);
+	return process_vm_writev(process, &from, 1, &to, 1, 0) != (ssize_t)c->length;
 }
 
 TEST_F(device_cpu, process_vm_writev)
 {
-	struct device_case *c = &self->c;
-	struct iovec from = { c->copy, c->length }, to = { c->addr, c->length };
-	pid_t child, me = getpid();
-	int go;
-
-	child = hmm_fork_waiter(&go);
-	if (!child) {
-		hmm_pattern_fill_as(c->copy, c->addr, c->length, 5);
-		_exit(process_vm_writev(me, &from, 1, &to, 1, 0) != (ssize_t)c->length);
-	}
-	ASSERT_LT(0, child);
-	if (CASE_BEGIN())
-		return;
-	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	CAME(c->pages);
-	CHECK(5);
+	used_by_other(_metadata, &self->c, vm_writev, 5);
 }
 
 static int open_memory(pid_t process)
@@ -221,26 +233,18 @@ static int open_memory(pid_t process)
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
+static int proc_mem_read(struct device_case *c, pid_t process)
+{
+	int file = open_memory(process);
+
+	if (pread(file, c->copy, c->length, (uintptr_t)c->addr) != (ssize_t)c->length)
+		return 1;
+	return copy_has(c, 0) ? 0 : 2;
+}
+
 TEST_F(device_cpu, proc_mem_read)
 {
-	struct device_case *c = &self->c;
-	pid_t child, me = getpid();
-	int go, file;
-
-	child = hmm_fork_waiter(&go);
-	if (!child) {
-		file = open_memory(me);
-		if (pread(file, c->copy, c->length, (uintptr_t)c->addr) !=
-		    (ssize_t)c->length)
-			_exit(1);
-		_exit(hmm_pattern_check_as(c->copy, c->addr, c->length, 0) == -1 ? 0 : 2);
-	}
-	ASSERT_LT(0, child);
-	if (CASE_BEGIN())
-		return;
-	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	CAME(c->pages);
-	CHECK(0);
+	used_by_other(_metadata, &self->c, proc_mem_read, 0);
 }
 
 TEST_F(device_cpu, proc_mem_write)

@@ -147,18 +147,28 @@ static int child_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	       NOT_GIVEN_BACK : RIGHT;
 }
 
+/* What a child finds that runs @find; or as hmm_child_result(). */
+static int in_child(struct __test_metadata *_metadata, struct _test_data_device_memcg *self,
+		    unsigned int device,
+		    int (*find)(struct hmm_area *area, const struct hmm_memcg *group,
+				unsigned int device, size_t length))
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(find(&self->area, &self->group, device, self->length));
+	ASSERT_LT(0, child);
+	return hmm_child_result(child);
+}
+
+#define IN_CHILD(_find)	in_child(_metadata, self, variant->device, _find)
+
 /* To the device, home by touch, home by a call, and gone: the charge goes with them. */
 TEST_F(device_memcg, charge)
 {
-	pid_t child;
-
 	if (MISS(self->lacking, self->area.why))
 		return;
-	child = fork();
-	if (!child)
-		_exit(child_charge(&self->area, &self->group, variant->device, self->length));
-	ASSERT_LT(0, child);
-	ASSERT_EQ(RIGHT, hmm_child_result(child));
+	ASSERT_EQ(RIGHT, IN_CHILD(child_charge));
 	ASSERT_EQ(0, USED());
 	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
 }
@@ -187,17 +197,11 @@ static int child_limit(struct hmm_area *area, const struct hmm_memcg *group,
 /* Memory gets short in the group: others are swapped out, and all data stays right. */
 TEST_F(device_memcg, limit)
 {
-	pid_t child;
-
 	if (MISS(self->lacking, self->area.why))
 		return;
 	if (hmm_meminfo("SwapFree:") * 1024 < (long)self->length)
 		SKIP(return, "no swap");
-	child = fork();
-	if (!child)
-		_exit(child_limit(&self->area, &self->group, variant->device, self->length));
-	ASSERT_LT(0, child);
-	ASSERT_EQ(RIGHT, hmm_child_result(child));
+	ASSERT_EQ(RIGHT, IN_CHILD(child_limit));
 	ASSERT_EQ(0, USED());
 }
 
@@ -230,15 +234,9 @@ static int child_oom(struct hmm_area *area, const struct hmm_memcg *group,
 /* It gets so short that the process is killed, with pages on the device: all are free. */
 TEST_F(device_memcg, oom_kill)
 {
-	pid_t child;
-
 	if (MISS(self->lacking, self->area.why))
 		return;
-	child = fork();
-	if (!child)
-		_exit(child_oom(&self->area, &self->group, variant->device, self->length));
-	ASSERT_LT(0, child);
-	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
+	ASSERT_EQ(-SIGKILL, IN_CHILD(child_oom));
 	ASSERT_LE(1, hmm_memcg_stat(&self->group, "memory.events", "oom_kill"));
 	ASSERT_EQ(0, USED());
 	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
@@ -269,7 +267,7 @@ static int charge_forced(char *addr, size_t length)
 
 /* Nobody there is to be killed for it, so a charge can fail; of an open file's too. */
 static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
-			   unsigned int device)
+			   unsigned int device, size_t length)
 {
 	size_t page = hmm_page_size(), touched = 100 * page, holes = 4 * page;
 	char *hole = area->addr + touched, path[96];
@@ -277,6 +275,7 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	int fd, max;
 	long charged;
 
+	(void)length;
 	memset(area->device, 0, sizeof(area->device));
 	fd = hmm_area_device(area, device);
 	snprintf(path, sizeof(path), "%s/memory.max", group->path);
@@ -315,16 +314,11 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 /* No more may be charged: nothing is populated on the device, until there is room. */
 TEST_F(device_memcg, no_charge)
 {
-	pid_t child;
 	int found;
 
 	if (MISS(self->lacking, self->area.why))
 		return;
-	child = fork();
-	if (!child)
-		_exit(child_no_charge(&self->area, &self->group, variant->device));
-	ASSERT_LT(0, child);
-	found = hmm_child_result(child);
+	found = IN_CHILD(child_no_charge);
 	ASSERT_EQ(0, USED());
 	if (found == CHARGE_FORCED)
 		SKIP(return, "no charge fails: the kernel forces it if nobody can be killed");

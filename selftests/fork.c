@@ -32,20 +32,25 @@ FIXTURE_TEARDOWN(fork)
 	hmm_area_end(&self->area);
 }
 
+/* In a child: the device writes @seed by a mirror. Return: 0 if @own is in its memory then. */
+static int child_writes(struct _test_data_fork *self, int fd, __u64 seed, __u64 own)
+{
+	if (fd < 0)
+		return 1;
+	hmm_pattern_fill_as(self->buffer, self->addr, self->length, seed);
+	if (hmm_dev_write(fd, self->addr, self->buffer, self->length))
+		return 2;
+	return hmm_pattern_check(self->addr, self->length, own) == -1 ? 0 : 3;
+}
+
 /* Wherever it is used, an open file is a mirror of who opened it. */
 TEST_F(fork, inherited_file_writes)
 {
 	pid_t child = fork();
 
-	if (!child) {
-		hmm_pattern_fill_as(self->buffer, self->addr, self->length, 2);
-		if (hmm_dev_write(self->fd, self->addr, self->buffer,
-				  self->length))
-			_exit(1);
-		/* The child's own memory is as it was. */
-		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0 ?
-		      2 : 0);
-	}
+	/* The child's own memory is as it was. */
+	if (!child)
+		_exit(child_writes(self, self->fd, 2, 1));
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
@@ -91,18 +96,9 @@ TEST_F(fork, inherited_file_walks)
 TEST_F(fork, own_file)
 {
 	pid_t child = fork();
-	int fd;
 
-	if (!child) {
-		fd = hmm_open(0);
-		if (fd < 0)
-			_exit(1);
-		hmm_pattern_fill_as(self->buffer, self->addr, self->length, 4);
-		if (hmm_dev_write(fd, self->addr, self->buffer, self->length))
-			_exit(2);
-		_exit(hmm_pattern_check(self->addr, self->length, 4) >= 0 ?
-		      3 : 0);
-	}
+	if (!child)
+		_exit(child_writes(self, hmm_open(0), 4, 4));
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
@@ -182,18 +178,30 @@ TEST_F(fork, device_pages_written_by_child)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
+/* A child that finds the pages as they are now, when it is told to look; 0 after a skip. */
+static pid_t share_device_pages(struct __test_metadata *_metadata,
+				struct _test_data_fork *self, int *go)
+{
+	pid_t child;
+
+	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+		return 0;
+	all_to_device(_metadata, self);
+	child = hmm_fork_waiter(go);
+	if (!child)
+		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
+	ASSERT_LT(0, child);
+	return child;
+}
+
 TEST_F(fork, device_pages_written_by_parent)
 {
 	pid_t child;
 	int go;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
-		return;
-	all_to_device(_metadata, self);
-	child = hmm_fork_waiter(&go);
+	child = share_device_pages(_metadata, self, &go);
 	if (!child)
-		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
-	ASSERT_LT(0, child);
+		return;
 	/* Shared now, and so not to be written by the device either. */
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
 			      self->entries));
@@ -210,13 +218,9 @@ TEST_F(fork, device_pages_written_by_device)
 	int go, ret;
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
-		return;
-	all_to_device(_metadata, self);
-	child = hmm_fork_waiter(&go);
+	child = share_device_pages(_metadata, self, &go);
 	if (!child)
-		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
-	ASSERT_LT(0, child);
+		return;
 	hmm_pattern_fill_as(self->buffer, self->addr, self->length, 8);
 	ret = hmm_dev_write(self->fd, self->addr, self->buffer, self->length);
 	/* Whatever came of it, the child must not see it. */

@@ -57,19 +57,6 @@ FIXTURE_TEARDOWN(migrate)
 	hmm_to_system(self->fd, self->addr, self->length, self->outcomes, \
 		      &self->migrated)
 
-static void all_outcomes(struct __test_metadata *_metadata,
-			 const __u8 *outcomes, size_t first, size_t pages,
-			 __u8 want)
-{
-	size_t i;
-
-	for (i = first; i < first + pages; i++)
-		ASSERT_EQ(want, outcomes[i])
-			TH_LOG("page %zu: %s, want %s", i,
-			       hmm_outcome_str(outcomes[i]),
-			       hmm_outcome_str(want));
-}
-
 /* The walker's answer for all pages: flags as given, small, pfn not 0. */
 static void all_entries(struct __test_metadata *_metadata, int fd,
 			const char *addr, size_t pages, __u64 want)

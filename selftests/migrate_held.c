@@ -160,15 +160,33 @@ FIXTURE_TEARDOWN(migrate_held)
 		ASSERT_EQ(0, hmm_call_end(&self->call));		\
 	} while (0)
 
-static void all_outcomes(struct __test_metadata *_metadata, const __u8 *outcomes,
-			 size_t first, size_t pages, __u8 want)
-{
-	size_t i;
+/* The thread comes to its page, and is through with it. */
+#define TOUCH()								\
+	do {								\
+		sem_post(&self->toucher.go);				\
+		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));	\
+	} while (0)
 
-	for (i = first; i < first + pages; i++)
-		ASSERT_EQ(want, outcomes[i])
-			TH_LOG("page %zu: %s, want %s", i, hmm_outcome_str(outcomes[i]),
-			       hmm_outcome_str(want));
+/* It comes there, and waits until the migration is over, which moves all pages. */
+static void touch_waits(struct __test_metadata *_metadata, struct _test_data_migrate_held *self)
+{
+	sem_post(&self->toucher.go);
+	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
+	END();
+	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+}
+
+/* Is there anything that the device may populate yet? Return: what MISS() takes */
+static int may_populate(struct _test_data_migrate_held *self,
+			const struct _fixture_variant_migrate_held *variant)
+{
+	if (self->lacking)
+		return self->lacking;
+	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
+	    variant->stage == HMMIRROR_STAGE_MOVED)
+		return hmm_skip(&self->area, "nothing is populated after that");
+	return 0;
 }
 
 /* The CPU waits for the page, whichever step it is at, and finds the data. */
@@ -176,12 +194,8 @@ TEST_F(migrate_held, cpu_reads)
 {
 	if (BEGIN())
 		return;
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
-	END();
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	touch_waits(_metadata, self);
 	ASSERT_EQ(-1, self->toucher.wrong);
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
@@ -191,11 +205,7 @@ TEST_F(migrate_held, cpu_writes)
 	self->toucher.writes = 1;
 	if (BEGIN())
 		return;
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
-	END();
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	touch_waits(_metadata, self);
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, TOUCHED * self->page, 1));
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched + self->page,
@@ -212,8 +222,7 @@ TEST_F(migrate_held, discarded)
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	ASSERT_EQ(0, USED());
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	TOUCH();
 }
 
 /* Another device asks for them, and gets none: they are on their way already. */
@@ -231,8 +240,7 @@ TEST_F(migrate_held, other_device)
 	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	TOUCH();
 }
 
 /* The device's memory is taken down: what is on its way is waited for, then all is home. */
@@ -305,8 +313,7 @@ TEST_F(migrate_held, killed)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	close(ends[0]);
 	close(ends[1]);
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	TOUCH();
 }
 
 /* What the device is to populate, a CPU populates first, and its page is the one. */
@@ -346,11 +353,8 @@ TEST_F(migrate_held, populated_by_other)
 	__u64 migrated = 0;
 
 	ASSERT_LE(0, other);
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(may_populate(self, variant), self->area.why))
 		return;
-	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
-	    variant->stage == HMMIRROR_STAGE_MOVED)
-		SKIP(return, "nothing is populated after that");
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	HOLD();
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, 2 * self->page, NULL, &migrated));
@@ -360,22 +364,17 @@ TEST_F(migrate_held, populated_by_other)
 	all_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES - 2, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	TOUCH();
 }
 
 /* The same, read only: the zero page is there first, and gives way to the device's. */
 TEST_F(migrate_held, zero_page_meanwhile)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(may_populate(self, variant), self->area.why))
 		return;
-	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
-	    variant->stage == HMMIRROR_STAGE_MOVED)
-		SKIP(return, "nothing is populated after that");
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	HOLD();
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	TOUCH();
 	END();
 	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES, USED());
@@ -388,18 +387,14 @@ TEST_F(migrate_held, huge_meanwhile)
 	size_t huge = hmm_pmd_size(), i;
 	__u8 outcome;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(may_populate(self, variant), self->area.why))
 		return;
-	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
-	    variant->stage == HMMIRROR_STAGE_MOVED)
-		SKIP(return, "nothing is populated after that");
 	if (MISS(hmm_state_put(&self->area, "thp_none", 0, huge), self->area.why))
 		return;
 	self->toucher.addr = self->addr + 100 * self->page;
 	self->toucher.writes = 1;
 	HOLD();
-	sem_post(&self->toucher.go);
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	TOUCH();
 	END();
 	/* what is in the huge page already can't be populated */
 	outcome = hmm_smaps(self->addr, "AnonHugePages") > 0 ? HMMIRROR_OUT_REFUSED :

@@ -226,7 +226,8 @@ TEST_F(mirror, zero_page_written)
 	ASSERT_EQ(0, entry);
 }
 
-TEST_F(mirror, truncate)
+/* What is mirrored is a file's. Return: the file, which the area closes */
+static int mirror_file(struct __test_metadata *_metadata, FIXTURE_DATA(mirror) * self)
 {
 	int file = hmm_file_memfd(self->length, 0);
 
@@ -237,6 +238,13 @@ TEST_F(mirror, truncate)
 	hmm_pattern_fill(self->addr, self->length, 2);
 	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
 			     HMMIRROR_REQ_ALL, self->entries));
+	return file;
+}
+
+TEST_F(mirror, truncate)
+{
+	int file = mirror_file(_metadata, self);
+
 	ASSERT_EQ(0, ftruncate(file, FIRST * self->page));
 	check_gone(_metadata, self, FIRST, PAGES - FIRST);
 	ASSERT_EQ(-EFAULT, hmm_walk(self->fd, self->addr, self->length,
@@ -245,15 +253,8 @@ TEST_F(mirror, truncate)
 
 TEST_F(mirror, punch_hole)
 {
-	int file = hmm_file_memfd(self->length, 0);
+	int file = mirror_file(_metadata, self);
 
-	ASSERT_LE(0, file);
-	ASSERT_EQ(0, hmm_area_close_later(&self->area, file));
-	ASSERT_EQ(0, hmm_area_map(&self->area, self->addr, self->length,
-				  PROT_READ | PROT_WRITE, MAP_SHARED, file));
-	hmm_pattern_fill(self->addr, self->length, 2);
-	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
-			     HMMIRROR_REQ_ALL, self->entries));
 	ASSERT_EQ(0, fallocate(file, FALLOC_FL_PUNCH_HOLE |
 			       FALLOC_FL_KEEP_SIZE, FIRST * self->page,
 			       HIT * self->page));

@@ -70,6 +70,23 @@ static void pagemap_has(struct __test_metadata *_metadata, const void *addr, __u
 			       (unsigned long long)entries[i]);
 }
 
+/* In a child: where its pages are, and which of the bits all have. Return: exit status */
+static int child_has(const void *addr, __u64 place, __u64 bits, __u64 want)
+{
+	__u64 entries[PAGES];
+	int i;
+
+	if (hmm_pagemap(addr, PAGES, entries))
+		return 1;
+	for (i = 0; i < PAGES; i++)
+		if (!(entries[i] & place))
+			return 2;
+	for (i = 0; i < PAGES; i++)
+		if ((entries[i] & bits) != want)
+			return 3;
+	return 0;
+}
+
 /* softdirty - all pages are clean, then written. Return: is there such a thing? */
 static int softdirty(struct __test_metadata *_metadata, struct _test_data_regress *self)
 {
@@ -107,9 +124,8 @@ TEST_F(regress, softdirty_on_device)
  */
 TEST_F(regress, softdirty_shared_home)
 {
-	__u64 entries[PAGES];
 	pid_t child;
-	int go, i;
+	int go;
 
 	if (MISS(self->lacking, self->area.why))
 		return;
@@ -119,48 +135,44 @@ TEST_F(regress, softdirty_shared_home)
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	to_device(_metadata, self);
 	child = hmm_fork_waiter(&go);
-	if (!child) {
-		if (hmm_pagemap(self->addr, PAGES, entries))
-			_exit(1);
-		for (i = 0; i < PAGES; i++)
-			if (!(entries[i] & HMM_PM_PRESENT))
-				_exit(2);
-		for (i = 0; i < PAGES; i++)
-			if (!(entries[i] & HMM_PM_SOFT_DIRTY))
-				_exit(3);
-		_exit(0);
-	}
+	if (!child)
+		_exit(child_has(self->addr, HMM_PM_PRESENT, HMM_PM_SOFT_DIRTY,
+				HMM_PM_SOFT_DIRTY));
 	ASSERT_LT(0, child);
 	to_system(_metadata, self);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
 }
 
-/* wp_begin - write protection by userfaultfd. Return: fd, or -errno */
-static int wp_begin(char *addr, size_t length)
+/* wp_begin - write protection by userfaultfd. Return: what MISS() takes */
+static int wp_begin(struct _test_data_regress *self, int *uffd)
 {
-	int fd = hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_WP,
-				   UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	int ret = fd < 0 ? 0 : hmm_uffd_protect(fd, addr, length);
+	__u64 entry;
+	int fd, ret;
 
-	if (!ret)
-		return fd;
-	close(fd);
-	return ret;
+	if (self->lacking)
+		return self->lacking;
+	fd = hmm_uffd_register(self->addr, self->length, UFFDIO_REGISTER_MODE_WP,
+			       UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	if (fd < 0 || hmm_uffd_protect(fd, self->addr, self->length)) {
+		close(fd);
+		return hmm_skip(&self->area, "no write protection by userfaultfd");
+	}
+	*uffd = fd;
+	ret = hmm_pagemap_one(self->addr, &entry);
+	if (ret)
+		return hmm_fail(&self->area, ret, "pagemap");
+	if (!(entry & HMM_PM_UFFD_WP))
+		return hmm_skip(&self->area,
+				"pagemap does not show write protection by userfaultfd");
+	return 0;
 }
 
 TEST_F(regress, uffd_wp_on_device)
 {
-	__u64 entry;
 	int uffd;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(wp_begin(self, &uffd), self->area.why))
 		return;
-	uffd = wp_begin(self->addr, self->length);
-	if (uffd < 0)
-		SKIP(return, "no write protection by userfaultfd");
-	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
-	if (!(entry & HMM_PM_UFFD_WP))
-		SKIP(return, "pagemap does not show write protection by userfaultfd");
 	to_device(_metadata, self);
 	pagemap_has(_metadata, self->addr, HMM_PM_SWAP | HMM_PM_UFFD_WP,
 		    HMM_PM_SWAP | HMM_PM_UFFD_WP);
@@ -174,32 +186,15 @@ TEST_F(regress, uffd_wp_on_device)
 /* A child's memory is not tracked, so it has no protection to be told of. */
 TEST_F(regress, uffd_wp_fork)
 {
-	__u64 entries[PAGES];
 	pid_t child;
-	__u64 entry;
-	int uffd, go, i;
+	int uffd, go;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(wp_begin(self, &uffd), self->area.why))
 		return;
-	uffd = wp_begin(self->addr, self->length);
-	if (uffd < 0)
-		SKIP(return, "no write protection by userfaultfd");
-	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
-	if (!(entry & HMM_PM_UFFD_WP))
-		SKIP(return, "pagemap does not show write protection by userfaultfd");
 	to_device(_metadata, self);
 	child = hmm_fork_waiter(&go);
-	if (!child) {
-		if (hmm_pagemap(self->addr, PAGES, entries))
-			_exit(1);
-		for (i = 0; i < PAGES; i++)
-			if (!(entries[i] & HMM_PM_SWAP))
-				_exit(2);
-		for (i = 0; i < PAGES; i++)
-			if (entries[i] & HMM_PM_UFFD_WP)
-				_exit(3);
-		_exit(0);
-	}
+	if (!child)
+		_exit(child_has(self->addr, HMM_PM_SWAP, HMM_PM_UFFD_WP, 0));
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
 	pagemap_has(_metadata, self->addr, HMM_PM_UFFD_WP, HMM_PM_UFFD_WP);

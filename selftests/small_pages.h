@@ -30,4 +30,16 @@
 /* Pages of the device that are in use since then. */
 #define USED()		hmm_used_since(self->fd, &self->before)
 
+/* Pages of a migration have one outcome. */
+static inline void all_outcomes(struct __test_metadata *_metadata, const __u8 *outcomes,
+				size_t first, size_t pages, __u8 want)
+{
+	size_t i;
+
+	for (i = first; i < first + pages; i++)
+		ASSERT_EQ(want, outcomes[i])
+			TH_LOG("page %zu: %s, want %s", i, hmm_outcome_str(outcomes[i]),
+			       hmm_outcome_str(want));
+}
+
 #endif /* SMALL_PAGES_H */
