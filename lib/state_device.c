@@ -164,14 +164,8 @@ static int prove_coherent(struct hmm_area *area, const struct hmm_state *state,
 }
 
 #define DEVICE_STATE(_name, _prot, _variant, _make, _prove, _what)	\
-	{								\
-		.name = (_name),					\
-		.what = (_what),					\
-		.prot = (_prot),					\
-		.variant = (_variant),					\
-		.make = (_make),					\
-		.prove = (_prove),					\
-	}
+	STATE_ROW(_name, _what, HMM_UNIT_PAGE, 0, _prot, _variant,	\
+		  _make, _prove)
 
 const struct hmm_state hmm_states_device[] = {
 	DEVICE_STATE("dev_private", RW, HMM_DEV_PRIVATE, make_on_device,

@@ -87,15 +87,8 @@ static int prove_huge(struct hmm_area *area, const struct hmm_state *state,
 }
 
 #define HUGE_STATE(_name, _prot, _variant, _what)			\
-	{								\
-		.name = (_name),					\
-		.what = (_what),					\
-		.unit = HMM_UNIT_PMD,					\
-		.prot = (_prot),					\
-		.variant = (_variant),					\
-		.make = make_huge,					\
-		.prove = prove_huge,					\
-	}
+	STATE_ROW(_name, _what, HMM_UNIT_PMD, 0, _prot, _variant,	\
+		  make_huge, prove_huge)
 
 const struct hmm_state hmm_states_device_huge[] = {
 	HUGE_STATE("dev_huge", RW, HMM_DEV_PRIVATE,

@@ -155,15 +155,9 @@ static int prove_file(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-#define FILE_STATE(_name, _prot, _variant, _what)	\
-	{						\
-		.name = (_name),			\
-		.what = (_what),			\
-		.prot = (_prot),			\
-		.variant = (_variant),			\
-		.make = make_file,			\
-		.prove = prove_file,			\
-	}
+#define FILE_STATE(_name, _prot, _variant, _what)			\
+	STATE_ROW(_name, _what, HMM_UNIT_PAGE, 0, _prot, _variant,	\
+		  make_file, prove_file)
 
 const struct hmm_state hmm_states_file[] = {
 	FILE_STATE("file_private_none", RW, IN_RAMFS,

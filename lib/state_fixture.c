@@ -67,15 +67,9 @@ static int prove_fixture(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-#define FIXTURE_STATE(_name, _prot, _offset, _what)	\
-	{						\
-		.name = (_name),			\
-		.what = (_what),			\
-		.prot = (_prot),			\
-		.variant = (int)(_offset),		\
-		.make = make_fixture,			\
-		.prove = prove_fixture,			\
-	}
+#define FIXTURE_STATE(_name, _prot, _offset, _what)				\
+	STATE_ROW(_name, _what, HMM_UNIT_PAGE, 0, _prot, (int)(_offset),	\
+		  make_fixture, prove_fixture)
 
 const struct hmm_state hmm_states_fixture[] = {
 	FIXTURE_STATE("mixed_normal", RW, HMMIRROR_FIXTURE_PAGES,

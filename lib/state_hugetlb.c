@@ -135,16 +135,8 @@ static int prove_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 }
 
 #define HUGETLB_STATE(_name, _unit, _prot, _flags, _variant, _what)	\
-	{								\
-		.name = (_name),					\
-		.what = (_what),					\
-		.unit = (_unit),					\
-		.flags = (_flags),					\
-		.prot = (_prot),					\
-		.variant = (_variant),					\
-		.make = make_hugetlb,					\
-		.prove = prove_hugetlb,					\
-	}
+	STATE_ROW(_name, _what, _unit, _flags, _prot, _variant,		\
+		  make_hugetlb, prove_hugetlb)
 
 const struct hmm_state hmm_states_hugetlb[] = {
 	HUGETLB_STATE("hugetlb_none", HMM_UNIT_PMD, RW, 0, NONE,

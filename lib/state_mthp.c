@@ -205,16 +205,8 @@ static int prove_mthp(struct hmm_area *area, const struct hmm_state *state,
 }
 
 #define MTHP_STATE(_name, _unit, _prot, _flags, _variant, _what)	\
-	{								\
-		.name = (_name),					\
-		.what = (_what),					\
-		.unit = (_unit),					\
-		.flags = (_flags),					\
-		.prot = (_prot),					\
-		.variant = (_variant),					\
-		.make = make_mthp,					\
-		.prove = prove_mthp,					\
-	}
+	STATE_ROW(_name, _what, _unit, _flags, _prot, _variant,		\
+		  make_mthp, prove_mthp)
 
 const struct hmm_state hmm_states_mthp[] = {
 	MTHP_STATE("mthp_none", HMM_UNIT_64K, RW, 0, NONE,

@@ -287,15 +287,9 @@ static int prove_lazy(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? ret : hmm_prove_pages(area, addr, length, &proof);
 }
 
-#define STATE(_name, _prot, _variant, _what, _maker)	\
-	{						\
-		.name = (_name),			\
-		.what = (_what),			\
-		.prot = (_prot),			\
-		.variant = (_variant),			\
-		.make = make_##_maker,			\
-		.prove = prove_##_maker,		\
-	}
+#define STATE(_name, _prot, _variant, _what, _maker)			\
+	STATE_ROW(_name, _what, HMM_UNIT_PAGE, 0, _prot, _variant,	\
+		  make_##_maker, prove_##_maker)
 
 const struct hmm_state hmm_states_special[] = {
 	STATE("secret_none", RW, SECRET_NONE, "secret memory, never touched", secret),

@@ -8,6 +8,19 @@
 
 #include "hmm_state.h"
 
+/* A row, for the macro of a table in which rows have much in common. */
+#define STATE_ROW(_name, _what, _unit, _flags, _prot, _variant, _make, _prove)	\
+	{								\
+		.name = (_name),					\
+		.what = (_what),					\
+		.unit = (_unit),					\
+		.flags = (_flags),					\
+		.prot = (_prot),					\
+		.variant = (_variant),					\
+		.make = (_make),					\
+		.prove = (_prove),					\
+	}
+
 extern const struct hmm_state hmm_states_anon[];
 extern const struct hmm_state hmm_states_shared[];
 extern const struct hmm_state hmm_states_file[];

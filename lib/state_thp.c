@@ -228,16 +228,8 @@ static int prove_shmem(struct hmm_area *area, const struct hmm_state *state,
 }
 
 #define THP_STATE(_name, _prot, _flags, _variant, _make, _prove, _what)	\
-	{								\
-		.name = (_name),					\
-		.what = (_what),					\
-		.unit = HMM_UNIT_PMD,					\
-		.flags = (_flags),					\
-		.prot = (_prot),					\
-		.variant = (_variant),					\
-		.make = (_make),					\
-		.prove = (_prove),					\
-	}
+	STATE_ROW(_name, _what, HMM_UNIT_PMD, _flags, _prot, _variant,	\
+		  _make, _prove)
 
 const struct hmm_state hmm_states_thp[] = {
 	THP_STATE("thp_none", RW, 0, THP_NONE, make_zero, prove_none,

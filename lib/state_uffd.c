@@ -151,16 +151,9 @@ static int prove_uffd(struct hmm_area *area, const struct hmm_state *state,
 	return hmm_prove_pages(area, addr, length, &absent);
 }
 
-#define UFFD_STATE(_name, _unit, _kind, _what)	\
-	{						\
-		.name = (_name),			\
-		.what = (_what),			\
-		.unit = (_unit),			\
-		.prot = RW,				\
-		.variant = (_kind),			\
-		.make = make_uffd,			\
-		.prove = prove_uffd,			\
-	}
+#define UFFD_STATE(_name, _unit, _kind, _what)				\
+	STATE_ROW(_name, _what, _unit, 0, RW, _kind,			\
+		  make_uffd, prove_uffd)
 
 const struct hmm_state hmm_states_uffd[] = {
 	UFFD_STATE("anon_uffd_missing", HMM_UNIT_PAGE, ANON_MISSING,
