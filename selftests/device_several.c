@@ -370,13 +370,11 @@ TEST(device_full)
 	__u8 *outcomes;
 	int fd;
 
-	ASSERT_EQ(0, hmm_area_begin(&area, hmm_pmd_size(), 0));
+	ASSERT_EQ(0, hmm_area_begin_small(&area, hmm_pmd_size()));
 	if (MISS(hmm_area_memory(&area, HMM_DEV_COHERENT), area.why))
 		return;
 	fd = hmm_area_device(&area, HMM_DEV_COHERENT);
 	/* the first page brings the memory */
-	ASSERT_EQ(0, hmm_area_map_small(&area, area.addr, hmm_pmd_size(), PROT_READ |
-					PROT_WRITE));
 	ASSERT_EQ(0, hmm_to_device(fd, area.addr, hmm_page_size(), NULL, &migrated));
 	ASSERT_EQ(1, migrated);
 	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
@@ -386,9 +384,8 @@ TEST(device_full)
 	length = pages * hmm_page_size();
 	hmm_area_end(&area);
 
-	ASSERT_EQ(0, hmm_area_begin(&area, length, 0));
+	ASSERT_EQ(0, hmm_area_begin_small(&area, length));
 	fd = hmm_area_device(&area, HMM_DEV_COHERENT);
-	ASSERT_EQ(0, hmm_area_map_small(&area, area.addr, length, PROT_READ | PROT_WRITE));
 	outcomes = hmm_map_anon(pages, 0);
 	ASSERT_NE(NULL, outcomes);
 	ASSERT_EQ(0, hmm_to_device(fd, area.addr, length, outcomes, &migrated));

@@ -150,14 +150,12 @@ static int protection_made_up(void)
 {
 	size_t length = 32 * hmm_page_size();
 	struct hmm_area area = { 0 };
-	int ret = hmm_area_begin(&area, length, 0), fd;
+	int ret = hmm_area_begin_small(&area, length), fd;
 
 	if (!ret && hmm_area_memory(&area, HMM_DEV_PRIVATE)) {
 		hmm_area_end(&area);
 		return 0;
 	}
-	if (!ret)
-		ret = hmm_area_map_small(&area, area.addr, length, PROT_READ | PROT_WRITE);
 	if (!ret) {
 		fd = hmm_area_device(&area, HMM_DEV_PRIVATE);
 		hmm_pattern_fill(area.addr, length, 0);

@@ -40,7 +40,7 @@ static long used_pages(struct fail_world *world)
 
 	if (hmm_stats(world->fd, 0, &stats))
 		return -1;
-	return stats.device_pages - stats.device_pages_free;
+	return hmm_stats_used(&stats);
 }
 
 int fail_begin(struct fail_world *world)

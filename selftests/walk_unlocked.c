@@ -98,7 +98,6 @@ FIXTURE(unlocked_uffd)
 	struct hmm_area area;
 	struct hmmirror_range range;
 	__u64 entries[PAGES];
-	char why[100];
 	char *addr;
 	char *data;
 	size_t page;
@@ -115,8 +114,6 @@ FIXTURE(unlocked_uffd)
 
 FIXTURE_SETUP(unlocked_uffd)
 {
-	int has;
-
 	self->page = hmm_page_size();
 	self->data = hmm_map_anon(self->page, 0);
 	ASSERT_NE(NULL, self->data);
@@ -124,9 +121,7 @@ FIXTURE_SETUP(unlocked_uffd)
 	self->addr = self->area.addr;
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
-	has = hmm_feature(self->fd, HMMIRROR_FEAT_UNLOCKED, self->why, sizeof(self->why));
-	ASSERT_LE(0, has);
-	self->lacking = has ? 0 : HMM_SKIP;
+	self->lacking = hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED);
 	self->uffd = -1;
 }
 
@@ -175,7 +170,7 @@ static void give(struct _test_data_unlocked_uffd *self, void *addr)
 static int start(struct __test_metadata *_metadata, struct _test_data_unlocked_uffd *self,
 		 int first, void (*serve)(struct _test_data_unlocked_uffd *self, void *addr))
 {
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->lacking, self->area.why))
 		return 0;
 	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, PAGES * self->page,
 					PROT_READ | PROT_WRITE));
@@ -376,7 +371,7 @@ TEST_F(unlocked_uffd, timeout)
 	};
 	pid_t child;
 
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->lacking, self->area.why))
 		return;
 	ASSERT_NE(NULL, memory);
 	ASSERT_NE(NULL, entries);
@@ -419,7 +414,7 @@ TEST_F(unlocked_uffd, signals)
 	pid_t child;
 	char byte;
 
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->lacking, self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(told));
 	child = fork();
