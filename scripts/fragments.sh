@@ -5,6 +5,7 @@
 #
 #	# guest: append=WORD	a word for the guest's kernel command line
 #	# guest: cpus=N		so many CPUs
+#	# guest: hugepages=N	so many huge pages are set aside; what is short then is the rest
 #	# guest: spread		tests start out on all of them, not on one
 #	# guest: beside=COMMAND	a program that runs beside the tests; all its libraries
 #				go with it
@@ -16,6 +17,7 @@
 FRAGMENTS=()		# files that -c named
 G_APPEND=		# of the guest's kernel command line
 G_CPUS=2
+G_HUGEPAGES=64		# of 2 MiB
 G_SPREAD=0
 G_BESIDE=
 MAKE_ARGS=()
@@ -34,7 +36,7 @@ find_fragment() {
 # read_fragments CONFIGS: names joined by +. Sets the variables above.
 read_fragments() {
 	local name
-	FRAGMENTS=() G_APPEND='' G_CPUS=2 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
+	FRAGMENTS=() G_APPEND='' G_CPUS=2 G_HUGEPAGES=64 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
 	for name in ${1//+/ }; do
 		find_fragment "$name"
 		FRAGMENTS+=("$FRAGMENT")
@@ -49,6 +51,8 @@ read_directives() {
 		case $key,$value in
 		guest:,append=?*) G_APPEND+=" ${value#append=}" ;;
 		guest:,cpus=[1-9]) G_CPUS=${value#cpus=} ;;
+		guest:,hugepages=*[!0-9]*) die "$file: '# $key $value': a number is wanted" ;;
+		guest:,hugepages=[1-9]*) G_HUGEPAGES=${value#hugepages=} ;;
 		guest:,spread) G_SPREAD=1 ;;
 		guest:,beside=[a-z]*) G_BESIDE=${value#beside=} ;;
 		make:,[A-Z]*=*) MAKE_ARGS+=("$value") ;;

@@ -10,7 +10,6 @@
 SPM_MB=64
 SPM_ADDR0=0x38000000
 SPM_ADDR1=0x168000000
-HUGEPAGES=64
 MODULE_ARGS=		# of hmmirror.ko, beside those
 ZRAM_MB=256
 
@@ -107,7 +106,7 @@ make_plan() {
 		BESIDE="$G_BESIDE"
 		MODULES="$EXTRA_MODULES"
 		MODULE_ARGS="$(module_args)"
-		HUGEPAGES=$HUGEPAGES
+		HUGEPAGES=$G_HUGEPAGES
 		ZRAM_MB=$ZRAM_MB
 	END
 	pack "$root" "$out"
