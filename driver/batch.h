@@ -12,9 +12,11 @@ struct hmmirror_batch {
 	unsigned long src[HMMIRROR_BATCH];
 	unsigned long dst[HMMIRROR_BATCH];
 	u8 outcomes[HMMIRROR_BATCH];
+	u8 settled[HMMIRROR_BATCH];	/* outcomes of all attempts */
 	struct page *pool[HMMIRROR_BATCH];
 	unsigned long nr_pool;
 	bool no_huge;		/* one was offered, and there is none to take its place */
+	bool full;		/* the device has not so much memory ready */
 };
 
 static inline bool offered(unsigned long src)

@@ -126,9 +126,11 @@ static void devmem_free(struct folio *folio)
 
 	spin_lock(&device->free_lock);
 	block_give(block, page, order);
-	if (!chunk->closing)
+	if (!chunk->closing) {
 		list_move(&block->list, block->nr_used ? &device->broken_blocks :
 							 &device->whole_blocks);
+		device->nr_ready += 1UL << order;
+	}
 	chunk->used -= 1UL << order;
 	device->nr_free += 1UL << order;
 	spin_unlock(&device->free_lock);
@@ -191,6 +193,7 @@ static void chunk_publish(struct chunk *chunk)
 	}
 	device->nr_pages += nr;
 	device->nr_free += nr;
+	device->nr_ready += nr;
 	spin_unlock(&device->free_lock);
 }
 
@@ -260,24 +263,46 @@ static struct page *take_free(struct hmmirror_device *device, unsigned int order
 			list_move(&block->list, &device->broken_blocks);
 		page_chunk(block->first)->used += 1UL << order;
 		device->nr_free -= 1UL << order;
+		device->nr_ready -= 1UL << order;
 	}
 	spin_unlock(&device->free_lock);
 	return page;
 }
 
-static struct page *take_or_grow(struct hmmirror_device *device, unsigned int order)
+static bool is_ready(struct hmmirror_device *device, unsigned long nr, bool huge)
 {
-	struct page *page = take_free(device, order);
+	bool ready;
 
-	if (page)
-		return page;
+	spin_lock(&device->free_lock);
+	ready = device->nr_ready >= nr && (!huge || first_block(&device->whole_blocks));
+	spin_unlock(&device->free_lock);
+	return ready;
+}
 
-	mutex_lock(&device->chunk_lock);
-	page = take_free(device, order);
-	if (!page && !chunk_add(device))
-		page = take_free(device, order);
+/**
+ * hmmirror_devmem_grow() - see that pages can be allocated, adding memory if need be
+ * @device: the device
+ * @nr: so many
+ * @huge: as one huge page, if they are to be a batch
+ *
+ * Outside of mmap lock, which is taken under the locks that adding memory needs.
+ * Others may take the pages before the caller does.
+ *
+ * Return: 0; -ENOMEM with fewer ready, or none; -EINTR.
+ */
+int hmmirror_devmem_grow(struct hmmirror_device *device, unsigned long nr, bool huge)
+{
+	int ret = 0;
+
+	huge = huge && nr == HMMIRROR_BATCH;
+	if (is_ready(device, nr, huge))
+		return 0;
+	if (mutex_lock_killable(&device->chunk_lock))
+		return -EINTR;
+	while (!ret && !is_ready(device, nr, huge))
+		ret = chunk_add(device) ? -ENOMEM : 0;
 	mutex_unlock(&device->chunk_lock);
-	return page;
+	return ret;
 }
 
 /**
@@ -286,12 +311,12 @@ static struct page *take_or_grow(struct hmmirror_device *device, unsigned int or
  * @data: where its bytes will be, freed with it; NULL for coherent memory
  * @order: 0, or HMMIRROR_HUGE_ORDER with as many pages at @data
  *
- * Return: the page, locked, with one reference; NULL if there is no memory.
+ * Return: the page, locked, with one reference; NULL if none is ready.
  */
 struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data,
 				   unsigned int order)
 {
-	struct page *page = take_or_grow(device, order);
+	struct page *page = take_free(device, order);
 
 	if (!page)
 		return NULL;
@@ -399,9 +424,8 @@ static void chunk_remove(struct chunk *chunk)
  * @device: the device
  *
  * Pages in use are brought to system memory first, however long that takes.
- * Memory is added again when next needed. The chunks are emptied without
- * chunk_lock: a migration waits for that with an mmap lock held, which bringing
- * pages home can need.
+ * Memory is added again when next needed, which waits for nothing of this: the
+ * chunks are emptied without chunk_lock.
  *
  * Return: 0, or -EINTR when killed meanwhile: the next call goes on.
  */
@@ -417,6 +441,7 @@ int hmmirror_devmem_release(struct hmmirror_device *device)
 		chunk->closing = true;
 	INIT_LIST_HEAD(&device->whole_blocks);
 	INIT_LIST_HEAD(&device->broken_blocks);
+	device->nr_ready = 0;
 	spin_unlock(&device->free_lock);
 	list_splice_init(&device->chunks, &leaving);
 	device->nr_releases++;

@@ -55,6 +55,7 @@ static u8 fill_device_page(struct hmmirror_device *device, struct hmmirror_batch
 	}
 	page = hmmirror_devmem_alloc(device, data, 0);
 	if (!page) {
+		batch->full = true;
 		if (data)
 			__free_page(data);
 		return HMMIRROR_OUT_NOMEM;
@@ -223,7 +224,7 @@ static u8 injected_failure(struct hmmirror *mirror)
  * @mirror: whose device, and whose injected failures count
  * @move: what was asked for
  * @batch: offered by the kernel; (out) destinations, outcomes, and whether a huge
- *	   page is lacking
+ *	   page or memory of the device is lacking
  * @nr: pages of the batch
  */
 void hmmirror_fill_device(struct hmmirror *mirror, const struct hmmirror_move *move,

@@ -5,7 +5,7 @@
  * Locks, outer to inner:
  *	mirror->dma_lock > mmap lock of the mirrored process > page lock > mirror->lock
  *	mirror->plant_lock > mmap lock > planting->lock > page table lock
- *	mmap lock > device->chunk_lock > device->free_lock
+ *	device->chunk_lock > memory hotplug > mmap lock > device->free_lock
  *	mirror->inject_lock is taken under any of them, and nothing under it
  * mirror->lock is taken by the invalidation callback, so nothing that holds it
  * may allocate with reclaim, fault, or wait for a page lock.
@@ -44,6 +44,7 @@ struct hmmirror_device {
 	struct list_head broken_blocks;	/* some pages free */
 	u64 nr_pages;
 	u64 nr_free;
+	u64 nr_ready;			/* of them, not in a chunk that is to go */
 
 	atomic_t fail_huge;		/* that many huge allocations shall fail */
 	atomic64_t cpu_faults;
@@ -233,6 +234,7 @@ void hmmirror_pte_dirty(u64 pte);
 
 /* devmem.c: the devices' own memory. */
 void hmmirror_devmem_init(struct hmmirror_device *device);
+int hmmirror_devmem_grow(struct hmmirror_device *device, unsigned long nr, bool huge);
 struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data,
 				   unsigned int order);
 struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device);

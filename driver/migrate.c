@@ -77,6 +77,7 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
 
 	batch->no_huge = false;
+	batch->full = false;
 	memset(batch->outcomes, HMMIRROR_OUT_NONE, (args->end - args->start) >> PAGE_SHIFT);
 	busy = hmmirror_busy_begin(mirror, args->start, args->end);
 	ret = compat_migrate_vma(args, part_fill, part_settle, &part);
@@ -90,6 +91,56 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
 	return ret;
 }
 
+/*
+ * What is left of one batch, or of the VMA. @end: (out) its end
+ * Return: as hmmirror_move()
+ */
+static int move_rest(struct hmmirror *mirror, const struct hmmirror_move *move,
+		     struct hmmirror_batch *batch, unsigned long addr, unsigned long *end,
+		     unsigned long *arrived)
+{
+	struct migrate_vma args = { .start = addr };
+	int ret = -EFAULT;
+
+	if (mmap_read_lock_killable(mirror->mm))
+		return -EINTR;
+	args.vma = vma_lookup(mirror->mm, addr);
+	if (args.vma && (move->any_access || args.vma->vm_flags & VM_READ)) {
+		args.end = min3(move->end, args.vma->vm_end,
+				ALIGN(addr + 1, HMMIRROR_BATCH << PAGE_SHIFT));
+		ret = move_part(mirror, move, &args, batch, arrived);
+		*end = args.end;
+	}
+	mmap_read_unlock(mirror->mm);
+	return ret;
+}
+
+/* As above. Others can take what memory was made ready: have more, and go on. */
+static int move_batch(struct hmmirror *mirror, const struct hmmirror_move *move,
+		      struct hmmirror_batch *batch, unsigned long addr, unsigned long *end,
+		      unsigned long *arrived)
+{
+	unsigned long nr = (min(move->end, ALIGN(addr + 1, HMMIRROR_BATCH << PAGE_SHIFT)) -
+			    addr) >> PAGE_SHIFT;
+	unsigned long more, i;
+	int ret;
+
+	memset(batch->settled, HMMIRROR_OUT_NONE, nr);
+	/* without so much, there may be some */
+	if (move->to_device && hmmirror_devmem_grow(mirror->device, nr, move->huge) == -EINTR)
+		return -EINTR;
+	do {
+		ret = move_rest(mirror, move, batch, addr, end, &more);
+		if (ret)
+			break;
+		*arrived += more;
+		for (i = 0; i < (*end - addr) >> PAGE_SHIFT; i++)
+			if (batch->outcomes[i])
+				batch->settled[i] = batch->outcomes[i];
+	} while (batch->full && !hmmirror_devmem_grow(mirror->device, nr, move->huge));
+	return ret;
+}
+
 /**
  * hmmirror_move() - move a range to the device, or back
  * @mirror: whose address space; its mm must be held
@@ -100,9 +151,7 @@ static int move_part(struct hmmirror *mirror, const struct hmmirror_move *move,
  */
 int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 {
-	struct mm_struct *mm = mirror->mm;
-	unsigned long addr = move->addr;
-	u8 *outcomes = move->outcomes;
+	unsigned long addr, end;
 	struct hmmirror_batch *batch;
 	int ret = 0;
 
@@ -111,36 +160,18 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 	if (!batch)
 		return -ENOMEM;
 
-	while (addr < move->end && !ret) {
-		struct migrate_vma args = { .start = addr };
+	for (addr = move->addr; addr < move->end; addr = end) {
 		unsigned long arrived = 0;
-		unsigned long nr;
 
-		if (mmap_read_lock_killable(mm)) {
-			ret = -EINTR;
-			break;
-		}
-		args.vma = vma_lookup(mm, addr);
-		if (!args.vma || !(move->any_access || args.vma->vm_flags & VM_READ)) {
-			ret = -EFAULT;
-		} else {
-			args.end = min3(move->end, args.vma->vm_end,
-					ALIGN(addr + 1, HMMIRROR_BATCH << PAGE_SHIFT));
-			nr = (args.end - addr) >> PAGE_SHIFT;
-			ret = move_part(mirror, move, &args, batch, &arrived);
-		}
-		mmap_read_unlock(mm);
-		if (ret)
-			break;
-
+		ret = move_batch(mirror, move, batch, addr, &end, &arrived);
 		move->migrated += arrived;
 		atomic64_add(arrived, move->to_device ? &mirror->count.to_device :
 							&mirror->count.to_system);
-		if (outcomes) {
-			memcpy(outcomes, batch->outcomes, nr);
-			outcomes += nr;
-		}
-		addr += nr << PAGE_SHIFT;
+		if (ret)
+			break;
+		if (move->outcomes)
+			memcpy(move->outcomes + ((addr - move->addr) >> PAGE_SHIFT),
+			       batch->settled, (end - addr) >> PAGE_SHIFT);
 		cond_resched();
 	}
 

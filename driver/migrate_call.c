@@ -152,7 +152,8 @@ static struct page *fault_page_of(struct hmmirror_device *device, enum hmmirror_
 	data = alloc_page(GFP_KERNEL);
 	if (!data || mistake == HMMIRROR_MISTAKE_FAULT_SYSTEM)
 		return data;
-	page = hmmirror_devmem_alloc(device, data, 0);
+	page = hmmirror_devmem_grow(device, 1, false) ? NULL :
+	       hmmirror_devmem_alloc(device, data, 0);
 	if (page)
 		folio_unlock(page_folio(page));
 	else
