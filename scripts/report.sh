@@ -292,7 +292,7 @@ follow() {
 			FINISHED[$CURRENT]=1
 			CURRENT=
 			;;
-		leaks) limit=600 ;;
+		leaks) limit=1800 ;;
 		'gcda '*) coverage_data "${CONSOLE##*.}" "${line#gcda }" ;;
 		'broken '*)
 			stop_guest

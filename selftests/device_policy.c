@@ -214,7 +214,9 @@ TEST_F(device_policy, swapoff)
 	ASSERT_NE(0, entries[0] & HMM_PM_SWAP);
 	ASSERT_EQ(0, hmm_swap_remove(&swap));
 	ASSERT_EQ(0, hmm_pagemap_one(swapped, &entry));
-	ASSERT_NE(0, entry & HMM_PM_PRESENT);
+	/* where memory is short it may be on the other one already */
+	ASSERT_TRUE(entry & HMM_PM_PRESENT ||
+		    (entry & HMM_PM_SWAP && (entry ^ entries[0]) & SWAP_TYPE));
 	ASSERT_EQ(-1, hmm_pattern_check(swapped, DEVICE_PAGES * c->page, 7));
 	left_alone(_metadata, c);
 }
