@@ -510,7 +510,7 @@ TEST_F(walk_large, snapshot)
 	/* some is given back later, or others have it for a moment */
 	for (i = 0; i < 200; i++) {
 		after = hmm_meminfo("MemFree:");
-		if (LEFT_OVER > before - after)
+		if (before - after < LEFT_OVER)
 			break;
 		usleep(10000);
 	}
