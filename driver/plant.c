@@ -290,6 +290,8 @@ static int plant(struct hmmirror *mirror, unsigned long addr, u32 kind)
 	if (ret)
 		goto err_unlock;
 
+	/* who invalidates meanwhile does not know of ours until all have ended */
+	mmu_interval_read_begin(&planting->notifier);
 	ret = -EINTR;
 	if (!mmap_write_lock_killable(mirror->mm)) {
 		ret = put_entry(planting, addr, kind == HMMIRROR_PLANT_PMD_BAD);
