@@ -54,7 +54,11 @@ read_directives() {
 		guest:,hugepages=*[!0-9]*) die "$file: '# $key $value': a number is wanted" ;;
 		guest:,hugepages=[1-9]*) G_HUGEPAGES=${value#hugepages=} ;;
 		guest:,spread) G_SPREAD=1 ;;
-		guest:,beside=[a-z]*) G_BESIDE=${value#beside=} ;;
+		guest:,beside=[a-z]*)
+			[ -z "$G_BESIDE" ] ||
+				die "$file: another fragment has a program beside the tests already; take one"
+			G_BESIDE=${value#beside=}
+			;;
 		make:,[A-Z]*=*) MAKE_ARGS+=("$value") ;;
 		needs:,?*:?*) need "$value" ;;
 		*) die "$file: '# $key $value' is not understood; see docs/runner.md" ;;
