@@ -144,9 +144,15 @@ static void devmem_split(struct folio *head, struct folio *tail)
 
 COMPAT_PAGEMAP_OPS(devmem_ops, devmem_free, hmmirror_migrate_to_ram, devmem_split);
 
+/* The bytes of these pages lie in memory that is charged to nobody. */
 static int chunk_range_private(struct chunk *chunk, u64 size)
 {
+	u64 limit = (u64)READ_ONCE(hmmirror_max_device_mb) << 20;
 	struct resource *res;
+
+	/* more can't come meanwhile, only less */
+	if (((u64)READ_ONCE(chunk->device->nr_pages) << PAGE_SHIFT) + size > limit)
+		return -ENOMEM;
 
 	res = request_free_mem_region(&iomem_resource, size, "hmmirror");
 	if (IS_ERR(res))

@@ -4,6 +4,7 @@
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
@@ -63,7 +64,7 @@ static const struct {
  * @vma: the mapping; its offset is HMMIRROR_FIXTURE_*
  *
  * Return: 0, -EINVAL for an offset that means nothing or a private VM_PFNMAP,
- * -ENOMEM.
+ * -EFBIG, -EINTR, -ENOMEM.
  */
 int hmmirror_fixture_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -79,10 +80,12 @@ int hmmirror_fixture_mmap(struct file *file, struct vm_area_struct *vma)
 	/* the kernel has no entries without a page in a mapping that copies on write */
 	if (fixtures[i].flags & VM_PFNMAP && !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	if (vma->vm_end - vma->vm_start > (u64)hmmirror_max_range_mb << 20)
+		return -EFBIG;
 
 	hmmirror_hold_here(file->private_data, HMMIRROR_STAGE_MMAP);
 	vm_flags_set(vma, fixtures[i].flags);
 	for (addr = vma->vm_start; addr < vma->vm_end && !ret; addr += PAGE_SIZE)
-		ret = fixtures[i].insert(vma, addr);
+		ret = fatal_signal_pending(current) ? -EINTR : fixtures[i].insert(vma, addr);
 	return ret;
 }

@@ -351,6 +351,7 @@ long hmmirror_test_abi(struct hmmirror *mirror, unsigned int cmd, void __user *a
 extern unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE];
 extern unsigned int hmmirror_spm_size_mb;
 extern unsigned int hmmirror_chunk_mb;
+extern unsigned int hmmirror_max_device_mb;
 extern unsigned int hmmirror_max_range_mb;
 extern bool hmmirror_test_abi_5_10;
 

@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -31,6 +32,10 @@ MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of 2
 unsigned int hmmirror_chunk_mb = 128;
 module_param_named(chunk_mb, hmmirror_chunk_mb, uint, 0444);
 MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of 2");
+
+unsigned int hmmirror_max_device_mb;
+module_param_named(max_device_mb, hmmirror_max_device_mb, uint, 0644);
+MODULE_PARM_DESC(max_device_mb, "Most private memory of each device in MiB; a quarter of the machine's if 0");
 
 unsigned int hmmirror_max_range_mb = 16 * 1024;
 module_param_named(max_range_mb, hmmirror_max_range_mb, uint, 0444);
@@ -242,6 +247,13 @@ static int check_parameters(void)
 	}
 	if (!hmmirror_max_range_mb || hmmirror_max_range_mb > MAX_RANGE_MB) {
 		pr_err("max_range_mb must be 1 to %u\n", MAX_RANGE_MB);
+		return -EINVAL;
+	}
+	if (!hmmirror_max_device_mb)
+		hmmirror_max_device_mb = max_t(unsigned long, hmmirror_chunk_mb,
+					       totalram_pages() >> (20 - PAGE_SHIFT + 2));
+	if (hmmirror_max_device_mb < hmmirror_chunk_mb) {
+		pr_err("max_device_mb must be at least chunk_mb, %u\n", hmmirror_chunk_mb);
 		return -EINVAL;
 	}
 	return 0;

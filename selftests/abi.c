@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Devices, queries, and what holds for the arguments of every call. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "hmm_test.h"
 #include "abi_calls.h"
+
+#define NOBODY	65534
 
 FIXTURE(open)
 {
@@ -60,6 +67,47 @@ TEST_F(open, twice)
 	ASSERT_EQ(0, hmm_stats(self->fd[1], 0, &stats[1]));
 	ASSERT_LT(0, stats[0].walks);
 	ASSERT_EQ(0, stats[1].walks);
+}
+
+/* Only root has business with a driver that plants broken entries. */
+TEST_F(open, root_only)
+{
+	struct stat st;
+	char path[32];
+	unsigned int i;
+
+	for (i = 0; i < HMM_DEVICES; i++) {
+		snprintf(path, sizeof(path), "/dev/hmm_dmirror%u", i);
+		if (stat(path, &st)) {
+			ASSERT_EQ(ENOENT, errno);
+			continue;
+		}
+		ASSERT_EQ(S_IFCHR | 0600, st.st_mode);
+		ASSERT_EQ(0, st.st_uid);
+		ASSERT_EQ(0, seteuid(NOBODY));
+		EXPECT_EQ(-EACCES, hmm_open(i));
+		ASSERT_EQ(0, seteuid(0));
+	}
+}
+
+TEST_F(open, fixture_too_long)
+{
+	static const off_t fixtures[] = {
+		HMMIRROR_FIXTURE_PAGES, HMMIRROR_FIXTURE_SPECIAL, HMMIRROR_FIXTURE_PFNMAP,
+		HMMIRROR_FIXTURE_IO,
+	};
+	struct hmmirror_query query = { 0 };
+	int fd = hmm_open(0);
+	size_t i;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, hmm_ioctl_query(fd, &query));
+	for (i = 0; i < ARRAY_SIZE(fixtures); i++) {
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, query.max_range + hmm_page_size(), PROT_READ,
+					   MAP_SHARED | MAP_NORESERVE, fd, fixtures[i]));
+		EXPECT_EQ(EFBIG, errno);
+	}
+	close(fd);
 }
 
 /* What was open is not asked for when it is closed and opened again. */

@@ -360,14 +360,76 @@ TEST_F(device_taken, process_gone)
 	hmm_unmap(copy, self->length);
 }
 
-/* There is less memory than is asked for: what fits goes, and the rest stays right. */
+/* Pages of the window of which there is a closer look, at its end. */
+#define LOOKED_AT	300
+
+struct filled {
+	struct hmm_area area;
+	size_t pages;
+	size_t moved;
+	size_t refused;		/* for want of memory */
+	__u64 migrated;
+	struct hmmirror_stats stats;
+};
+
+/*
+ * More pages than the device has room for, none of which was ever written: what fits
+ * goes, and the rest stays right.
+ */
+static int fill_up(struct filled *filled, unsigned int device, size_t pages)
+{
+	size_t page = hmm_page_size(), i;
+	__u8 *outcomes = hmm_map_anon(pages, 0);
+	int ret, fd;
+
+	filled->pages = pages;
+	if (!outcomes)
+		return -ENOMEM;
+	ret = hmm_area_begin_small(&filled->area, pages * page);
+	if (ret)
+		return ret;
+	fd = hmm_area_device(&filled->area, device);
+	ret = hmm_to_device(fd, filled->area.addr, pages * page, outcomes, &filled->migrated);
+	for (i = 0; i < pages; i++) {
+		filled->moved += outcomes[i] == HMMIRROR_OUT_POPULATED;
+		filled->refused += outcomes[i] == HMMIRROR_OUT_NOMEM;
+	}
+	hmm_unmap(outcomes, pages);
+	return ret ? ret : hmm_stats(fd, 0, &filled->stats);
+}
+
+/* Return: what is not as it must be when there is no more memory, or NULL. */
+static const char *not_full(const struct filled *filled)
+{
+	size_t page = hmm_page_size(), i;
+
+	if (filled->moved + filled->refused != filled->pages)
+		return "pages that neither moved nor were refused";
+	if (filled->moved != filled->migrated)
+		return "not as many moved as are told of";
+	if (filled->stats.device_pages_free)
+		return "some memory is free";
+	/* where the memory ended: pages of both kinds can be used */
+	for (i = filled->pages - LOOKED_AT; i < filled->pages; i++)
+		if (hmm_all_bytes(filled->area.addr + i * page, 64, 0) >= 0)
+			return "pages are not empty";
+	return NULL;
+}
+
+#define ASSERT_FULL(filled)						\
+	do {								\
+		const char *__why = not_full(filled);			\
+									\
+		ASSERT_EQ(NULL, __why) TH_LOG("%s", __why);		\
+	} while (0)
+
 TEST(device_full)
 {
 	struct hmm_area area = { 0 };
+	struct filled filled = { 0 };
 	struct hmmirror_stats stats;
-	size_t pages, length, i, moved = 0, seen = 0;
 	__u64 migrated = 0;
-	__u8 *outcomes;
+	size_t pages;
 	int fd;
 
 	ASSERT_EQ(0, hmm_area_begin_small(&area, hmm_pmd_size()));
@@ -381,30 +443,56 @@ TEST(device_full)
 	pages = stats.device_pages_free + 100;
 	if (pages > 64 << 10)
 		SKIP(return, "more than 256 MiB of device memory: it would take too long");
-	length = pages * hmm_page_size();
 	hmm_area_end(&area);
 
-	ASSERT_EQ(0, hmm_area_begin_small(&area, length));
-	fd = hmm_area_device(&area, HMM_DEV_COHERENT);
-	outcomes = hmm_map_anon(pages, 0);
-	ASSERT_NE(NULL, outcomes);
-	ASSERT_EQ(0, hmm_to_device(fd, area.addr, length, outcomes, &migrated));
-	for (i = 0; i < pages; i++) {
-		moved += outcomes[i] == HMMIRROR_OUT_POPULATED;
-		seen += outcomes[i] == HMMIRROR_OUT_NOMEM;
-	}
-	ASSERT_EQ(pages, moved + seen);
-	ASSERT_EQ(moved, migrated);
-	ASSERT_LE(99, seen);
-	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
-	ASSERT_EQ(0, stats.device_pages_free);
-	/* at the end, where it ended: both kinds can be used */
-	for (i = pages - 300; i < pages; i++)
-		ASSERT_EQ(-1, hmm_all_bytes(area.addr + i * hmm_page_size(), 64, 0));
-	ASSERT_EQ(0, munmap(area.addr, length));
+	ASSERT_EQ(0, fill_up(&filled, HMM_DEV_COHERENT, pages));
+	ASSERT_FULL(&filled);
+	ASSERT_LE(99, filled.refused);
+	hmm_area_end(&filled.area);
+	fd = hmm_open(HMM_DEV_COHERENT);
 	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
 	ASSERT_EQ(stats.device_pages, stats.device_pages_free);
-	hmm_unmap(outcomes, pages);
+	close(fd);
+}
+
+#define PARAMETERS	"/sys/module/hmmirror/parameters/"
+
+/* A device takes no more of the machine's memory than it is let, whoever asks. */
+TEST(device_limit)
+{
+	struct hmm_area area = { 0 };
+	struct filled filled = { 0 };
+	char chunk[16];
+	size_t most;
+	int fd;
+
+	ASSERT_EQ(0, hmm_area_begin_small(&area, hmm_pmd_size()));
+	if (MISS(hmm_area_memory(&area, HMM_DEV_PRIVATE), area.why))
+		return;
+	ASSERT_EQ(0, hmm_read_text(PARAMETERS "chunk_mb", chunk, sizeof(chunk)));
+	most = (size_t)atol(chunk) << 20;
+	if (most > 256 << 20)
+		SKIP(return, "chunk_mb is more than 256: it would take too long");
+	fd = hmm_area_device(&area, HMM_DEV_PRIVATE);
+	/* what others left of it */
+	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, area.addr, 1, NULL, NULL));
+	ASSERT_EQ(0, hmm_area_set_knob(&area, PARAMETERS "max_device_mb", chunk));
+
+	ASSERT_EQ(0, fill_up(&filled, HMM_DEV_PRIVATE, most / hmm_page_size() + 100));
+	ASSERT_FULL(&filled);
+	ASSERT_EQ(most, filled.stats.device_pages * hmm_page_size());
+	ASSERT_EQ(100, filled.refused);
+	hmm_area_end(&filled.area);
+
+	/* none at all */
+	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, area.addr, 1, NULL, NULL));
+	ASSERT_EQ(0, hmm_write_text(PARAMETERS "max_device_mb", "1"));
+	memset(&filled, 0, sizeof(filled));
+	ASSERT_EQ(0, fill_up(&filled, HMM_DEV_PRIVATE, 2 * LOOKED_AT));
+	ASSERT_FULL(&filled);
+	ASSERT_EQ(0, filled.migrated);
+	ASSERT_EQ(0, filled.stats.device_pages);
+	hmm_area_end(&filled.area);
 	hmm_area_end(&area);
 }
 

@@ -758,7 +758,8 @@ struct hmmirror_flicker {
 
 /*
  * Mappings by mmap() of a device, with one of these as the offset. All pages are
- * there at once. PFNMAP with MAP_PRIVATE, or any other offset: EINVAL.
+ * there at once. PFNMAP with MAP_PRIVATE, or any other offset: EINVAL. Longer than
+ * the module parameter max_range_mb: EFBIG.
  */
 #define HMMIRROR_FIXTURE_PAGES		0		/* VM_MIXEDMAP, pages of their own */
 #define HMMIRROR_FIXTURE_SPECIAL	0x40000000	/* VM_MIXEDMAP, special entries */
