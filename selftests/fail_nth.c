@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each call and each entry of the driver while an allocation fails, for each of its
- * allocations in turn. It must say so by an error that is documented, or cope; leave
- * the memory as it was and nothing of the device's in use; and work the next time.
+ * Each call of the driver while an allocation fails, for each of its allocations in
+ * turn. It must say so by an error that is documented, or cope; leave the memory as it
+ * was and nothing of the device's in use; and work the next time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,34 +13,10 @@
 #include <unistd.h>
 
 #include "hmm_test.h"
-#include "fail_nth.h"
-
-#define WHY_SIZE	256
+#include "fail_tests.h"
 
 /* What the walker answers without memory for a fault. */
 #define WALKER		-EFAULT
-
-static int open_call(struct fail_world *world, const struct fail_call *call)
-{
-	world->spare = hmm_open(call->request);
-	return world->spare < 0 ? world->spare : 0;
-}
-
-static void open_after(struct fail_world *world, const struct fail_call *call)
-{
-	(void)call;
-	if (world->spare >= 0)
-		close(world->spare);
-}
-
-static int mmap_call(struct fail_world *world, const struct fail_call *call)
-{
-	void *addr = mmap(world->addr + hmm_pmd_size() / 2, world->length,
-			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, world->fd,
-			  call->request);
-
-	return addr == MAP_FAILED ? -errno : 0;
-}
 
 static int query_call(struct fail_world *world, const struct fail_call *call)
 {
@@ -124,18 +100,6 @@ static int on_device(struct fail_world *world, const struct fail_call *call)
 
 	(void)call;
 	return ret ? ret : migrated ? 0 : -EAGAIN;
-}
-
-/* Else the first migration would have to add memory to the device. */
-static int have_memory(struct fail_world *world)
-{
-	int ret = hmm_area_map_small(&world->area, world->addr, world->length,
-				     PROT_READ | PROT_WRITE);
-
-	if (ret)
-		return ret;
-	hmm_touch_write(world->addr, world->length);
-	return on_device(world, NULL);
 }
 
 /* The device has no memory, the next migration has to add it. */
@@ -319,70 +283,6 @@ static int test_abi_call(struct fail_world *world, const struct fail_call *call)
 {
 	return hmm_test_abi(world->fd, call->request, world->addr, FAIL_PAGES,
 			    world->buffer, NULL);
-}
-
-FIXTURE(fail_nth)
-{
-	struct fail_world world;
-	char why[WHY_SIZE];
-	int lacking;
-};
-
-FIXTURE_SETUP(fail_nth)
-{
-	self->lacking = fail_begin(&self->world);
-}
-
-FIXTURE_TEARDOWN(fail_nth)
-{
-	fail_end(&self->world);
-}
-
-/* Return: 0 when all of them were swept, HMM_SKIP or -errno with self->why. */
-static int run(struct _test_data_fail_nth *self, enum hmmirror_feature feature,
-	       const struct fail_call *calls, size_t nr)
-{
-	int ret = self->lacking;
-	size_t i;
-
-	if (!ret)
-		ret = hmm_area_feature(&self->world.area, feature);
-	if (!ret && feature == HMMIRROR_FEAT_DEVICE_PRIVATE && have_memory(&self->world))
-		ret = hmm_fail(&self->world.area, -ENOMEM, "migrating pages");
-	if (ret)
-		snprintf(self->why, sizeof(self->why), "%s", self->world.area.why);
-	for (i = 0; i < nr && !ret; i++)
-		ret = fail_sweep(&self->world, &calls[i], self->why, sizeof(self->why));
-	return ret;
-}
-
-/* Without a failure there was no test: some of the calls must have had one. */
-#define ASSERT_INJECTED()	ASSERT_LT(0, self->world.injected)
-
-TEST_F(fail_nth, open)
-{
-	static const struct fail_call calls[] = {
-		{ .name = "open 0", .call = open_call, .after = open_after, .request = 0 },
-		{ .name = "open 1", .call = open_call, .after = open_after, .request = 1 },
-	};
-
-	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
-		return;
-	ASSERT_INJECTED();
-}
-
-TEST_F(fail_nth, mmap)
-{
-	static const struct fail_call calls[] = {
-		{ .name = "pages", .call = mmap_call, .request = HMMIRROR_FIXTURE_PAGES },
-		{ .name = "special", .call = mmap_call, .request = HMMIRROR_FIXTURE_SPECIAL },
-		{ .name = "pfnmap", .call = mmap_call, .request = HMMIRROR_FIXTURE_PFNMAP },
-		{ .name = "io", .call = mmap_call, .request = HMMIRROR_FIXTURE_IO },
-	};
-
-	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
-		return;
-	ASSERT_INJECTED();
 }
 
 /* Nothing is allocated here, and nothing must be. */

@@ -64,6 +64,9 @@ struct fail_call {
 /* fail_begin - what all calls need; 0, HMM_SKIP or -errno with world->area.why */
 int fail_begin(struct fail_world *world);
 
+/* fail_memory - let the device have memory, else the first migration would add it; 0 or -errno */
+int fail_memory(struct fail_world *world);
+
 /* fail_end - take it down */
 void fail_end(struct fail_world *world);
 

@@ -79,6 +79,17 @@ int fail_begin(struct fail_world *world)
 	return 0;
 }
 
+int fail_memory(struct fail_world *world)
+{
+	int ret = hmm_area_map_small(&world->area, world->addr, world->length,
+				     PROT_READ | PROT_WRITE);
+
+	if (ret)
+		return ret;
+	hmm_touch_write(world->addr, world->length);
+	return hmm_to_device(world->fd, world->addr, world->length, NULL, NULL);
+}
+
 void fail_end(struct fail_world *world)
 {
 	if (world->nth > 0)

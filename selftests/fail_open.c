@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The entries of the driver that are no ioctl, while an allocation of them fails. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hmm_test.h"
+#include "fail_tests.h"
+
+#define ANSWER_MS	10000
+
+static int open_call(struct fail_world *world, const struct fail_call *call)
+{
+	world->spare = hmm_open(call->request);
+	return world->spare < 0 ? world->spare : 0;
+}
+
+static void open_after(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	if (world->spare >= 0)
+		close(world->spare);
+}
+
+static int mmap_call(struct fail_world *world, const struct fail_call *call)
+{
+	void *addr = mmap(world->addr + hmm_pmd_size() / 2, world->length,
+			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, world->fd,
+			  call->request);
+
+	return addr == MAP_FAILED ? -errno : 0;
+}
+
+/* A process that opens a device when it is told to. */
+static struct {
+	pid_t pid;
+	int order;		/* end of a pipe: a byte, and it does */
+	int nth;		/* our own, while that of the process is in its place */
+	int *answer;		/* shared with it */
+} opener;
+
+#define NO_ANSWER	1
+#define OPENED		2
+
+static void open_when_told(int order, unsigned int device)
+{
+	char byte;
+	int fd;
+
+	if (read(order, &byte, 1) != 1)
+		_exit(1);
+	fd = hmm_open(device);
+	__atomic_store_n(opener.answer, fd < 0 ? fd : OPENED, __ATOMIC_SEQ_CST);
+	/* until it is told to go */
+	_exit(read(order, &byte, 1) != 0);
+}
+
+/* The first mirror of an address space needs more than those after it. */
+static int new_process(struct fail_world *world, const struct fail_call *call)
+{
+	char path[64];
+	int ends[2];
+
+	opener.nth = world->nth;
+	if (!opener.answer) {
+		opener.answer = mmap(NULL, world->page, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (opener.answer == MAP_FAILED)
+			return -errno;
+	}
+	*opener.answer = NO_ANSWER;
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	opener.pid = fork();
+	if (!opener.pid) {
+		close(ends[1]);
+		open_when_told(ends[0], call->request);
+	}
+	close(ends[0]);
+	opener.order = ends[1];
+	if (opener.pid < 0 || !hmm_thread_waits(&opener.pid))
+		return -ECHILD;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fail-nth", opener.pid, opener.pid);
+	world->nth = open(path, O_RDWR | O_CLOEXEC);
+	return world->nth < 0 ? -errno : 0;
+}
+
+static int first_open_call(struct fail_world *world, const struct fail_call *call)
+{
+	int ret, i;
+
+	(void)world;
+	(void)call;
+	if (write(opener.order, "", 1) != 1)
+		return -EPIPE;
+	for (i = 0; i < ANSWER_MS; i++) {
+		ret = __atomic_load_n(opener.answer, __ATOMIC_SEQ_CST);
+		if (ret != NO_ANSWER)
+			break;
+		usleep(1000);
+	}
+	return ret == OPENED ? 0 : ret;
+}
+
+static void process_ends(struct fail_world *world, const struct fail_call *call)
+{
+	(void)call;
+	close(world->nth);
+	world->nth = opener.nth;
+	close(opener.order);
+	waitpid(opener.pid, NULL, 0);
+}
+
+TEST_F(fail_nth, open)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "open 0", .call = open_call, .after = open_after, .request = 0 },
+		{ .name = "open 1", .call = open_call, .after = open_after, .request = 1 },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, first_open)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "first open", .before = new_process, .call = first_open_call,
+		  .after = process_ends },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+TEST_F(fail_nth, mmap)
+{
+	static const struct fail_call calls[] = {
+		{ .name = "pages", .call = mmap_call, .request = HMMIRROR_FIXTURE_PAGES },
+		{ .name = "special", .call = mmap_call, .request = HMMIRROR_FIXTURE_SPECIAL },
+		{ .name = "pfnmap", .call = mmap_call, .request = HMMIRROR_FIXTURE_PFNMAP },
+		{ .name = "io", .call = mmap_call, .request = HMMIRROR_FIXTURE_IO },
+	};
+
+	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		return;
+	ASSERT_INJECTED();
+}
+
+#include "hmm_main.h"
