@@ -18,6 +18,8 @@
 #define LONG_US		250000
 /* One in so many hands a mirror on to the parent. */
 #define HEIRS		4
+/* And one in so many becomes another program by itself, if it lives so long. */
+#define OTHERS		4
 #define GONE_MS		2000
 
 static void victim(__u64 seed, int socket)
@@ -28,8 +30,20 @@ static void victim(__u64 seed, int socket)
 		hmm_send_fd(socket, hmm_open(seed % 2));
 	if (work_start(&work))
 		_exit(1);
+	if (!stress_below(&seed, OTHERS)) {
+		usleep(stress_below(&seed, LONG_US));
+		work_exec(&work, "infinity");
+	}
 	for (;;)
 		pause();
+}
+
+static int is_another(pid_t pid)
+{
+	char path[32], name[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	return !hmm_read_text(path, name, sizeof(name)) && !strcmp(name, "sleep");
 }
 
 /* The mirror of a process that is gone: nothing can be done with it any more. */
@@ -47,7 +61,7 @@ static int is_orphan(int fd)
 
 int main(int argc, char **argv)
 {
-	unsigned int kills = 0, orphans = 0, used = 0, i;
+	unsigned int kills = 0, orphans = 0, used = 0, others = 0, i;
 	struct stress stress;
 	int sockets[2], fd;
 	__u64 random;
@@ -78,6 +92,7 @@ int main(int argc, char **argv)
 				break;
 			}
 		}
+		others += is_another(pid);
 		if (kill(-pid, SIGKILL))
 			stress_fail(&stress, "process %u ended by itself", kills);
 		stress_reap();
@@ -95,6 +110,6 @@ int main(int argc, char **argv)
 	}
 	if (!used)
 		stress_fail(&stress, "%u kills, and no page on a device in any of them", kills);
-	stress_ok(&stress, "%u kills, %u of them with pages on a device, %u mirrors inherited",
-		  kills, used, orphans);
+	stress_ok(&stress, "%u kills, %u with device pages, %u after exec; %u mirrors inherited",
+		  kills, used, others, orphans);
 }

@@ -106,4 +106,10 @@ int work_start(struct work *work);
 /* work_end - stop them and wait; 0, or -EIO if contents were wrong */
 int work_end(struct work *work);
 
+/*
+ * work_exec - this process becomes another program, which has the mirrors of the memory
+ * that is gone with that for so many seconds; its other threads end wherever they are
+ */
+void work_exec(struct work *work, const char *seconds) STRESS_ATTRIBUTE((noreturn));
+
 #endif /* STRESS_H */

@@ -5,6 +5,7 @@
  * interest, but the contents of their own memory are.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,11 +134,23 @@ static void do_protect(struct work_thread *t)
 	mprotect(t->addr, t->length, PROT_READ | PROT_WRITE);
 }
 
+void work_exec(struct work *work, const char *seconds)
+{
+	unsigned int i;
+
+	for (i = 0; i < HMM_DEVICES; i++)
+		fcntl(__atomic_load_n(&work->fd[i], __ATOMIC_RELAXED), F_SETFD, 0);
+	execl("/bin/sleep", "sleep", seconds, NULL);
+	_exit(127);
+}
+
 static void do_fork(struct work_thread *t)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
+		if (!below(t, 4))
+			work_exec(t->work, "0");
 		hmm_touch_read(t->addr, t->length);
 		if (below(t, 2))
 			hmm_touch_write(t->addr, t->length);
