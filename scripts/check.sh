@@ -25,6 +25,9 @@ RUN=$ROOT/run_tests.sh
 # the builds choose their own -j
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
+# Of these each of the driver's files has some.
+DEBUG_TESTS=(fail_nth 'hostile*' global.mirror_over_a_socket 'migrate_held*' 'events*' 'plant*')
+
 OK=0
 BAD=0
 SKIP=0
@@ -183,6 +186,11 @@ else
 fi
 run_part stress "$RUN" --stress all --minutes 0.5
 run_part soak "$RUN" --stress soak --minutes 0.5
+if [ "${1:-}" = all ]; then
+	# a kernel of its own, which takes long to build; and each guest of it long to look
+	# for leaks, so there is one
+	HMMIRROR_GUESTS=1 run_part debug "$RUN" -c debug "${DEBUG_TESTS[@]}"
+fi
 check_build
 check_runner
 

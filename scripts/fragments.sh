@@ -6,6 +6,7 @@
 #	# guest: append=WORD	a word for the guest's kernel command line
 #	# guest: cpus=N		so many CPUs
 #	# guest: hugepages=N	so many huge pages are set aside; what is short then is the rest
+#	# guest: slow		it is given three times as long to come up
 #	# guest: spread		tests start out on all of them, not on one
 #	# guest: beside=COMMAND	a program that runs beside the tests; all its libraries
 #				go with it
@@ -18,6 +19,7 @@ FRAGMENTS=()		# files that -c named
 G_APPEND=		# of the guest's kernel command line
 G_CPUS=2
 G_HUGEPAGES=64		# of 2 MiB
+G_SLOW=0
 G_SPREAD=0
 G_BESIDE=
 MAKE_ARGS=()
@@ -36,7 +38,7 @@ find_fragment() {
 # read_fragments CONFIGS: names joined by +. Sets the variables above.
 read_fragments() {
 	local name
-	FRAGMENTS=() G_APPEND='' G_CPUS=2 G_HUGEPAGES=64 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
+	FRAGMENTS=() G_APPEND='' G_CPUS=2 G_HUGEPAGES=64 G_SLOW=0 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
 	for name in ${1//+/ }; do
 		find_fragment "$name"
 		FRAGMENTS+=("$FRAGMENT")
@@ -53,6 +55,7 @@ read_directives() {
 		guest:,cpus=[1-9]) G_CPUS=${value#cpus=} ;;
 		guest:,hugepages=*[!0-9]*) die "$file: '# $key $value': a number is wanted" ;;
 		guest:,hugepages=[1-9]*) G_HUGEPAGES=${value#hugepages=} ;;
+		guest:,slow) G_SLOW=1 ;;
 		guest:,spread) G_SPREAD=1 ;;
 		guest:,beside=[a-z]*)
 			[ -z "$G_BESIDE" ] ||

@@ -109,7 +109,8 @@ run_guests() {
 		follow "$console" && lost=0 || lost=1
 		stop_native
 		[ -z "$READY_MS" ] || ((VERBOSE == 0)) || say "first test $READY_MS ms after QEMU's start"
-		((lost)) || break
+		# it may have ended early, after what only a boot can mend
+		((lost)) || { ((PROGRESS)) && [ -n "$(plan)" ] && continue; break; }
 		if [ -z "$CURRENT" ] && [ "$PROGRESS" = 0 ]; then
 			# on a busy machine it can be slow; a bisection must not go wrong for that
 			((STEP && boots++ == 0)) || no_guest
