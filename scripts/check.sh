@@ -25,8 +25,8 @@ RUN=$ROOT/run_tests.sh
 # the builds choose their own -j
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
-# Of these each of the driver's files has some.
-DEBUG_TESTS=(fail_nth 'hostile*' global.mirror_over_a_socket 'migrate_held*' 'events*' 'plant*')
+# two minutes of tests, of all that the driver does
+DEBUG_TESTS=(fail_nth 'hostile*' 'global.*' migrate_held 'events*' exclusive copy mirror fork plant)
 
 OK=0
 BAD=0
