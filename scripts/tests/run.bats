@@ -214,6 +214,20 @@ setup_file() {
 	[ "${lines[-1]}" = '1 passed, 0 failed, 0 skipped' ]
 }
 
+# lockdep's state is seen where a kernel has it; here a file stands in for that
+@test "the agent ends early when a report has turned lockdep off" {
+	local dir=$BATS_TEST_TMPDIR
+	[ "$EUID" = 0 ] || skip 'needs root, for a mount'
+	run "$RUN" last.pass
+	[ "$status" = 0 ]
+	printf '9\t%s\t/bin/sh\t-c\t%s\n' first true \
+		second 'echo " debug_locks: 0" > /proc/lockdep_stats' third true > "$dir/plan"
+	unshare -m sh -c "mount -t tmpfs none /proc && echo ' debug_locks: 1' > /proc/lockdep_stats &&
+		: > $dir/out && exec $(cache)/agent/agent $dir/out $dir/plan"
+	cat "$dir/out"
+	[ "$(grep -v ^end "$dir/out")" = $'begin first\nbegin second\nlockdep off' ]
+}
+
 @test "-k native runs the plan on this machine" {
 	local bin=$BATS_TEST_TMPDIR/bin
 	[ "$EUID" = 0 ] || skip 'needs root'
