@@ -198,8 +198,10 @@ static void do_plant(struct work_thread *t)
 		.timeout_ms = 20,
 	};
 
-	/* without a page table, or with one */
-	hmm_unmap(t->plants, hmm_pmd_size());
+	/*
+	 * Without a page table, or with one. In place of what is there: in a gap, another
+	 * thread's memory would come to lie, and be touched.
+	 */
 	if (mmap(t->plants, hmm_pmd_size(), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return;
