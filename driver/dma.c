@@ -22,13 +22,15 @@
 struct hmmirror_dma_map {
 	struct hmm_dma_map map;
 	struct device *dev;
+	unsigned int *maps;	/* of dev */
 	unsigned long start;
 	unsigned long end;
 };
 
 static struct platform_device *own_device;
 static struct device *pci_device;	/* bound to us, or NULL */
-static DEFINE_MUTEX(mask_lock);	/* protects pci_device, and their DMA masks */
+static unsigned int own_maps, pci_maps;
+static DEFINE_MUTEX(mask_lock);	/* protects all these, and the DMA masks */
 
 static int bind_device(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -171,25 +173,44 @@ static void accept_walk(struct hmmirror_walk *walk, unsigned long nr)
 		map_one(dw, i, walk->entries[i]);
 }
 
-/* Return: the kernel's answer; if it is 0, a reference to dma->dev is held. */
-static int map_begin(struct hmmirror_dma_map *dma, const struct hmmirror_dma *cmd)
+/*
+ * Whether memory has to be synced is known of a device, not of a map; the kernel
+ * looks at it again when it unmaps, and takes it that it was so from the start. So
+ * nobody can set it while there are maps.
+ *
+ * Return: 0 with the kernel's answer in cmd->error, and if that is 0, a reference
+ * to dma->dev; -EBUSY.
+ */
+static int map_begin(struct hmmirror_dma_map *dma, struct hmmirror_dma *cmd)
 {
-	unsigned int bits = cmd->mask_bits ?: 64;
-	int ret = -ENODEV;
+	bool bounced = cmd->flags & HMMIRROR_DMA_BOUNCED;
+	u64 mask = DMA_BIT_MASK(cmd->mask_bits ?: 64);
+	bool pci = cmd->flags & HMMIRROR_DMA_IOMMU;
+	int ret = 0;
 
 	mutex_lock(&mask_lock);
-	dma->dev = cmd->flags & HMMIRROR_DMA_IOMMU ? pci_device : &own_device->dev;
+	dma->dev = pci ? pci_device : &own_device->dev;
+	dma->maps = pci ? &pci_maps : &own_maps;
+	cmd->error = -ENODEV;
 	/* it can have been taken away since hmmirror_no_iommu() was asked */
 	if (!dma->dev)
 		goto out;
-	ret = dma_set_mask(dma->dev, DMA_BIT_MASK(bits));
-	if (cmd->flags & HMMIRROR_DMA_BOUNCED)
+	ret = -EBUSY;
+	if (bounced && *dma->maps)
+		goto out;
+	ret = 0;
+	cmd->error = dma_set_mask(dma->dev, mask);
+	if (bounced)
 		compat_dma_bounced(dma->dev);
-	if (!ret)
-		ret = hmm_dma_map_alloc(dma->dev, &dma->map, cmd->length >> PAGE_SHIFT,
-					PAGE_SIZE);
-	if (!ret)
+	if (!cmd->error)
+		cmd->error = hmm_dma_map_alloc(dma->dev, &dma->map, cmd->length >> PAGE_SHIFT,
+					       PAGE_SIZE);
+	if (!cmd->error) {
 		get_device(dma->dev);
+		++*dma->maps;
+	} else if (bounced) {
+		dma_set_mask(dma->dev, mask);
+	}
 out:
 	mutex_unlock(&mask_lock);
 	return ret;
@@ -198,6 +219,7 @@ out:
 static int alloc_map(struct hmmirror *mirror, struct hmmirror_dma *cmd)
 {
 	struct hmmirror_dma_map *dma;
+	int ret;
 
 	if (mirror->dma)
 		return -EBUSY;
@@ -206,10 +228,10 @@ static int alloc_map(struct hmmirror *mirror, struct hmmirror_dma *cmd)
 		return -ENOMEM;
 	dma->start = cmd->addr;
 	dma->end = cmd->addr + cmd->length;
-	cmd->error = map_begin(dma, cmd);
-	if (cmd->error) {
+	ret = map_begin(dma, cmd);
+	if (ret || cmd->error) {
 		kfree(dma);
-		return 0;
+		return ret;
 	}
 
 	if (compat_dma_uses_iova(&dma->map))
@@ -254,6 +276,9 @@ u64 hmmirror_dma_free(struct hmmirror *mirror)
 	mirror->dma = NULL;
 	mutex_unlock(&mirror->lock);
 	hmm_dma_map_free(dma->dev, &dma->map);
+	mutex_lock(&mask_lock);
+	--*dma->maps;
+	mutex_unlock(&mask_lock);
 	put_device(dma->dev);
 	kfree(dma);
 	return pages;

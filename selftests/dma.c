@@ -441,6 +441,27 @@ TEST_F(dma, bounced)
 	ASSERT_EQ(0, call_free(self));
 }
 
+/* The device is the same for all: what is mapped already must not be taken for synced. */
+TEST_F(dma, bounced_beside)
+{
+	struct hmmirror_dma other = { .flags = variant->flags | HMMIRROR_DMA_BOUNCED };
+	int fd;
+
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ASSERT_EQ(PAGES, self->call.pages);
+	fd = hmm_area_device(&self->area, 1);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(-EBUSY, hmm_dma_call(fd, &other, HMMIRROR_DMA_ALLOC, self->addr, self->page));
+	ASSERT_EQ(0, call_free(self));
+	ASSERT_EQ(PAGES, self->call.pages);
+	ASSERT_EQ(-EOPNOTSUPP, hmm_dma_call(fd, &other, HMMIRROR_DMA_ALLOC, self->addr,
+					    self->page));
+	/* and it is not remembered */
+	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
+}
+
 /* The kernel's functions can be made to fail. */
 static int failing(struct hmm_area *area, int lacking)
 {

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 #define SPARE		(256L << 20)
 /* Memory blocks that are tried in vain before it is given up for this time. */
 #define BLOCK_TRIES	8
+#define OFFLINE_S	5
 
 struct figures {
 	unsigned long done;
@@ -36,7 +38,7 @@ struct figures {
 
 static struct stress stress;
 static struct figures *figures;
-static unsigned long cpus, blocks, hogs, compactions;
+static unsigned long cpus, blocks, stays, hogs, compactions;
 static unsigned int living;
 static int limited;
 
@@ -128,6 +130,30 @@ static void cpu_goes(__u64 *random)
 		stress_fail(&stress, "CPU %u does not come back", cpu);
 }
 
+static void wake(int number)
+{
+	(void)number;
+}
+
+/*
+ * The kernel tries without end, under a lock that a process may be waiting for which
+ * has the page that can't be moved, for a device's exclusive access, say. A signal
+ * makes it give up.
+ */
+static int take_off(const char *path)
+{
+	struct sigaction action = { .sa_handler = wake };
+	struct itimerval timer = { .it_value.tv_sec = OFFLINE_S };
+	int ret;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	ret = hmm_write_text(path, "offline");
+	timer.it_value.tv_sec = 0;
+	setitimer(ITIMER_REAL, &timer, NULL);
+	return ret;
+}
+
 /* Any block will do whose pages can be moved. */
 static void memory_goes(__u64 *random)
 {
@@ -139,8 +165,10 @@ static void memory_goes(__u64 *random)
 			 stress_below(random, nr + 8));
 		if (hmm_read_text(path, text, sizeof(text)) || strcmp(text, "online"))
 			continue;
-		if (hmm_write_text(path, "offline"))
+		if (take_off(path)) {
+			stays++;
 			continue;
+		}
 		blocks++;
 		usleep(1000 * stress_below(random, 100));
 		if (hmm_write_text(path, "online"))
@@ -214,8 +242,8 @@ int main(int argc, char **argv)
 	}
 	end_group();
 	stress_empty(&stress);
-	printf("# off and on: %lu times a CPU, %lu memory blocks; compacted %lu times\n", cpus,
-	       blocks, compactions);
+	printf("# off and on: %lu times a CPU, %lu memory blocks, %lu stayed; compacted %lu times\n",
+	       cpus, blocks, stays, compactions);
 	printf("# memory taken %lu times, %ld pages swapped out, %u processes killed for it\n",
 	       hogs, hmm_vmstat("pswpout") - swapped, killed);
 	stress_ok(&stress, "%lu operations by %lu processes, with contents compared",

@@ -476,7 +476,8 @@ struct hmmirror_dma_page {
  * @way: (out) ALLOC: enum hmmirror_dma_way
  *
  * MAP and UNMAP outside of the range of ALLOC, or without one, and FREE without
- * one: EINVAL. What is invalidated is unmapped. Pages of devices are no
+ * one: EINVAL. ALLOC with a map, and BOUNCED while another mirror has one of the
+ * device: EBUSY. What is invalidated is unmapped. Pages of devices are no
  * destination of DMA: they are brought home, or not valid with no request.
  *
  * Memory used: 8 to 16 bytes a page from ALLOC to FREE; by MAP 40 bytes a page,
