@@ -242,8 +242,9 @@ int main(int argc, char **argv)
 	}
 	end_group();
 	stress_empty(&stress);
-	printf("# off and on: %lu times a CPU, %lu memory blocks, %lu stayed; compacted %lu times\n",
-	       cpus, blocks, stays, compactions);
+	printf("# off and on: %lu times a CPU, %lu memory blocks, and %lu stayed\n", cpus, blocks,
+	       stays);
+	printf("# compacted %lu times\n", compactions);
 	printf("# memory taken %lu times, %ld pages swapped out, %u processes killed for it\n",
 	       hogs, hmm_vmstat("pswpout") - swapped, killed);
 	stress_ok(&stress, "%lu operations by %lu processes, with contents compared",
