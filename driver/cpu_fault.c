@@ -117,5 +117,10 @@ vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 	else
 		ret = compat_migrate_vma(&args, cpu_fault_fill, cpu_fault_settle, &fault);
 	kvfree(fault.batch);
+	/*
+	 * A page that somebody holds is tried for again at once; from within the kernel,
+	 * nobody looks whether who holds it waits for this very CPU.
+	 */
+	cond_resched();
 	return ret ? VM_FAULT_SIGBUS : fault.result;
 }
