@@ -191,14 +191,15 @@ static int map_begin(struct hmmirror_dma_map *dma, struct hmmirror_dma *cmd)
 	mutex_lock(&mask_lock);
 	dma->dev = pci ? pci_device : &own_device->dev;
 	dma->maps = pci ? &pci_maps : &own_maps;
-	cmd->error = -ENODEV;
 	/* it can have been taken away since hmmirror_no_iommu() was asked */
-	if (!dma->dev)
+	if (!dma->dev) {
+		cmd->error = -ENODEV;
 		goto out;
-	ret = -EBUSY;
-	if (bounced && *dma->maps)
+	}
+	if (bounced && *dma->maps) {
+		ret = -EBUSY;
 		goto out;
-	ret = 0;
+	}
 	cmd->error = dma_set_mask(dma->dev, mask);
 	if (bounced)
 		compat_dma_bounced(dma->dev);
