@@ -17,6 +17,8 @@
 #define WRITE	HMMIRROR_PTE_WRITE
 #define PRIVATE	HMMIRROR_PTE_PRIVATE
 
+#define MAX_PTES_NONE	"/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none"
+
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
@@ -179,16 +181,25 @@ FIXTURE_VARIANT_ADD(events_walk, ksm)
 	.after = VALID,
 };
 
-/* As khugepaged does it. */
+/*
+ * As khugepaged does it; which MADV_HUGEPAGE wakes, so that it may come first. It
+ * leaves alone what has a hole then, and MADV_COLLAPSE does not.
+ */
 static int collapsible(struct hmm_area *area, size_t length)
 {
 	size_t size = hmm_pmd_size();
+	size_t page = hmm_page_size();
 	int ret;
 
 	(void)length;
 	if (madvise(area->addr, 0, MADV_COLLAPSE))
 		return hmm_skip(area, "the kernel has no MADV_COLLAPSE");
+	ret = hmm_area_set_knob(area, MAX_PTES_NONE, "0");
+	if (ret)
+		return hmm_fail(area, -ret, "%s", MAX_PTES_NONE);
 	ret = small_pages(area, size);
+	if (!ret && madvise(area->addr + size - page, page, MADV_DONTNEED))
+		return hmm_fail(area, errno, "MADV_DONTNEED");
 	if (!ret && madvise(area->addr, size, MADV_HUGEPAGE))
 		return hmm_fail(area, errno, "MADV_HUGEPAGE");
 	return ret;
