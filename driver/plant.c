@@ -5,8 +5,10 @@
  * The kernel must not act on such an entry. Whoever is about to change or take
  * down these pages tells the notifiers first, the end of the address space as
  * well, and our notifier takes the entry back then. What only looks (a page
- * fault, reclaim) finds
- *  - a bad PMD: a page table as good as ever, with a bit that the CPU ignores;
+ * fault) finds
+ *  - a bad PMD: a page table as good as ever, with a bit that the CPU ignores.
+ *    Nothing is in it, as reclaim would come to its pages by their rmap, look whether
+ *    they were used, and clear the PMD as a bad one (since 6.5);
  *  - a PMD that is not present: nothing to do, and no pages behind it;
  *  - a huge PUD: one that can be read, but not in user mode.
  */
@@ -194,7 +196,22 @@ bool hmmirror_plain_mapping(struct mm_struct *mm, unsigned long addr, unsigned l
 	       !(vma->vm_flags & (VM_SHARED | VM_HUGETLB | VM_SPECIAL));
 }
 
-/* mmap lock held for writing: there are no faults, and no notifier is on its way */
+/* locked: the PMD; nobody may touch the range, so that nothing comes into it */
+static bool is_empty_table(pmd_t *pmdp)
+{
+	pte_t *ptes;
+	int i;
+
+	if (pmd_none(*pmdp) || pmd_bad(*pmdp))
+		return false;
+	ptes = pte_offset_kernel(pmdp, 0);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		if (!pte_none(READ_ONCE(ptes[i])))
+			return false;
+	return true;
+}
+
+/* mmap lock held for writing: no notifier is on its way */
 static int put_entry(struct hmmirror_planting *planting, unsigned long addr, bool bad)
 {
 	struct mm_struct *mm = planting->mm;
@@ -217,7 +234,7 @@ static int put_entry(struct hmmirror_planting *planting, unsigned long addr, boo
 	if (bad)
 		planting->entry = planting->before | BAD_BIT;
 
-	if (bad ? !planting->before || pmd_bad(__pmd(planting->before)) : !!planting->before) {
+	if (bad ? !is_empty_table(planting->pmdp) : !!planting->before) {
 		ret = -ENXIO;
 	} else {
 		set_entry(planting, planting->entry);

@@ -84,6 +84,12 @@ void hmm_touch_write(void *addr, size_t length)
 		__atomic_fetch_or(p + i, 0, __ATOMIC_RELAXED);
 }
 
+int hmm_touch_table(void *addr)
+{
+	hmm_touch_write(addr, 1);
+	return madvise(addr, hmm_page_size(), MADV_DONTNEED) ? -errno : 0;
+}
+
 int hmm_file_memfd(size_t length, unsigned int flags)
 {
 	int fd = memfd_create("hmmirror", flags | MFD_CLOEXEC);

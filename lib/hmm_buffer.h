@@ -50,6 +50,14 @@ void hmm_touch_read(const void *addr, size_t length);
 void hmm_touch_write(void *addr, size_t length);
 
 /**
+ * hmm_touch_table - have a page table without pages
+ * @addr: of a page in private anonymous memory, without huge pages; is zero then
+ *
+ * Return: 0 or -errno.
+ */
+int hmm_touch_table(void *addr);
+
+/**
  * hmm_file_memfd - a file of shmem pages without a name
  * @length: size in bytes
  * @flags: of memfd_create(), e.g. MFD_HUGETLB

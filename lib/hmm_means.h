@@ -46,7 +46,7 @@ int hmm_hold_release(int fd);
  * hmm_plant - put an entry into the page table of the opener of a mirror
  * @fd: from hmm_open()
  * @addr: multiple of hmm_pmd_size()
- * @kind: which
+ * @kind: which; a bad PMD wants what hmm_touch_table() leaves
  *
  * Return: 0 or -errno.
  */

@@ -15,7 +15,7 @@ SPLAT_RE+='|KASAN: |KCSAN: |UBSAN: |possible circular locking|possible recursive
 SPLAT_RE+='|inconsistent lock state|suspicious RCU usage|INFO: task .* blocked for'
 SPLAT_RE+='|rcu.*(detected stalls|self-detected stall)|soft lockup|hard LOCKUP'
 SPLAT_RE+='|kmemleak: .*suspected|unreferenced object 0x|Bad page state|Bad rss-counter'
-SPLAT_RE+='|Bad page map|refcount_t: |corruption|Kernel panic|unable to handle'
+SPLAT_RE+='|Bad page map|: bad p[g4um]d |refcount_t: |corruption|Kernel panic|unable to handle'
 # then nobody looks any more
 SPLAT_RE+='|Kernel memory leak detector disabled|INFO: lockdep is turned off|turning off the locking'
 

@@ -169,17 +169,17 @@ static int inject_call(struct fail_world *world, const struct fail_call *call)
 	return hmm_ioctl(world->fd, HMMIRROR_INJECT, &inject);
 }
 
-/* The request is the kind; a bad PMD wants a page table, others none. */
+/* The request is the kind; a bad PMD wants an empty page table, others none. */
 static int plant_before(struct fail_world *world, const struct fail_call *call)
 {
 	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
 
-	if (call->request == HMMIRROR_PLANT_PMD_BAD)
-		return 0;
 	if (mmap(world->addr, hmm_pmd_size(), PROT_NONE, flags, -1, 0) == MAP_FAILED ||
 	    mmap(world->addr, hmm_pmd_size(), PROT_READ | PROT_WRITE, flags, -1, 0) ==
 	    MAP_FAILED)
 		return -errno;
+	if (call->request == HMMIRROR_PLANT_PMD_BAD)
+		return hmm_touch_table(world->addr);
 	return 0;
 }
 
@@ -417,8 +417,8 @@ TEST_F(fail_nth, exclusive)
 TEST_F(fail_nth, plant)
 {
 	static const struct fail_call calls[] = {
-		{ .name = "bad", .call = plant_call, .after = plant_after,
-		  .request = HMMIRROR_PLANT_PMD_BAD },
+		{ .name = "bad", .call = plant_call, .before = plant_before, .empty = 1,
+		  .after = plant_after, .request = HMMIRROR_PLANT_PMD_BAD, .written = 1 },
 		{ .name = "unknown", .call = plant_call, .before = plant_before, .empty = 1,
 		  .after = plant_after, .request = HMMIRROR_PLANT_PMD_UNKNOWN, .written = 1 },
 		{ .name = "migration", .call = plant_call, .before = plant_before, .empty = 1,

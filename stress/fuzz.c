@@ -354,7 +354,7 @@ static void settle(struct fuzz *f)
 	f->flickers = memory_at(at, hmm_pmd_size());
 	f->plants = memory_at(PLANTS_AT, hmm_pmd_size());
 	if (below(f, 2))
-		*f->plants = 1;
+		hmm_touch_table(f->plants);
 	close(file);
 }
 

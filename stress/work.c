@@ -207,7 +207,7 @@ static void do_plant(struct work_thread *t)
 		return;
 	madvise(t->plants, hmm_pmd_size(), MADV_NOHUGEPAGE);
 	if (plant.kind == HMMIRROR_PLANT_PMD_BAD)
-		*t->plants = 1;
+		hmm_touch_table(t->plants);
 	if (hmm_ioctl(t->fd, HMMIRROR_PLANT, &plant))
 		return;
 	/* who walks into a migration waits for its end */

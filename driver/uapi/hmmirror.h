@@ -611,7 +611,8 @@ struct hmmirror_hold {
 /* Entries that no system call makes. */
 enum hmmirror_planted {
 	/* a PMD that points at its page table, with one bit too many: bad to who
-	 * looks, harmless to the CPU. There must be a page table
+	 * looks, harmless to the CPU. There must be a page table, with nothing in it
+	 * (as MADV_DONTNEED leaves it)
 	 */
 	HMMIRROR_PLANT_PMD_BAD		= 0,
 	/* a PMD that is not present and of no kind that PMDs have. There must
@@ -641,11 +642,11 @@ enum hmmirror_planted {
  * @reserved: must be 0
  *
  * One at a time for each open file. PUT: EBUSY if one is there; EINVAL for any
- * other mapping; ENXIO if there is a page table where none may be, or none where
- * there must be, or no PMD at all because nothing in its GiB was ever touched (for
- * a PUD, in its 512 GiB);
- * ENOMEM; EOPNOTSUPP if the kernel has no such entries. TAKE: ENOENT if there is
- * none, or not any more.
+ * other mapping; ENXIO if there is a page table where none may be, if there is none,
+ * or one with something in it, where there must be an empty one, or no PMD at all
+ * because nothing in its GiB was ever touched (for a PUD, in its 512 GiB); ENOMEM;
+ * EOPNOTSUPP if the kernel has no such entries. TAKE: ENOENT if there is none, or
+ * not any more.
  *
  * It is taken back after 10 s, when the opener closes a descriptor of the file or
  * the file is closed for good, when the address space ends, and before the kernel
