@@ -47,6 +47,15 @@ long hmm_meminfo(const char *field);
 /* hmm_vmstat - counter of /proc/vmstat, e.g. "pgmigrate_success" */
 long hmm_vmstat(const char *counter);
 
+/**
+ * hmm_isolated - anonymous pages that somebody has taken off the LRU lists
+ * @most: wait for up to a second until there are no more than these, since who
+ *	reclaims or compacts has some for a moment; LONG_MAX: do not wait
+ *
+ * Return: the number, of the whole system.
+ */
+long hmm_isolated(long most);
+
 /* hmm_status - number in /proc/self/status, e.g. "VmPTE:", in KiB */
 long hmm_status(const char *field);
 

@@ -95,6 +95,22 @@ long hmm_vmstat(const char *counter)
 	return hmm_table_number("/proc/vmstat", counter);
 }
 
+long hmm_isolated(long most)
+{
+	long isolated;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		/* each CPU keeps some of it to itself otherwise */
+		hmm_write_text("/proc/sys/vm/stat_refresh", "1");
+		isolated = hmm_vmstat("nr_isolated_anon");
+		if (isolated <= most)
+			break;
+		usleep(10000);
+	}
+	return isolated;
+}
+
 long hmm_status(const char *field)
 {
 	return hmm_table_number("/proc/self/status", field);

@@ -3,6 +3,7 @@
  * A migration stands still between two of its steps, and meanwhile CPUs, other devices
  * and signals come to its pages.
  */
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/syscall.h>
@@ -288,25 +289,10 @@ static void hold_and_wait(struct _test_data_migrate_held *self, enum hmmirror_st
 	_exit(1);
 }
 
-/* Pages that somebody has off the LRU; who reclaims has some for a moment. */
-static long isolated_in_the_end(long wanted)
-{
-	long isolated, i;
-
-	for (i = 0; i < 100; i++) {
-		hmm_write_text("/proc/sys/vm/stat_refresh", "1");
-		isolated = hmm_vmstat("nr_isolated_anon");
-		if (isolated <= wanted)
-			break;
-		usleep(10000);
-	}
-	return isolated;
-}
-
 /* The process is killed: the migration ends on the way out, and all pages are free. */
 TEST_F(migrate_held, killed)
 {
-	long isolated = hmm_vmstat("nr_isolated_anon");
+	long isolated = hmm_isolated(LONG_MAX);
 	int ends[2];
 	pid_t child;
 	char fine;
@@ -323,7 +309,7 @@ TEST_F(migrate_held, killed)
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	ASSERT_EQ(0, USED());
-	ASSERT_GE(isolated + 1, isolated_in_the_end(isolated + 1));
+	ASSERT_GE(isolated + 1, hmm_isolated(isolated + 1));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	close(ends[0]);
 	close(ends[1]);
