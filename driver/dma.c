@@ -259,6 +259,7 @@ static u64 unmap_pages(struct hmmirror *mirror, unsigned long start, unsigned lo
 		pages += was;
 		if (unmapped)
 			*unmapped++ = was;
+		cond_resched();
 	}
 	mutex_unlock(&mirror->lock);
 	return pages;

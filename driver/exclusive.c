@@ -117,18 +117,19 @@ int hmmirror_take(struct hmmirror *mirror, unsigned long start, unsigned long en
 		if (!tries)
 			deadline = jiffies + msecs_to_jiffies(TAKE_MS);
 		ret = take_page(mirror, &watch, addr);
+		cond_resched();
 		if (!ret) {
 			addr += PAGE_SIZE;
 			++*taken;
 			tries = 0;
-			continue;
 		}
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
+		if (!ret)
+			continue;
 		if ((ret != -EAGAIN && ret != -EBUSY) || ++tries == TAKE_TRIES ||
 		    time_after(jiffies, deadline))
 			break;
-		cond_resched();
 	}
 
 	hmmirror_watch_end(&watch);
@@ -162,6 +163,8 @@ static s64 count_held(struct hmmirror *mirror, unsigned long addr, unsigned long
 		}
 		addr += nr << PAGE_SHIFT;
 		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 	return total;
 }
@@ -202,7 +205,9 @@ static int do_release(struct hmmirror *mirror, struct hmmirror_exclusive *cmd)
 		unsigned long mapped;
 		u64 pte;
 
-		if (mutex_lock_killable(&mirror->lock))
+		/* there can be millions that are not held */
+		cond_resched();
+		if (fatal_signal_pending(current) || mutex_lock_killable(&mirror->lock))
 			return -EINTR;
 		hmmirror_pt_load(mirror, addr, &pte, 1);
 		mutex_unlock(&mirror->lock);
@@ -212,7 +217,6 @@ static int do_release(struct hmmirror *mirror, struct hmmirror_exclusive *cmd)
 		ret = hmmirror_fault(mirror, addr, addr + PAGE_SIZE, HMMIRROR_REQ_FAULT, &mapped);
 		if (!ret)
 			given++;
-		cond_resched();
 	}
 
 	cmd->error = ret;

@@ -179,13 +179,22 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 	return ret;
 }
 
+/*
+ * Nobody is charged for a page that was taken for a migration and is given back without
+ * having been used; nor would be for its copy, which 7.2 never gets onto an LRU list.
+ */
+static bool offered_used(unsigned long src)
+{
+	return offered_page(src) && folio_test_anon(page_folio(migrate_pfn_to_page(src)));
+}
+
 /* Of pages that the kernel has unmapped wherever they were. */
 static unsigned long bring_home(struct hmmirror *mirror, struct hmmirror_device *device,
 				struct hmmirror_batch *batch, unsigned long nr)
 {
 	unsigned long arrived;
 
-	hmmirror_fill_system(mirror, device, NULL, 0, batch, nr, offered_page);
+	hmmirror_fill_system(mirror, device, NULL, 0, batch, nr, offered_used);
 	if (batch->no_huge)
 		/* the kernel can't split it, having no VMA, and must say so */
 		batch->outcomes[0] = hmmirror_fill_system_page(alloc_page(GFP_HIGHUSER_MOVABLE),

@@ -13,7 +13,7 @@
 #endif
 
 /* Pages may be busy for a moment when they are to be swapped out. */
-#define TRIES	20
+#define TRIES	200
 
 static void swap_off(struct hmm_area *area, const struct hmm_undo *undo)
 {

@@ -360,6 +360,52 @@ TEST_F(device_taken, process_gone)
 	hmm_unmap(copy, self->length);
 }
 
+struct wasting {
+	pthread_t thread;
+	int fd;
+	char *addr;
+	size_t page;
+	int stop;
+};
+
+/* A page of the device's is taken, mapped nowhere, and given back. */
+static void *waste(void *data)
+{
+	unsigned int mistake = HMMIRROR_MISTAKE_FAULT_UNLOCKED << HMMIRROR_MIGRATE_MISTAKE_SHIFT;
+	struct wasting *w = data;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED))
+		hmm_move(w->fd, HMMIRROR_MIGRATE_TO_DEVICE | mistake, w->addr, w->page, NULL, NULL);
+	return NULL;
+}
+
+/* Pages that nobody has mapped, and that are given back while they are asked for. */
+TEST_F(device_taken, unused)
+{
+	struct wasting wasting = { .fd = self->fd, .addr = self->addr, .page = self->page };
+	struct hmm_dmirror_cmd cmd = { .addr = (uintptr_t)self->addr, .npages = 1 };
+	struct timespec begin, now;
+	int ret = 0;
+
+	if (MISS(self->lacking, self->area.why))
+		return;
+	if (variant->device == HMM_DEV_COHERENT)
+		SKIP(return, "for device-private memory");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ASSERT_EQ(0, pthread_create(&wasting.thread, NULL, waste, &wasting));
+	int n = 0;
+	do {
+		ret = hmm_ioctl(self->fd, HMM_DMIRROR_RELEASE, &cmd);
+		n++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (!ret && now.tv_sec - begin.tv_sec < 5);
+	__atomic_store_n(&wasting.stop, 1, __ATOMIC_RELAXED);
+	TH_LOG("%d times", n);
+	ASSERT_EQ(0, pthread_join(wasting.thread, NULL));
+	ASSERT_EQ(0, ret);
+	TAKE_DOWN();
+}
+
 /* Pages of the window of which there is a closer look, at its end. */
 #define LOOKED_AT	300
 

@@ -35,6 +35,11 @@ static inline void folio_unlock(struct folio *folio)
 	unlock_page(&folio->page);
 }
 
+static inline bool folio_test_anon(struct folio *folio)
+{
+	return PageAnon(&folio->page);
+}
+
 static inline void folio_get(struct folio *folio)
 {
 	get_page(&folio->page);
