@@ -14,6 +14,7 @@
 
 #define DIRECTIONS	(HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_TO_SYSTEM)
 #define MISTAKES	(0xffU << HMMIRROR_MIGRATE_MISTAKE_SHIFT)
+#define GIVE_BACK_MS	500
 #define BY_NUMBER	(HMMIRROR_MIGRATE_BY_PFN | HMMIRROR_MIGRATE_BY_RANGE)
 #define ALL_FLAGS	(DIRECTIONS | HMMIRROR_MIGRATE_HUGE | HMMIRROR_MIGRATE_PIECES | \
 			 HMMIRROR_MIGRATE_POPULATE | BY_NUMBER | MISTAKES)
@@ -144,8 +145,8 @@ static int migrate_wrong(struct migrate_vma *args, struct vm_area_struct *vma,
 	return compat_migrate_vma(args, nothing, nothing, NULL);
 }
 
-/* The page that was touched, for the mistakes that have one. */
-static struct page *fault_page_of(struct hmmirror_device *device, enum hmmirror_mistake mistake)
+/* A page that is the device's or, for the one mistake, the system's. */
+static struct page *page_for(struct hmmirror_device *device, enum hmmirror_mistake mistake)
 {
 	struct page *data, *page;
 
@@ -159,6 +160,23 @@ static struct page *fault_page_of(struct hmmirror_device *device, enum hmmirror_
 	else
 		__free_page(data);
 	return page;
+}
+
+/*
+ * Who brings the device's pages home holds them for a moment before looking who else
+ * does. The page has to go within that moment, so this does not sleep.
+ */
+static int give_back(struct page *page)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(GIVE_BACK_MS);
+
+	while (page_count(page) == 1) {
+		if (time_after(jiffies, end) || fatal_signal_pending(current))
+			return -EAGAIN;
+		cond_resched();
+		cpu_relax();
+	}
+	return 0;
 }
 
 static int move_wrong(struct hmmirror *mirror, const struct hmmirror_move *move,
@@ -179,11 +197,15 @@ static int move_wrong(struct hmmirror *mirror, const struct hmmirror_move *move,
 	if (mistake >= HMMIRROR_MISTAKE_FAULT_SYSTEM) {
 		if (mirror->device->memory != HMMIRROR_MEMORY_PRIVATE)
 			return -EOPNOTSUPP;
-		page = fault_page_of(mirror->device, mistake);
+		if (mistake == HMMIRROR_MISTAKE_GIVEN_BACK && !compat_has_device_range())
+			return -EOPNOTSUPP;
+		page = page_for(mirror->device, mistake);
 		if (!page)
 			return -ENOMEM;
 	}
-	if (mmap_read_lock_killable(mirror->mm)) {
+	if (mistake == HMMIRROR_MISTAKE_GIVEN_BACK) {
+		ret = give_back(page);
+	} else if (mmap_read_lock_killable(mirror->mm)) {
 		ret = -EINTR;
 	} else {
 		vma = vma_lookup(mirror->mm, move->addr);

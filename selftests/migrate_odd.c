@@ -139,7 +139,7 @@ TEST_F(migrate_odd, mistakes)
 	if (MISS(self->lacking, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
-	for (n = 1; n < HMMIRROR_MISTAKE_NR; n++) {
+	for (n = 1; n < HMMIRROR_MISTAKE_GIVEN_BACK; n++) {
 		ret = hmm_move(self->fd, TO_DEVICE | MISTAKE(n), self->addr, self->length, NULL,
 			       &migrated);
 		if (ret == -EOPNOTSUPP && n >= HMMIRROR_MISTAKE_FAULT_SYSTEM)
@@ -151,8 +151,8 @@ TEST_F(migrate_odd, mistakes)
 		ASSERT_EQ(-EINVAL, ret) TH_LOG("mistake %u", n);
 		ASSERT_EQ(0, USED());
 	}
-	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(n), self->addr, self->length,
-				    NULL, NULL));
+	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_NR), self->addr,
+				    self->length, NULL, NULL));
 	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
 }

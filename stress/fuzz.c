@@ -157,7 +157,8 @@ static void fill_migrate(struct fuzz *f)
 	if (!below(f, 4))
 		migrate->flags |= HMMIRROR_MIGRATE_PIECES << below(f, 4);
 	if (!below(f, 8))
-		migrate->flags |= below(f, HMMIRROR_MISTAKE_NR) <<
+		/* not the last, which takes its time */
+		migrate->flags |= below(f, HMMIRROR_MISTAKE_GIVEN_BACK) <<
 				  HMMIRROR_MIGRATE_MISTAKE_SHIFT;
 	migrate->addr = address(f);
 	migrate->length = length(f);

@@ -313,6 +313,11 @@ enum hmmirror_mistake {
 	HMMIRROR_MISTAKE_FAULT_SYSTEM	= 8,
 	/* it is the device's, and not locked (0 where the kernel does not mind) */
 	HMMIRROR_MISTAKE_FAULT_UNLOCKED	= 9,
+	/* no mistake, and the kernel is not asked: a page of the device's is taken,
+	 * and given back unused once somebody else refers to it, as who takes the
+	 * device's memory down does. -EAGAIN if nobody did within 500 ms
+	 */
+	HMMIRROR_MISTAKE_GIVEN_BACK	= 10,
 	HMMIRROR_MISTAKE_NR
 };
 
