@@ -49,7 +49,7 @@ long hmm_vmstat(const char *counter);
 
 /**
  * hmm_isolated - anonymous pages that somebody has taken off the LRU lists
- * @most: wait for up to a second until there are no more than these, since who
+ * @most: wait for up to 10 s until there are no more than these, since who
  *	reclaims or compacts has some for a moment; LONG_MAX: do not wait
  *
  * Return: the number, of the whole system.

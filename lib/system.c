@@ -100,7 +100,7 @@ long hmm_isolated(long most)
 	long isolated;
 	int i;
 
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 1000; i++) {
 		/* each CPU keeps some of it to itself otherwise */
 		hmm_write_text("/proc/sys/vm/stat_refresh", "1");
 		isolated = hmm_vmstat("nr_isolated_anon");

@@ -478,8 +478,11 @@ FIXTURE_TEARDOWN(walk_large)
 	hmm_area_end(&self->area);
 }
 
-/* What a call may leave behind by chance, in KiB: caches of the allocators. */
-#define LEFT_OVER	2048
+/*
+ * What calls may leave behind by chance, in KiB: caches of the allocators, on each CPU.
+ * Each of the four needs 2 MiB.
+ */
+#define LEFT_OVER	6144
 
 TEST_F(walk_large, snapshot)
 {
