@@ -4,6 +4,7 @@
 # Config fragments, that is what -c names. Beside config lines a fragment can have
 #
 #	# guest: append=WORD	a word for the guest's kernel command line
+#	# guest: module=WORD	a parameter of hmmirror.ko
 #	# guest: cpus=N		so many CPUs
 #	# guest: hugepages=N	so many huge pages are set aside; what is short then is the rest
 #	# guest: slow		it is given three times as long to come up
@@ -17,6 +18,7 @@
 
 FRAGMENTS=()		# files that -c named
 G_APPEND=		# of the guest's kernel command line
+G_MODULE=		# parameters of hmmirror.ko
 G_CPUS=2
 G_HUGEPAGES=64		# of 2 MiB
 G_SLOW=0
@@ -38,7 +40,7 @@ find_fragment() {
 # read_fragments CONFIGS: names joined by +. Sets the variables above.
 read_fragments() {
 	local name
-	FRAGMENTS=() G_APPEND='' G_CPUS=2 G_HUGEPAGES=64 G_SLOW=0 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
+	FRAGMENTS=() G_APPEND='' G_MODULE='' G_CPUS=2 G_HUGEPAGES=64 G_SLOW=0 G_SPREAD=0 G_BESIDE='' MAKE_ARGS=()
 	for name in ${1//+/ }; do
 		find_fragment "$name"
 		FRAGMENTS+=("$FRAGMENT")
@@ -52,6 +54,7 @@ read_directives() {
 	while read -r key value; do
 		case $key,$value in
 		guest:,append=?*) G_APPEND+=" ${value#append=}" ;;
+		guest:,module=?*) G_MODULE+=" ${value#module=}" ;;
 		guest:,cpus=[1-9]) G_CPUS=${value#cpus=} ;;
 		guest:,hugepages=*[!0-9]*) die "$file: '# $key $value': a number is wanted" ;;
 		guest:,hugepages=[1-9]*) G_HUGEPAGES=${value#hugepages=} ;;

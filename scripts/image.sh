@@ -92,7 +92,7 @@ module_files() {
 
 # module_args: of hmmirror.ko in the guest
 module_args() {
-	echo "spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB$MODULE_ARGS"
+	echo "spm_addr_dev0=$SPM_ADDR0 spm_addr_dev1=$SPM_ADDR1 spm_size_mb=$SPM_MB$G_MODULE$MODULE_ARGS"
 }
 
 # make_plan OUT MODE < the plan

@@ -180,7 +180,7 @@ fake_tree() {
 
 @test "fragments: what goes into a build, and what came true" {
 	local fragment=$BATS_TEST_TMPDIR/x.config config=$BATS_TEST_TMPDIR/config
-	printf '%s\n' '# words' '# guest: append=a=b' '# guest: cpus=1' '# guest: hugepages=20' '# guest: spread' '# guest: beside=x -y 1' '# make: LLVM=1' \
+	printf '%s\n' '# words' '# guest: append=a=b' '# guest: module=m=1' '# guest: cpus=1' '# guest: hugepages=20' '# guest: spread' '# guest: beside=x -y 1' '# make: LLVM=1' \
 		'CONFIG_A=y' 'CONFIG_GONE=y' '# CONFIG_B is not set' '# CONFIG_C is not set' > "$fragment"
 	printf '%s\n' CONFIG_A=y CONFIG_B=y > "$config"
 	# shellcheck source=/dev/null
@@ -188,7 +188,7 @@ fake_tree() {
 	[ "$(config_lines "$fragment" | wc -l)" = 5 ]
 	[ "$(unmet "$config" "$fragment")" = ' CONFIG_GONE=y CONFIG_B=n' ]
 	read_fragments "$fragment"
-	[ "$G_APPEND/$G_CPUS/$G_HUGEPAGES/$G_SPREAD/$G_BESIDE/${MAKE_ARGS[*]}" = ' a=b/1/20/1/x -y 1/LLVM=1' ]
+	[ "$G_APPEND/$G_MODULE/$G_CPUS/$G_HUGEPAGES/$G_SPREAD/$G_BESIDE/${MAKE_ARGS[*]}" = ' a=b/ m=1/1/20/1/x -y 1/LLVM=1' ]
 }
 
 # race TITLE FRAMES FRAMES: a report of KCSAN's
