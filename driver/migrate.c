@@ -181,7 +181,7 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 
 /*
  * Nobody is charged for a page that was taken for a migration and is given back without
- * having been used; nor would be for its copy, which 7.2 never gets onto an LRU list.
+ * having been used; nor would be for its copy, which 7.2 and 7.3 never get onto an LRU list.
  */
 static bool offered_used(unsigned long src)
 {
