@@ -180,8 +180,8 @@ int hmmirror_move(struct hmmirror *mirror, struct hmmirror_move *move)
 }
 
 /*
- * Nobody is charged for a page that was taken for a migration and is given back without
- * having been used; nor would be for its copy, which 7.2 and 7.3 never get onto an LRU list.
+ * Nobody is charged for a page that was taken for a migration and is given back unused,
+ * nor would anybody be for its copy, which 7.2 and 7.3 never get onto an LRU list.
  */
 static bool offered_used(unsigned long src)
 {
