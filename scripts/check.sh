@@ -184,8 +184,8 @@ else
 	run_part suite "$RUN"
 	run_part upstream "$RUN" --upstream
 fi
-run_part stress "$RUN" --stress all --minutes 0.5
-run_part soak "$RUN" --stress soak --minutes 0.5
+run_part stress "$RUN" --stress all --minutes 0.3
+run_part soak "$RUN" --stress soak --minutes 0.3
 if [ "${1:-}" = all ]; then
 	# a kernel of its own, which takes long to build; and each guest of it long to look
 	# for leaks, so there is one
