@@ -14,7 +14,6 @@
 
 #define DIRECTIONS	(HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_TO_SYSTEM)
 #define MISTAKES	(0xffU << HMMIRROR_MIGRATE_MISTAKE_SHIFT)
-#define GIVE_BACK_MS	500
 #define BY_NUMBER	(HMMIRROR_MIGRATE_BY_PFN | HMMIRROR_MIGRATE_BY_RANGE)
 #define ALL_FLAGS	(DIRECTIONS | HMMIRROR_MIGRATE_HUGE | HMMIRROR_MIGRATE_PIECES | \
 			 HMMIRROR_MIGRATE_POPULATE | BY_NUMBER | MISTAKES)
@@ -161,6 +160,8 @@ static struct page *page_for(struct hmmirror_device *device, enum hmmirror_mista
 		__free_page(data);
 	return page;
 }
+
+#define GIVE_BACK_MS	500
 
 /*
  * Who brings the device's pages home holds them for a moment before looking who else

@@ -11,6 +11,9 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
 
 #define KSM		"/sys/kernel/mm/ksm/"
 #define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
@@ -174,10 +177,6 @@ TEST_F(device_policy, ksm)
 	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_UNMERGEABLE));
 	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0x5c));
 }
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
 
 /* Of an entry in pagemap: which swap it is. */
 #define SWAP_TYPE	0x1fULL

@@ -414,6 +414,8 @@ TEST_F(device_taken, unused)
 		return;
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "it takes two CPUs");
 	hmm_pattern_fill(others, MOST * self->page, 1);
 	for (n = FEWEST; n <= MOST; n++) {
 		unused.result = -EAGAIN;

@@ -196,7 +196,7 @@ static int collapsible(struct hmm_area *area, size_t length)
 		return hmm_skip(area, "the kernel has no MADV_COLLAPSE");
 	ret = hmm_area_set_knob(area, MAX_PTES_NONE, "0");
 	if (ret)
-		return hmm_fail(area, -ret, "%s", MAX_PTES_NONE);
+		return hmm_fail(area, ret, "%s", MAX_PTES_NONE);
 	ret = small_pages(area, size);
 	if (!ret && madvise(area->addr + size - page, page, MADV_DONTNEED))
 		return hmm_fail(area, errno, "MADV_DONTNEED");

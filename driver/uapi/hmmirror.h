@@ -352,7 +352,7 @@ enum hmmirror_outcome {
  * @error: (out) 0; -EFAULT where no VMA is or one that can't be read,
  *	-EINVAL where the kernel refuses the VMA (hugetlb, special, DAX) or a
  *	mistake, with the pages before it done and the rest left alone; -ENOMEM,
- *	nothing done
+ *	nothing done; -EAGAIN of HMMIRROR_MISTAKE_GIVEN_BACK
  * @reserved: must be 0
  */
 struct hmmirror_migrate {
