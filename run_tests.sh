@@ -1,39 +1,29 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the hmmirror suite on a kernel in QEMU; see --help and README.md.
+# Finds python3 and hands over to the runner; see --help and README.md.
 set -u
 
-# shellcheck source-path=SCRIPTDIR
-
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
-
-. "$ROOT/scripts/common.sh"
-. "$ROOT/scripts/options.sh"
-. "$ROOT/scripts/packages.sh"
-. "$ROOT/scripts/aptroot.sh"
-. "$ROOT/scripts/sources.sh"
-. "$ROOT/scripts/fragments.sh"
-. "$ROOT/scripts/distro.sh"
-. "$ROOT/scripts/kernel.sh"
-. "$ROOT/scripts/build.sh"
-. "$ROOT/scripts/upstream.sh"
-. "$ROOT/scripts/image.sh"
-. "$ROOT/scripts/vm.sh"
-. "$ROOT/scripts/native.sh"
-. "$ROOT/scripts/results.sh"
-. "$ROOT/scripts/report.sh"
-. "$ROOT/scripts/coverage.sh"
-. "$ROOT/scripts/run.sh"
-. "$ROOT/scripts/matrix.sh"
-. "$ROOT/scripts/regressions.sh"
-. "$ROOT/scripts/own.sh"
-. "$ROOT/scripts/stress.sh"
-. "$ROOT/scripts/step.sh"
-. "$ROOT/scripts/bisect.sh"
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 2
 
 # the builds choose their own -j, and make check calls this too
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
-parse_options "$@"
-init_common
-run_all
+new_enough() {
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2> /dev/null
+}
+
+if ! new_enough; then
+	if [ "$EUID" != 0 ] || ! command -v apt-get > /dev/null; then
+		echo 'run_tests.sh: python3 (3.9 or later) is missing; as root: apt-get install --no-install-recommends python3' >&2
+		exit 2
+	fi
+	{ [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit)" ] || apt-get update -q; } >&2
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3 >&2
+	new_enough || {
+		echo 'run_tests.sh: python3 3.9 or later cannot be installed; see above' >&2
+		exit 2
+	}
+fi
+
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
+exec python3 -m runner "$@"

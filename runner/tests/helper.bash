@@ -7,23 +7,13 @@
 bats_require_minimum_version 1.5.0
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 export RUN=$ROOT/run_tests.sh
-export HMMIRROR_TEST_DRIVER=$ROOT/scripts/tests/driver
-export HMMIRROR_TEST_SUITE=$ROOT/scripts/tests/suite
+export HMMIRROR_TEST_DRIVER=$ROOT/runner/tests/driver
+export HMMIRROR_TEST_SUITE=$ROOT/runner/tests/suite
 
 # default_kernel: sets KERNEL_BUILD and KERNEL_SOURCE, built before if need be
 default_kernel() {
 	local out
-	out=$(
-		export PROG=bats
-		for part in common packages aptroot sources fragments distro kernel build vm native coverage; do
-			# shellcheck source=/dev/null
-			. "$ROOT/scripts/$part.sh"
-		done
-		init_common
-		resolve_kernel ''
-		prepare_kernel ''
-		echo "$K_BUILD $K_SRC"
-	) || return
+	out=$(PYTHONPATH=$ROOT python3 -m runner.tests.default_kernel) || return
 	export KERNEL_BUILD=${out% *} KERNEL_SOURCE=${out#* }
 }
 

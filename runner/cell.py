@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One kernel with one config: from its name to verdicts, and what is left for other programs."""
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
+
+from runner import coverage, packages, regressions, upstream
+from runner.build import prepare
+from runner.cache import Logs
+from runner.config import read_config
+from runner.errors import Failure
+from runner.follow import Listener, Test
+from runner.guest import check_native
+from runner.host import Host
+from runner.kernel import Kernel, Kind, resolve
+from runner.programs import Suite, build_agent, build_driver, build_suite
+from runner.request import Request
+from runner.results import Cell, Ledger
+from runner.stress import stress_tests
+from runner.suite import Machine, Run, own_tests, repeated, select, suite_tests
+from runner.terminal import Terminal
+
+
+class SilentTerminal(Terminal):
+    """For work that goes on behind another that is shown; messages still are."""
+
+    def step(self, what: str, detail: str = "") -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+
+async def together(*work: Awaitable[Any]) -> List[Any]:
+    """Does several things at once; if one fails, the others are ended."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class CellRun:
+    """A cell under way. What goes wrong is an exception, and in the cell as its reason."""
+
+    host: Host
+    request: Request
+    cell: Cell
+    kernel_name: str
+    config_name: str
+    logs: Path
+    # the programs, if all cells have the same
+    suite: Optional[Suite] = None
+    guests: Optional[int] = None
+    place: Optional[Callable[[], Awaitable[Callable[[], None]]]] = None
+    # the number of tests, once it is known
+    planned: int = 0
+    # seconds that were spent waiting for others
+    waited: float = 0
+    _start: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> int:
+        """That it has worked so far."""
+        return int(time.monotonic() - self._start - self.waited)
+
+    async def run(self) -> None:
+        """Runs it."""
+        self.logs.mkdir(exist_ok=True)
+        self.cell.logs = str(self.logs)
+        self.cell.config = self.config_name
+        (self.logs / "summary").touch()
+        self.cell.ledger = Ledger(self.logs, self.host.terminal.out)
+        try:
+            await self._run(self.cell.ledger)
+            self.cell.state = "done"
+        except asyncio.CancelledError:
+            self.cell.reason = "interrupted"
+            raise
+        except Failure as failure:
+            self.cell.reason = str(failure)
+            raise
+        finally:
+            self.cell.seconds = self.seconds
+
+    async def _run(self, ledger: Ledger) -> None:
+        host, request = self.host, self.request
+        kernel = await self._resolve()
+        self.cell.kernel = kernel.name
+        name = coverage.config_name(kernel, self.config_name) if request.coverage \
+            else self.config_name
+        config = read_config(host.root, name)
+        if kernel.kind is Kind.NATIVE:
+            check_native(host, kernel)
+        kernel, suite, agent = await together(
+            prepare(host, kernel, config), self._suite(kernel), self._agent())
+        self.cell.kernel = kernel.name
+        machine = Machine(host, kernel, await build_driver(host, kernel), agent,
+                          guests=self.guests)
+        await machine.require()
+        run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
+                  request.fail_fast, place=self.place)
+        if request.verbose:
+            run.listener.on_first_test = lambda ms: host.terminal.say(
+                f"first test {ms} ms after QEMU's start")
+        with host.cache.temporary("own") as folder:
+            tests, more = await self._tests(run, suite, folder)
+            self.planned = len(tests)
+            if request.coverage:
+                run.on_counts = partial(coverage.save_counts, self.logs / "coverage")
+            await run.run(tests, one_cpu=request.mode == "suite", more_programs=more)
+        if request.coverage:
+            await coverage.report(host, kernel, self.logs, ledger)
+        if request.entries:
+            regressions.show(host, request.entries, ledger)
+
+    async def _resolve(self) -> Kernel:
+        """The kernel; a release is downloaded while what builds it is installed."""
+        if self.kernel_name and not re.fullmatch(r"\d+\.\d+", self.kernel_name):
+            return await resolve(self.host, self.kernel_name)
+        kernel, _ = await together(resolve(self.host, self.kernel_name),
+                                   packages.require(behind(self.host), packages.KERNEL))
+        assert isinstance(kernel, Kernel)
+        return kernel
+
+    async def _suite(self, kernel: Kernel) -> Optional[Suite]:
+        """The programs are built while the kernel is."""
+        if self.suite or self.request.mode != "suite" or not self.request.wants_suite:
+            return self.suite
+        return await build_suite(behind(self.host), kernel.source)
+
+    async def _agent(self) -> Path:
+        """So is the agent, and what a guest needs is installed meanwhile."""
+        if self.kernel_name != "native":
+            await packages.require(behind(self.host), packages.GUEST)
+        return await build_agent(behind(self.host))
+
+    async def _tests(self, run: Run, suite: Optional[Suite], folder: Path) \
+            -> Tuple[List[Test], Sequence[Path]]:
+        """What is to be run, and programs that have to be there besides."""
+        host, request = self.host, self.request
+        if request.mode == "stress":
+            run.ledger.tell(f"seed {request.seed}: --seed {request.seed} makes the same choices "
+                            "again")
+            run.listener.on_output = lambda line: run.ledger.tell(f"      {line[2:]}") \
+                if line.startswith("# ") else None
+            return await stress_tests(host, request, run.machine)
+        if request.mode == "upstream":
+            return await self._upstream_tests(run), ()
+        tests = await own_tests(host, request, suite, folder)
+        if suite:
+            tests += suite_tests(suite, request)
+        return repeated(tests, request.repeat), ()
+
+    async def _upstream_tests(self, run: Run) -> List[Test]:
+        host, request = self.host, self.request
+        found = await upstream.find_tests(host, run.machine.kernel, request.tests_of)
+        suite = await upstream.build_tests(host, found)
+        if found.abi:
+            run.machine.module_words = (f"test_abi={found.abi}",)
+        run.machine.coherent_mb = upstream.COHERENT_MB
+        run.excuse = partial(upstream.excuse, run.machine.driver,
+                             upstream.read_lacks(host.root))
+        names = select(list(suite.tests), request.globs, request.excluded)
+        return [Test(name, suite.programs / suite.tests[name], (name,), request.timeout,
+                     forked=True) for name in names]
+
+
+def behind(host: Host) -> Host:
+    """The same machine, for work whose progress is not shown."""
+    return Host(host.root, host.cache, SilentTerminal(), host.testing, host.jobs)
+
+
+def keep_if_asked(request: Request, logs: Logs) -> None:
+    """--keep: these logs are never removed."""
+    if request.keep:
+        logs.keep()

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command line: options, --help, and what does not go together."""
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence
+
+from runner.errors import Failure
+from runner.host import is_static
+from runner.request import STRESS_PROGRAMS, Request
+from runner.upstream import TIMEOUT as UPSTREAM_TIMEOUT
+
+USAGE = """\
+Usage: ./run_tests.sh [OPTION]... [TEST-GLOB | PROGRAM.c]...
+
+Boots a kernel in QEMU, loads hmmirror.ko and runs the tests whose names match a
+glob (all without one; "walk_anon" means "walk_anon.*" too), or a program of your
+own that --new began. What is missing is installed, fetched and built first.
+
+  -k, --kernel KERNEL  the kernel, one of
+                         6.1          that release's linux-source package
+                         all          the newest of each suite of the archive
+                         DIR          a source tree, or a built one
+                         FILE[:DIR]   a bzImage, and its build folder
+                         linux-image-amd64
+                                      a distribution's own kernel, by its package;
+                                      /trixie after it names the suite
+                         native       this machine's kernel, as root
+                       may be repeated; without it: the newest linux-source of
+                       the distribution
+  -c, --config CONFIG  configs/CONFIG.config or a file, added to the kernel's
+                       config; a+b adds both; may be repeated for one run each
+      --exclude GLOB   leave out tests that match; may be repeated
+  -x, --fail-fast      end at the first failure
+      --rerun-failed   the tests that failed in the last run
+      --coverage       build a kernel that counts, and tell which branch outcomes
+                       of mm/hmm.c and mm/migrate_device.c no test took
+      --upstream[=KERNEL]
+                       run the kernel tree's own hmm-tests instead, or those of
+                       another release or source tree
+      --shell          a shell in the guest, driver loaded
+      --exec PROG ...  run a static program or a C file there; ends with its exit
+                       status
+      --new NAME       make NAME.c, a reproducer to be filled in
+      --new-test SUBJECT
+                       make selftests/SUBJECT.c, tests to be filled in
+      --bisect GOOD BAD
+                       find the commit after which the tests fail, with git bisect,
+                       in a worktree of its own; goes on where it was interrupted
+      --tree DIR       the git checkout for that (the current folder)
+      --bisect-step    for git bisect run: test what is checked out in that tree;
+                       ends with 0 good, 1 bad, 125 cannot be tested, 129 stop
+      --repeat N       run each test up to N times, until it fails
+      --list           the names of the tests, nothing is run
+      --regressions [NAME...]
+                       run the tests of the catalogue of known kernel bugs, or
+                       those of the entries named
+      --reintroduce NAME|all
+                       bring the bug back into a copy of the kernel, and see
+                       whether the tests catch it
+      --stress NAME    put load on the driver instead of running tests: kill, load,
+                       fuzz, pressure, or all of them one after the other, or
+                       soak: all but load at once; docs/records/reliability.md
+      --minutes N      for how long, each (1; also less: 0.5)
+      --seed S         make the choices of the run that printed this seed
+      --bench [PART...]
+                       what the driver costs: driver, growth, short, runner, fresh
+      --check[=LEVEL]  all tests and static checks of this checkout, on the default
+                       kernel; ci: on those that CI runs, all: on all packaged ones
+      --timeout SEC    for each test (60; with --upstream 180)
+      --keep           leave what it takes to start the guest again by hand with
+                       the logs, and never remove these logs
+  -v, --verbose        show the output of every test
+  -h, --help           this text
+
+Exit status: 0 no test failed, 1 a test failed, 2 it could not be run.
+Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APPEND;
+see docs/using/running.md.
+"""
+
+SHORT = {"-k": "--kernel", "-c": "--config", "-x": "--fail-fast", "-v": "--verbose", "-h": "--help"}
+MODES = ("upstream", "shell", "list", "regressions", "reintroduce", "bench", "check")
+# a bug that hangs is to be caught within a minute
+TIMEOUTS = {"exec": 0, "reintroduce": 30, "upstream": UPSTREAM_TIMEOUT}
+DEFAULT_TIMEOUT = 60
+
+
+class HelpWanted(Exception):
+    """--help was given."""
+
+
+@dataclass
+class Raw:
+    """Values as they were given, to be checked together."""
+
+    timeout: str = ""
+    repeat: str = ""
+    minutes: str = ""
+    seed: str = ""
+
+
+def parse(arguments: Sequence[str]) -> Request:
+    """Reads the command line, and refuses what does not go together."""
+    parser = Parser(list(arguments))
+    parser.parse()
+    sort_out_files(parser.request)
+    check(parser.request, parser.raw)
+    return parser.request
+
+
+class Parser:
+    """One pass over the words."""
+
+    def __init__(self, words: List[str]) -> None:
+        self.words = words
+        self.request = Request()
+        self.raw = Raw()
+        request, raw = self.request, self.raw
+        self.with_value: Dict[str, Callable[[str], None]] = {
+            "--kernel": request.kernels.append,
+            "--config": request.configs.append,
+            "--exclude": request.excluded.append,
+            "--timeout": lambda value: setattr(raw, "timeout", value),
+            "--repeat": lambda value: setattr(raw, "repeat", value),
+            "--minutes": lambda value: setattr(raw, "minutes", value),
+            "--seed": lambda value: setattr(raw, "seed", value),
+            "--tree": lambda value: setattr(request, "tree", Path(value)),
+            "--new": lambda value: self.set_named_mode("new", value),
+            "--new-test": lambda value: self.set_named_mode("new-test", value),
+            "--stress": self.set_stress,
+        }
+        self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
+                      "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed"}
+
+    def parse(self) -> None:
+        """Until no words are left."""
+        while self.words:
+            word = self.words.pop(0)
+            if word == "--":
+                self.request.globs += self.words
+                return
+            if not word.startswith("-"):
+                self.request.globs.append(word)
+                continue
+            self.option(word)
+
+    def option(self, word: str) -> None:
+        """One option, with its values."""
+        given, equals, value = word.partition("=")
+        if given == "--check":
+            self.request.level = value
+        elif word.startswith("--") and equals and given != "--upstream":
+            self.words.insert(0, value)
+        elif given == "--upstream" and equals:
+            if not value:
+                raise Failure("--upstream= names no release and no tree; see --help")
+            self.request.tests_of = value
+        name = SHORT.get(given, given) if word.startswith("--") or not equals else word
+        if name in self.with_value:
+            if not self.words:
+                raise Failure(f"{given} needs a value; see --help")
+            self.with_value[name](self.words.pop(0))
+        elif name in self.flags:
+            setattr(self.request, self.flags[name], True)
+        elif name[2:] in MODES:
+            self.set_mode(name[2:])
+        elif name == "--bisect-step":
+            self.set_mode("bisect-step")
+        elif name == "--bisect":
+            ends = self.words[:2]
+            if len(ends) < 2 or any(end.startswith("-") for end in ends):
+                raise Failure("--bisect needs two revisions, a good one and a bad one; see --help")
+            self.set_mode("bisect")
+            self.request.ends = (ends[0], ends[1])
+            del self.words[:2]
+        elif name == "--exec":
+            if not self.words:
+                raise Failure("--exec needs a value; see --help")
+            self.set_mode("exec")
+            self.request.command, self.words[:] = list(self.words), []
+        elif name == "--help":
+            raise HelpWanted
+        else:
+            raise Failure(f"unknown option: {given}; see --help")
+
+    def set_mode(self, mode: str) -> None:
+        """There is one."""
+        if self.request.mode != "suite":
+            raise Failure(f"--{self.request.mode} and --{mode} exclude each other; give one")
+        self.request.mode = mode
+
+    def set_named_mode(self, mode: str, name: str) -> None:
+        """--new and --new-test."""
+        self.set_mode(mode)
+        self.request.new_name = name
+
+    def set_stress(self, name: str) -> None:
+        """--stress NAME."""
+        self.set_mode("stress")
+        self.request.stress = name
+
+
+def sort_out_files(request: Request) -> None:
+    """The user's own C files stand among the globs."""
+    words, request.globs = request.globs, []
+    for word in words:
+        if word.endswith(".c") and Path(word).is_file():
+            request.own_files.append(Path(word).resolve())
+        elif "/" in word:
+            raise Failure(f"{word}: no such C file; tests are named without slashes, --list shows "
+                          "them")
+        else:
+            request.globs.append(word)
+
+
+def check(request: Request, raw: Raw) -> None:
+    """Values, and options that need or exclude others."""
+    mode = request.mode
+    if raw.timeout and not re.fullmatch("[1-9][0-9]{0,4}", raw.timeout):
+        raise Failure(f"--timeout {raw.timeout}: seconds are wanted, 1 to 99999")
+    request.timeout = int(raw.timeout or TIMEOUTS.get(mode, DEFAULT_TIMEOUT))
+    if raw.repeat and not re.fullmatch("[1-9][0-9]{0,3}", raw.repeat):
+        raise Failure(f"--repeat {raw.repeat}: a number is wanted, 1 to 9999")
+    request.repeat = int(raw.repeat or 1)
+    check_bisect(request)
+    if request.coverage and mode != "suite":
+        raise Failure(f"--coverage and --{mode} exclude each other; give one")
+    if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
+        raise Failure("--rerun-failed takes the tests of the last run; give no others with it")
+    given = [*request.globs, *map(str, request.own_files)]
+    if mode in ("shell", "exec", "new", "new-test", "stress", "check") and given:
+        raise Failure(f"--{mode} takes no test names; got {given[0]}")
+    if mode in ("shell", "exec", "new", "new-test") and \
+            (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1):
+        raise Failure(f"--{mode} works on one kernel; give one -k and one -c")
+    if mode == "regressions":
+        request.entries, request.globs = request.globs or ["all"], []
+        request.mode = "suite"
+    if mode == "reintroduce":
+        if not request.globs:
+            raise Failure("--reintroduce wants the name of a regression, or all; they are the folders "
+                          "of regressions/")
+        if len(request.configs) > 1:
+            raise Failure("--reintroduce takes one -c")
+    if mode == "upstream" and request.own_files:
+        raise Failure(f"--upstream takes no program; got {request.own_files[0]}")
+    if mode == "exec":
+        check_command(request)
+    check_stress(request, raw)
+
+
+def check_bisect(request: Request) -> None:
+    """What goes with a bisection only."""
+    mode = request.mode
+    if mode in ("bisect", "bisect-step"):
+        if request.kernels:
+            raise Failure(f"--{mode} tests a git checkout; give it with --tree and not with -k")
+        if len(request.configs) > 1:
+            raise Failure(f"--{mode} works with one config; give one -c")
+        if not request.globs and not request.own_files:
+            raise Failure(f"--{mode} needs the tests that decide; name them")
+        return
+    if request.tree:
+        raise Failure("--tree is for --bisect; without it the kernel is given with -k")
+    if request.repeat != 1 and mode != "suite":
+        raise Failure(f"--repeat is for tests, and not for --{mode}")
+
+
+def check_command(request: Request) -> None:
+    """--exec takes a static program, or a C file."""
+    name = request.command[0]
+    path = Path(name)
+    if name.endswith(".c") and path.is_file():
+        request.own_files = [path.resolve()]
+        return
+    if not path.is_file() or not path.stat().st_mode & 0o111:
+        raise Failure(f"--exec {name}: no such program; give the path of a static one, or of a C file")
+    if not is_static(path):
+        raise Failure(f"--exec {name}: it is linked dynamically; link it with -static")
+
+
+def check_stress(request: Request, raw: Raw) -> None:
+    """What goes with --stress only."""
+    if request.mode != "stress":
+        if raw.minutes:
+            raise Failure("--minutes is for --stress; for tests there is --timeout")
+        if raw.seed:
+            raise Failure("--seed is for --stress; tests have nothing random")
+        return
+    names = [*STRESS_PROGRAMS, "soak"]
+    if request.stress not in [*names, "all"]:
+        raise Failure(f"--stress {request.stress}: there is no such run; it is one of "
+                      f"{' '.join(names)}, or all")
+    if raw.minutes:
+        if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", raw.minutes) or not float(raw.minutes):
+            raise Failure(f"--minutes {raw.minutes}: minutes are wanted, 0.1 to 9999")
+        request.minutes = float(raw.minutes)
+    if raw.seed and not re.fullmatch("[0-9]{1,18}", raw.seed):
+        raise Failure(f"--seed {raw.seed}: a number is wanted, up to 18 digits")
+    request.seed = int(raw.seed) if raw.seed else random.randrange(1 << 30)

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest in QEMU, or this machine in its place, and the line on which its agent speaks.
+
+The agent's side of the protocol is described in guest/agent.c.
+"""
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from runner.arch import GuestHardware
+from runner.cache import hash_text
+from runner.errors import Failure
+from runner.host import Host
+from runner.kernel import Kernel
+
+# A /dev/kvm that opens proves nothing: guests can hang in it for ever. So one is started with a
+# watchdog, once for each kernel of this machine.
+KVM_PATIENCE = 8
+COHERENT_MB = 64
+# the agent sends what a kernel has counted as one line
+LONGEST_LINE = 64 << 20
+
+
+@dataclass(frozen=True)
+class GuestPlan:
+    """What a guest is started with."""
+
+    kernel: Kernel
+    image: Path
+    hardware: GuestHardware
+    # words for the kernel's command line, from the environment
+    append: str = ""
+
+    def command(self) -> List[str]:
+        """QEMU's command line, but for the serial lines."""
+        arch = self.kernel.arch
+        # secret memory is off by default before 6.5
+        words = ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "random.trust_cpu=on",
+                 "printk.devkmsg=on", "secretmem.enable=1", *arch.kernel_words(self.hardware),
+                 *self.kernel.config.guest.append, self.append]
+        return [arch.qemu, "-nodefaults", "-no-reboot", "-display", "none",
+                *arch.qemu_options(self.hardware), "-kernel", str(self.kernel.image),
+                "-initrd", str(self.image), "-append", " ".join(word for word in words if word)]
+
+
+class Agent:
+    """The agent at work: commands go to it, and lines come from it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, console: Path) -> None:
+        self._process = process
+        self.console = console
+
+    def send(self, line: str) -> None:
+        """Sends a command."""
+        if self._process.stdin and not self._process.stdin.is_closing():
+            self._process.stdin.write(f"{line}\n".encode())
+
+    async def read(self, limit: Optional[float]) -> Optional[str]:
+        """The next line, None at the end; asyncio.TimeoutError after limit seconds."""
+        assert self._process.stdout
+        line = await asyncio.wait_for(self._process.stdout.readline(), limit)
+        return line.decode(errors="replace").rstrip("\r\n") if line.endswith(b"\n") else None
+
+    async def stop(self) -> None:
+        """Ends it at once."""
+        if self._process.returncode is None:
+            for kill in (os.killpg, os.kill):
+                try:
+                    kill(self._process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        await self._process.wait()
+
+
+async def start_guest(plan: GuestPlan, console: Path, errors: Path) -> Agent:
+    """Starts QEMU. The second serial line is the agent's; it dies with us, even if we are killed."""
+    console.touch()
+    command = [*plan.command(), "-serial", f"file:{console}",
+               "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent"]
+    with errors.open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            "setpriv", "--pdeathsig", "KILL", *command, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=err, limit=LONGEST_LINE, start_new_session=True)
+    return Agent(process, console)
+
+
+async def run_shell(plan: GuestPlan) -> int:
+    """A shell in a guest: the user's terminal is the first serial line."""
+    command = [*plan.command(), "-serial", "mon:stdio", "-serial", "null"]
+    # Ctrl-C is the guest's
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    process = await asyncio.create_subprocess_exec("setpriv", "--pdeathsig", "KILL", *command)
+    return await process.wait()
+
+
+def shell_command(plan: GuestPlan) -> str:
+    """The command that starts a guest by hand, as a line of shell."""
+    return shlex.join([*plan.command(), "-serial", "file:console.again",
+                       "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent"])
+
+
+async def tsc_khz(host: Host, agent: Path) -> Optional[int]:
+    """The rate of this machine's time stamp counter, which an emulated guest has, too."""
+    out = (await host.capture([str(agent), "-t"])).strip()
+    return int(out) if out.isdigit() else None
+
+
+async def choose_accelerator(host: Host, plan: GuestPlan, folder: Path) -> str:
+    """kvm where a guest comes up in it, else tcg. The image of the plan is tried."""
+    given = os.environ.get("HMMIRROR_ACCEL")
+    if given:
+        if given not in ("kvm", "tcg"):
+            raise Failure(f"HMMIRROR_ACCEL={given}: it is kvm or tcg")
+        return given
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    marks = []
+    for name in ("/etc/machine-id", "/proc/version", "/proc/sys/kernel/hostname"):
+        try:
+            marks.append(Path(name).read_text(encoding="utf-8"))
+        except OSError:
+            pass
+    memo = host.cache.path / f"kvm-{hash_text(''.join(marks))}"
+    if not memo.exists() or not memo.read_text(encoding="utf-8").strip():
+        host.terminal.step("trying KVM")
+        agent = await start_guest(plan, folder / "kvm.log", folder / "kvm.err")
+        try:
+            answer = "kvm" if await agent.read(KVM_PATIENCE) is not None else "tcg"
+        except asyncio.TimeoutError:
+            answer = "tcg"
+        finally:
+            await agent.stop()
+        memo.write_text(f"{answer}\n", encoding="utf-8")
+        if answer == "tcg":
+            host.terminal.say("KVM is there and no guest boots in it; software emulation is used")
+    return memo.read_text(encoding="utf-8").strip()
+
+
+class NativeAgent(Agent):
+    """The agent on this machine, whose kernel has the driver loaded."""
+
+    def __init__(self, process: asyncio.subprocess.Process, console: Path, host: Host,
+                 log: asyncio.subprocess.Process) -> None:
+        super().__init__(process, console)
+        self._host = host
+        self._log = log
+
+    async def stop(self) -> None:
+        """This machine is left as it was."""
+        await super().stop()
+        if self._log.returncode is not None:
+            return
+        await mark(self.console, "module.unload")
+        removed = await asyncio.create_subprocess_exec(
+            "rmmod", "hmmirror", stderr=subprocess.DEVNULL, env=sbin_environment())
+        if await removed.wait():
+            self._host.terminal.say("hmmirror is still in use; rmmod hmmirror when it is not")
+        # what the kernel says while the module goes belongs to module.unload
+        await asyncio.sleep(0.2)
+        self._log.kill()
+        await self._log.wait()
+
+
+def check_native(host: Host, kernel: Kernel) -> None:
+    """Can the driver be loaded into this machine's kernel?"""
+    if not host.is_root():
+        raise Failure("-k native loads a module into this kernel; run it as root")
+    if Path("/sys/module/hmmirror").is_dir():
+        raise Failure("hmmirror is loaded already; rmmod hmmirror and run this again")
+    if not kernel.option("HMM_MIRROR"):
+        raise Failure("this kernel has no CONFIG_HMM_MIRROR=y; run the suite in QEMU, without "
+                      "-k native")
+
+
+async def start_native(host: Host, module: Path, agent: Path, words: Sequence[str],
+                       console: Path, errors: Path) -> NativeAgent:
+    """Loads the module into this machine's kernel and starts the agent beside us.
+
+    The kernel's log goes into the console from before the module is loaded, so that what the
+    kernel says meanwhile belongs to module.load.
+    """
+    console.touch()
+    with console.open("ab") as out:
+        log = await asyncio.create_subprocess_exec("dmesg", "--follow-new", stdout=out,
+                                                   stderr=subprocess.DEVNULL,
+                                                   env=sbin_environment())
+    await mark(console, "module.load")
+    loading = await asyncio.create_subprocess_exec(
+        "insmod", str(module), *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=sbin_environment())
+    said, _ = await loading.communicate()
+    if loading.returncode:
+        log.kill()
+        await log.wait()
+        raise Failure(f"the driver does not load: {said.decode(errors='replace').strip()}; "
+                      "see dmesg")
+    with errors.open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            "setpriv", "--pdeathsig", "KILL", str(agent), "-", stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=err, limit=LONGEST_LINE, start_new_session=True)
+    return NativeAgent(process, console, host, log)
+
+
+async def mark(console: Path, name: str) -> None:
+    """Writes into the kernel's log what comes next, and waits until the log has been read so far."""
+    line = f"hmmirror-test: begin {name}"
+    try:
+        Path("/dev/kmsg").write_text(f"<4>{line}\n", encoding="utf-8")
+    except OSError:
+        pass
+    for _ in range(10):
+        if line in console.read_text(encoding="utf-8", errors="replace"):
+            return
+        await asyncio.sleep(0.1)
+
+
+def sbin_environment() -> Dict[str, str]:
+    """The environment, with a PATH that has sbin."""
+    return dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest's initramfs: busybox, the agent, the module, and the programs that are to run."""
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable, List, Sequence, Tuple
+
+from runner.errors import Failure
+from runner.host import Host
+from runner.kernel import Kernel, Kind
+from runner.packages import static_busybox
+from runner.programs import Driver
+
+# what a kernel that is not ours can have as modules
+WANTED_MODULES = ("zram", "lzo-rle", "lzo", "hwpoison-inject")
+ZRAM_MB = 256
+DECOMPRESSORS = {".xz": ["xz", "-dc"], ".zst": ["zstd", "-dcq"], ".gz": ["gzip", "-dc"]}
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What goes into an image."""
+
+    kernel: Kernel
+    driver: Driver
+    agent: Path
+    programs: Tuple[Path, ...]
+    # of hmmirror.ko
+    module_words: Tuple[str, ...]
+    # what init does: run what the host asks for, or give a shell
+    mode: str = "run"
+    # the agent and the tests start out on one CPU
+    one_cpu: bool = False
+
+
+async def make_image(host: Host, payload: Payload, folder: Path, image: Path) -> None:
+    """Writes an initramfs. folder is for the files meanwhile."""
+    root = folder / "root"
+    for name in ("bin", "dev", "proc", "sys", "tmp", "modules", "tests"):
+        (root / name).mkdir(parents=True)
+    busybox = static_busybox()
+    if not busybox:
+        raise Failure("no static busybox; install busybox-static")
+    put(busybox, root / "bin/busybox")
+    for applet in (await host.capture([str(busybox), "--list"])).split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    shutil.copy(host.root / "guest/init", root / "init")
+    (root / "init").chmod(0o755)
+    put(payload.agent, root / "bin/agent")
+    put(payload.driver.module, root / "modules/hmmirror.ko")
+    modules = await add_modules(host, payload.kernel, root / "modules")
+    beside = payload.kernel.config.guest.beside
+    if beside:
+        add_program(host, beside.split()[0], root)
+    for program in payload.programs:
+        put(program, root / "tests" / program.name)
+    (root / "guest.conf").write_text(guest_conf(payload, modules), encoding="utf-8")
+    await pack(host, root, image)
+    shutil.rmtree(root)
+
+
+def guest_conf(payload: Payload, modules: Iterable[str]) -> str:
+    """What init reads."""
+    guest = payload.kernel.config.guest
+    values = {
+        "MODE": payload.mode,
+        "AGENT_ARGS": "-1" if payload.one_cpu and not guest.spread else "",
+        "BESIDE": guest.beside,
+        "MODULES": " ".join(modules),
+        "MODULE_ARGS": " ".join(payload.module_words),
+        "HUGEPAGES": str(guest.hugepages),
+        "ZRAM_MB": str(ZRAM_MB),
+    }
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in values.items())
+
+
+def put(origin: Path, to: Path) -> None:
+    """Puts a file there, executable; by a link where that can be had."""
+    to.unlink(missing_ok=True)
+    try:
+        if not os.access(origin, os.X_OK):
+            raise OSError
+        os.link(origin, to)
+    except OSError:
+        shutil.copyfile(origin, to)
+        to.chmod(0o755)
+
+
+def add_program(host: Host, name: str, root: Path) -> None:
+    """Adds one of this machine's programs, with its libraries."""
+    found = host.which(name)
+    if not found:
+        raise Failure(f"there is no {name} on this machine; install it")
+    # it can be one of busybox's, too
+    put(Path(found), root / "bin" / name)
+    listed = subprocess.run(["ldd", found], capture_output=True, text=True, check=False).stdout
+    # "NAME => FILE (0x...)", and the dynamic linker without an arrow
+    for file in re.findall(r"(?:=>\s+|^\s+)(/\S+) ", listed, re.M):
+        target = Path(f"{root}{file}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+
+
+async def pack(host: Host, root: Path, image: Path, append: bool = False) -> None:
+    """Makes an archive of a folder."""
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    with image.open("ab" if append else "wb") as out:
+        done = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, stdout=out,
+                              input="".join(f"{name}\n" for name in names), text=True,
+                              stderr=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise host.cache.disk_full("making the guest's image")
+
+
+async def add_modules(host: Host, kernel: Kernel, to: Path) -> List[str]:
+    """Adds modules that the suite can use, and what they need, in the order of loading."""
+    if kernel.kind is not Kind.BUILT:
+        return []
+    names: List[str] = []
+    for file in await module_files(host, kernel):
+        name = f"{file.name.split('.ko')[0]}.ko"
+        if name in names:
+            continue
+        command = DECOMPRESSORS.get(file.suffix, ["cat"])
+        with (to / name).open("wb") as out:
+            if subprocess.run([*command, str(file)], stdout=out, check=False).returncode:
+                raise Failure(f"cannot unpack {file}")
+        names.append(name)
+    return names
+
+
+async def module_files(host: Host, kernel: Kernel) -> Sequence[Path]:
+    """Their files, where the kernel has them as modules."""
+    files: List[Path] = []
+    if kernel.modules and (kernel.modules / "modules.dep").exists():
+        base = str(kernel.modules).rsplit("lib/modules/", 1)[0]
+        for name in WANTED_MODULES:
+            shown = await host.capture(["modprobe", "-d", base, "-S", kernel.modules.name,
+                                        "--show-depends", name])
+            files += [Path(path) for path in re.findall(r"^insmod (\S+)", shown, re.M)]
+        return files
+    for name in ("zsmalloc", "lzo_compress", *WANTED_MODULES):
+        found = [path for path in kernel.build.rglob(f"{name}.ko*")
+                 if re.fullmatch(rf"{name}\.ko(\.\w*z\w*)?", path.name)]
+        files += found[:1]
+    return files

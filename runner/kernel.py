@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What -k stands for, and whether that kernel can run the suite."""
+from __future__ import annotations
+
+import enum
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+from runner import distro, source
+from runner.arch import Arch
+from runner.arch.x86_64 import ARCH as X86_64
+from runner.config import Config
+from runner.errors import Failure, UnfitKernel
+from runner.host import Host
+
+VERSION_LINE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*?) *$", re.M)
+
+
+class Kind(enum.Enum):
+    """Where a kernel comes from."""
+
+    PACKAGE = "package"
+    TREE = "tree"
+    BUILT = "built"
+    NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that is to be tested.
+
+    A package and a tree are built by us: until then, build, image, id and state are empty.
+    """
+
+    name: str
+    kind: Kind
+    arch: Arch = X86_64
+    # the source tree; a kernel that was built by others can come without
+    source: Optional[Path] = None
+    # the build folder, which modules are built against
+    build: Path = Path()
+    image: Path = Path()
+    # where its modules are installed, if they are
+    modules: Optional[Path] = None
+    config: Config = field(default_factory=Config)
+    # names the cache entries that belong to it
+    id: str = ""
+    # of the source that it was built from
+    state: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Is it built by us?"""
+        return self.kind in (Kind.PACKAGE, Kind.TREE)
+
+    @property
+    def release(self) -> str:
+        """6.1 of 6.1.192-2."""
+        found = re.match(r"\d+\.\d+", self.name)
+        return found[0] if found else self.name
+
+    def option(self, name: str) -> bool:
+        """Was it built with CONFIG_NAME=y?"""
+        return has_option(self.build / ".config", f"CONFIG_{name}")
+
+
+async def resolve(host: Host, name: str) -> Kernel:
+    """The kernel that an argument of -k names; the distribution's newest for an empty one."""
+    if name == "native":
+        release = os.uname().release
+        build = host.testing.native or Path(f"/lib/modules/{release}/build")
+        return Kernel(f"{release} (native)", Kind.NATIVE, build=build)
+    if name.startswith("linux-image-"):
+        return await resolve_package(host, name)
+    if not name:
+        return await resolve_release(host, await source.default_release(host))
+    if re.match(r"\d.*\.\d", name) and not Path(name).exists():
+        if not re.fullmatch(r"\d+\.\d+", name):
+            raise Failure(f"unknown kernel: {name}; releases are given as X.Y (see --help)")
+        return await resolve_release(host, name)
+    return await resolve_path(host, name)
+
+
+async def resolve_release(host: Host, name: str) -> Kernel:
+    """A linux-source package."""
+    release = await source.get_release(host, name)
+    return Kernel(release.version, Kind.PACKAGE, source=release.path)
+
+
+async def resolve_path(host: Host, name: str) -> Kernel:
+    """A source tree, a build folder, or an image with its build folder."""
+    first, _, second = name.partition(":")
+    if Path(name).exists():
+        first, second = name, ""
+    path = Path(first)
+    if not path.exists():
+        raise Failure(f"unknown kernel: {name}; give a release (6.1), a source or build tree, a "
+                      "bzImage or native")
+    path = path.resolve()
+    if path.is_file():
+        return await resolve_image(host, path, Path(second) if second else None)
+    if (path / "Kconfig").is_file() and (path / "mm").is_dir() and \
+            (path / "kernel/fork.c").is_file() and (path / "Kbuild").is_file():
+        return resolve_tree(path)
+    if (path / ".config").is_file() and (path / "include/config/kernel.release").is_file():
+        return resolve_build(path)
+    raise Failure(f"{path} is not a kernel tree; -k takes the top folder of a source or build tree")
+
+
+def leftover(tree: Path, arch: Arch = X86_64) -> str:
+    """What a build left in a tree. kbuild builds elsewhere only from a clean one."""
+    for name in (".config", "include/config", "include/generated",
+                 f"arch/{arch.srcarch}/include/generated"):
+        if (tree / name).exists():
+            return name
+    return ""
+
+
+def resolve_tree(tree: Path) -> Kernel:
+    """A source tree, which is used as it is if it was built in place."""
+    left = leftover(tree)
+    if left:
+        if (tree / "include/config/kernel.release").is_file() and (tree / "vmlinux").is_file():
+            return resolve_build(tree)
+        raise Failure(f"{tree} is not clean, {left} is there; clean it (make mrproper, which "
+                      "removes .config too) and it is built in the cache, or build it (make) and "
+                      "it is used as it is")
+    if not (tree / "mm/hmm.c").is_file():
+        raise UnfitKernel(f"{tree} has no mm/hmm.c; the driver needs 5.0 or newer")
+    return Kernel(tree_version(tree), Kind.TREE, source=tree)
+
+
+def tree_version(tree: Path) -> str:
+    """What its Makefile says, without running make."""
+    with (tree / "Makefile").open(encoding="utf-8", errors="replace") as file:
+        fields: Dict[str, str] = dict(VERSION_LINE.findall("".join(file.readline() for _ in range(6))))
+    numbers = [fields.get(key, "") for key in ("VERSION", "PATCHLEVEL", "SUBLEVEL")]
+    version = ".".join(number for number in numbers if number)
+    return f"{version}{fields.get('EXTRAVERSION', '')}"
+
+
+def resolve_build(build: Path, arch: Arch = X86_64) -> Kernel:
+    """A folder in which a kernel was built."""
+    name = (build / "include/config/kernel.release").read_text(encoding="utf-8").strip()
+    image = build / arch.image
+    if has_option(build / ".config", arch.direct_image_option) and (build / "vmlinux").is_file():
+        image = build / "vmlinux"
+    if not image.is_file():
+        raise Failure(f"{build} has neither a vmlinux that QEMU can start nor a "
+                      f"{arch.image_target}; build it (make)")
+    require_options(build / ".config", str(build), arch)
+    return Kernel(name, Kind.BUILT, arch, source_of(build), build, image)
+
+
+def source_of(build: Path) -> Optional[Path]:
+    """The source of a build folder, if it is there."""
+    if (build / "source").exists():
+        return (build / "source").resolve()
+    return build if (build / "Kconfig").is_file() else None
+
+
+async def resolve_image(host: Host, image: Path, build: Optional[Path],
+                        arch: Arch = X86_64) -> Kernel:
+    """An image: its build folder is given, or around it, or installed with it."""
+    if not arch.is_image(image):
+        raise Failure(f"{image} is not a {arch.image_target}; give the kernel's {arch.image}")
+    modules = None
+    if not build and str(image).endswith(f"/{arch.image}"):
+        build = Path(str(image)[:-len(arch.image) - 1])
+    if not build:
+        release = arch.image_release(image)
+        modules, build = await distro.installed(host, release)
+        if not build:
+            raise Failure(f"no build folder for {image} in /lib/modules/{release}/build; install "
+                          f"linux-headers-{release} or give it: -k {image}:DIR")
+    if not (build / ".config").is_file() or \
+            not (build / "include/config/kernel.release").is_file():
+        raise Failure(f"{build} is not a kernel's build folder; give it as -k {image}:DIR")
+    return image_kernel(image, build.resolve(), modules, arch)
+
+
+async def resolve_package(host: Host, name: str, arch: Arch = X86_64) -> Kernel:
+    """A distribution's own kernel, unpacked in the cache."""
+    found = await distro.get_kernel(host, name)
+    kernel = image_kernel(found.image, found.headers, found.modules, arch)
+    distro.check_headers(kernel.name, kernel.build)
+    return kernel
+
+
+def image_kernel(image: Path, build: Path, modules: Optional[Path], arch: Arch) -> Kernel:
+    """A kernel of which we have the image; a distribution's headers say less than that."""
+    require_options(build / ".config", str(build), arch)
+    tree = (build / "source").resolve() if (build / "source").exists() else None
+    return Kernel(arch.image_release(image), Kind.BUILT, arch, tree, build, image, modules)
+
+
+def has_option(config: Path, option: str) -> bool:
+    """Does this .config have OPTION=y?"""
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return f"\n{option}=y\n" in f"\n{text}\n"
+
+
+def require_options(config: Path, what: str, arch: Arch) -> None:
+    """Names the options that a kernel lacks to run the suite."""
+    lines = set(config.read_text(encoding="utf-8", errors="replace").splitlines())
+    missing = [f"CONFIG_{name}=y" for name in arch.needed_options
+               if f"CONFIG_{name}=y" not in lines]
+    if missing:
+        raise UnfitKernel(f"the kernel of {what} cannot run the suite; it needs "
+                          f"{' '.join(missing)}")
+
+
+def compiler_words(host: Host, kernel: Kernel, gcc_version: str) -> Tuple[str, ...]:
+    """What the compiler of a kernel that others built means for the driver's make."""
+    words: List[str] = []
+    # type data for a module wants pahole, and nothing here reads it
+    if kernel.option("DEBUG_INFO_BTF_MODULES"):
+        words.append("CONFIG_DEBUG_INFO_BTF_MODULES=")
+    if kernel.option("CC_IS_CLANG"):
+        words.append("LLVM=1")
+    variables = kernel.build / ".kernelvariables"
+    text = variables.read_text(encoding="utf-8") if variables.is_file() else ""
+    found = re.search(r"^CC *[:?]*=.*[) ](gcc-(\d+))$", text, re.M)
+    if found and not host.which(found[1]):
+        # an older one does not know all of its options
+        if int(gcc_version.split(".")[0]) < int(found[2]):
+            raise Failure(f"linux {kernel.name} was built with {found[1]}; install that, or run "
+                          "this on the Debian release that has it")
+        words.append("CC=gcc")
+    return tuple(words)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Several kernels and configs in one run; each pair is a cell.
+
+Kernels are built one after another, as a build takes all cores, and tested as many side by side as
+cores and memory allow. A table shows how far the cells are.
+"""
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from runner import packages
+from runner.cache import Logs
+from runner.cell import CellRun
+from runner.errors import Failure
+from runner.host import Host
+from runner.programs import Suite, build_suite
+from runner.request import Environment, Request
+from runner.results import FAIL, OK, SKIP, Cell, all_differences, standing_out, totals, \
+    write_results
+from runner.source import all_releases, default_release
+from runner.suite import guests_that_fit
+from runner.terminal import Terminal
+
+HEAD = f"{'kernel':<18} {'config':<10} {'passed':>6} {'failed':>6} {'skipped':>7} {'time':>7}"
+LOOK_SECONDS = 0.5
+# seconds between two lines about a cell where there is no terminal
+QUIET = 30
+
+
+class CellTerminal(Terminal):
+    """Of a cell: its progress goes into the table, all else into a file with its logs."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__()
+        self.output = output
+        self.doing = "starting"
+        self.output.touch()
+
+    def step(self, what: str, detail: str = "") -> None:
+        self.doing = f"{what}: {detail}" if detail else what
+
+    def clear(self) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        with self.output.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+    out = say
+
+
+class Row:
+    """A cell, and its line of the table."""
+
+    def __init__(self, run: CellRun, terminal: CellTerminal) -> None:
+        self.run = run
+        self.terminal = terminal
+        self.task: Optional[asyncio.Task[None]] = None
+        self._told = "starting"
+        self._told_at = time.monotonic()
+
+    @property
+    def cell(self) -> Cell:
+        """What is known of it."""
+        return self.run.cell
+
+    @property
+    def is_done(self) -> bool:
+        """Has it come to its end?"""
+        return bool(self.task and self.task.done())
+
+    @property
+    def state(self) -> str:
+        """What it is doing."""
+        if self.is_done:
+            return "done" if self.cell.state == "done" else "cannot be run"
+        doing = self.terminal.doing
+        if self.run.planned and not doing.startswith("waiting"):
+            done = sum(self.cell.count(result) for result in (OK, FAIL, SKIP))
+            if done:
+                return f"testing {done} of {self.run.planned}"
+        # the table has the kernel's name in another column
+        return doing.replace(f" linux {self.cell.kernel}", "") if self.cell.kernel else doing
+
+    @property
+    def name(self) -> str:
+        """6.1.192-2 for 6.1, and my-tree (6.1.0) for my-tree."""
+        label, version = short_name(self.run.kernel_name), self.cell.kernel
+        if not version or version.startswith((f"{label}.", f"{label}-")):
+            return version or label
+        return f"{label} ({version})"
+
+    def line(self) -> str:
+        """Its line of the table."""
+        counts = [self.cell.count(result) for result in (OK, FAIL, SKIP)]
+        words = [str(count) for count in counts] if any(counts) or self.state == "done" else [""] * 3
+        seconds = self.cell.seconds if self.is_done else self.run.seconds
+        return (f"{self.name:<18} {short_name(self.run.config_name):<10} {words[0]:>6} "
+                f"{words[1]:>6} {words[2]:>7} {seconds:>5} s  {self.state}")
+
+    def tell(self, terminal: Terminal) -> None:
+        """Without a terminal: a line when it goes on to something else, and now and then."""
+        word = re.split(r"[:\d]", self.state)[0].strip()
+        now = time.monotonic()
+        if word.startswith("waiting") or (word == self._told and
+                                          (self.is_done or now - self._told_at < QUIET)):
+            return
+        self._told, self._told_at = word, now
+        text = self.state
+        if word == "done":
+            counts = [self.cell.count(result) for result in (OK, FAIL, SKIP)]
+            text = (f"{counts[0]} passed, {counts[1]} failed, {counts[2]} skipped, "
+                    f"{self.cell.seconds} s")
+        elif word == "cannot be run":
+            text = f"{word}: {self.cell.reason}"
+        terminal.say(f"{self.cell.label}: {text}")
+
+
+def short_name(name: str) -> str:
+    """Of a kernel or a config, as the user named it."""
+    return Path(name.split(":")[0]).name if "/" in name else name
+
+
+async def expand(host: Host, kernels: Sequence[str]) -> List[str]:
+    """ "all" is every release that the suites have now."""
+    names: List[str] = []
+    for name in kernels or [""]:
+        if name == "all":
+            names += await all_releases(host)
+        else:
+            names.append(name or await default_release(host))
+    return names
+
+
+class Guests:
+    """Places for cells whose guests run."""
+
+    def __init__(self, count: int) -> None:
+        self._places = asyncio.Semaphore(count)
+
+    async def take(self, run: CellRun) -> Callable[[], None]:
+        """Waits for a place; what is returned gives it up."""
+        start = time.monotonic()
+        run.host.terminal.step("waiting for its turn")
+        await self._places.acquire()
+        run.waited += time.monotonic() - start
+        return self._places.release
+
+
+class Matrix:
+    """Cells that are run together."""
+
+    def __init__(self, host: Host, request: Request, logs: Logs) -> None:
+        self.host = host
+        self.request = request
+        self.logs = logs
+        self.rows: List[Row] = []
+        self._drawn = 0
+
+    def add_cells(self, kernels: Sequence[str], configs: Sequence[str], suite: Optional[Suite],
+                  guests: int) -> None:
+        """One for each pair."""
+        count = len(kernels) * len(configs)
+        each = max(1, guests // count)
+        places = Guests(max(1, guests // each))
+        taken: Dict[str, int] = {}
+        for kernel in kernels:
+            for config in configs:
+                label = short_name(kernel) + (f" {short_name(config)}" if config else "")
+                taken[label] = taken.get(label, 0) + 1
+                if taken[label] > 1:
+                    label += f" ({taken[label]})"
+                self._add_cell(label, kernel, config, suite, each, places)
+
+    def _add_cell(self, label: str, kernel: str, config: str, suite: Optional[Suite], each: int,
+                  places: Guests) -> None:
+        folder = self.logs.path / re.sub(r"[^\w.+-]", "_", label)
+        folder.mkdir()
+        terminal = CellTerminal(folder / "output")
+        host = replace(self.host, terminal=terminal)
+        run = CellRun(host, self.request, Cell(label), kernel, config, folder, suite, each)
+        run.place = lambda: places.take(run)
+        self.rows.append(Row(run, terminal))
+
+    async def run(self) -> None:
+        """Until all cells have ended."""
+        # newer kernels skip less, so they take longer: with them first, no core waits at the end
+        for row in reversed(self.rows):
+            row.task = asyncio.ensure_future(self._run_cell(row))
+        tasks = [row.task for row in self.rows if row.task]
+        try:
+            pending = set(tasks)
+            while pending:
+                _, pending = await asyncio.wait(pending, timeout=LOOK_SECONDS)
+                self._show()
+            for task in tasks:
+                # what is no Failure is a fault of ours
+                if not task.cancelled():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._erase()
+
+    async def _run_cell(self, row: Row) -> None:
+        try:
+            await row.run.run()
+        except Failure as failure:
+            row.terminal.say(str(failure))
+        if self.request.fail_fast and row.cell.count(FAIL):
+            for other in self.rows:
+                if other is not row and other.task:
+                    other.task.cancel()
+
+    def _show(self) -> None:
+        if self.host.terminal.interactive:
+            self._draw()
+        else:
+            for row in self.rows:
+                row.tell(self.host.terminal)
+
+    def _draw(self) -> None:
+        """The table over the one that stands there; cells that work, where there is little room."""
+        columns, room = self.host.terminal.columns, self.host.terminal.lines - 3
+        rows = self.rows
+        if len(rows) > room:
+            rows = [row for row in rows if not row.is_done and
+                    not row.state.startswith("waiting")][:room]
+        lines = [HEAD, *(row.line() for row in rows)]
+        if len(rows) < len(self.rows):
+            lines.append(f"{len(self.rows) - len(rows)} more wait or are done")
+        self._erase()
+        sys.stderr.write("".join(f"{line[:columns]}\n" for line in lines))
+        sys.stderr.flush()
+        self._drawn = len(lines)
+
+    def _erase(self) -> None:
+        if self._drawn:
+            sys.stderr.write(f"\033[{self._drawn}A\033[J")
+        self._drawn = 0
+
+    def leave(self, started: str, seconds: int) -> Dict[str, Any]:
+        """Writes what is for other programs."""
+        cells = [row.cell for row in self.rows]
+        results = write_results(self.logs.path, self.request.mode, started, seconds, cells)
+        self.logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
+        return results
+
+    def report(self, results: Dict[str, Any]) -> int:
+        """The table, what stands out in it, and the totals; the exit status."""
+        cells = [row.cell for row in self.rows]
+        broken = [cell for cell in cells if cell.state != "done"]
+        lines = [HEAD, *(row.line() for row in self.rows),
+                 *(f"{cell.label} cannot be run: {cell.reason}" for cell in broken),
+                 *standing_out(results)]
+        last = totals(cells)
+        self.logs.write("summary", "".join(f"{line}\n" for line in [*lines, last]))
+        for line in [*lines, f"logs: {self.logs.path}", last]:
+            self.host.terminal.out(line)
+        if broken:
+            return 2
+        return 1 if any(cell.count(FAIL) for cell in cells) else 0
+
+
+async def run_matrix(host: Host, request: Request, kernels: Sequence[str], started: str) -> int:
+    """All pairs of kernels and configs."""
+    begun = time.monotonic()
+    guests = guests_that_fit(host, Environment.read())
+    await packages.require(host, [*packages.KERNEL, *packages.SUITE, *packages.GUEST])
+    logs = host.cache.new_logs()
+    if request.keep:
+        logs.keep()
+    suite = None
+    if request.mode == "suite" and request.wants_suite:
+        trees = [Path(name).resolve() for name in kernels
+                 if (Path(name) / "tools/testing/selftests").is_dir()]
+        # the same programs for all of them
+        suite = await build_suite(host, trees[-1] if trees else None)
+    matrix = Matrix(host, request, logs)
+    matrix.add_cells(kernels, request.configs or [""], suite, guests)
+    try:
+        await matrix.run()
+    finally:
+        results = matrix.leave(started, int(time.monotonic() - begun))
+    return matrix.report(results)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Which Debian package has what a job needs, and installing those that are missing."""
+from __future__ import annotations
+
+import glob
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from runner.errors import Failure
+from runner.host import Host, is_static
+
+
+@dataclass(frozen=True)
+class Need:
+    """A program, or a file if it begins with a slash, and the package that has it."""
+
+    what: str
+    package: str
+
+
+def needs(words: str) -> List[Need]:
+    """Reads "gcc:gcc /usr/include/numa.h:libnuma-dev"."""
+    return [Need(*word.rsplit(":", 1)) for word in words.split()]
+
+
+KERNEL = needs("gcc:gcc make:make bc:bc bison:bison flex:flex cpio:cpio perl:perl xz:xz-utils "
+               "/usr/include/stdio.h:libc6-dev /usr/include/gelf.h:libelf-dev")
+SUITE = needs("gcc:gcc make:make /usr/include/stdio.h:libc6-dev /usr/include/numa.h:libnuma-dev "
+              "/usr/include/hugetlbfs.h:libhugetlbfs-dev")
+GUEST = needs("cpio:cpio busybox:busybox-static")
+FETCH = needs("xz:xz-utils")
+DISTRO = needs("depmod:kmod")
+REINTRODUCE = needs("spatch:coccinelle")
+BISECT = needs("git:git ccache:ccache")
+CHECK = needs("shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps jq:jq mypy:mypy "
+              "xmllint:libxml2-utils") + BISECT + REINTRODUCE
+
+NO_NETWORK = re.compile(
+    r"could not (resolve|connect)|failed to fetch|unable to connect|"
+    r"connection (failed|timed out|refused)|network is unreachable|temporary failure", re.I)
+NO_PACKAGE = re.compile(
+    r"unable to locate package|no installation candidate|unable to find a source", re.I)
+NO_ROOM = re.compile(r"no space left|don.t have enough free space", re.I)
+
+
+def has(host: Host, what: str) -> bool:
+    """Is this program or file there?"""
+    if what in host.testing.missing:
+        return False
+    if what.startswith("/"):
+        return Path(what).exists()
+    if what == "busybox":
+        return static_busybox() is not None
+    return host.which(what) is not None
+
+
+def static_busybox() -> Optional[Path]:
+    """A busybox for the guest, which has no C library."""
+    found = shutil.which("busybox")
+    return Path(found) if found and is_static(Path(found)) else None
+
+
+async def require(host: Host, wanted: Sequence[Need]) -> None:
+    """Installs the packages that are missing; prints the command where only root may."""
+    missing: List[str] = []
+    for need in wanted:
+        if not has(host, need.what) and need.package not in missing:
+            missing.append(need.package)
+    if not missing:
+        return
+    names = " ".join(missing)
+    if not host.which("apt-get"):
+        raise Failure(f"these Debian packages are needed and there is no apt-get: {names}; "
+                      "install what they hold")
+    if not host.is_root():
+        raise Failure("packages are missing; as root: "
+                      f"apt-get install --no-install-recommends {names}")
+    await require_lists(host)
+    with host.cache.temporary("packages") as folder:
+        log = folder / "log"
+        async with host.cache.lock("packages", "installing packages", host.terminal):
+            argv = ["apt-get", "install", "-y", "-q", "--no-install-recommends",
+                    "-o", "DPkg::Lock::Timeout=300", *missing]
+            if await host.run(f"installing {names}", argv, log,
+                              env={"DEBIAN_FRONTEND": "noninteractive"}):
+                raise apt_failure(host, log, names)
+    for need in wanted:
+        if not has(host, need.what):
+            raise Failure(f"{need.package} is installed and there is still no {need.what}; "
+                          "check the package")
+    host.terminal.say(f"installed {names}")
+
+
+async def require_lists(host: Host) -> None:
+    """Updates apt's package lists if there are none, as on a fresh machine."""
+    if not await has_lists(host):
+        await update_lists(host, again=False)
+
+
+async def has_lists(host: Host) -> bool:
+    """Has apt package lists?"""
+    found = re.search(r"^d='(.*)'", await host.capture(
+        ["apt-config", "shell", "d", "Dir::State::lists/d"]), re.M)
+    return bool(found and glob.glob(f"{glob.escape(found[1])}*_Packages*"))
+
+
+async def update_lists(host: Host, again: bool = True) -> None:
+    """Runs apt-get update, as root; with again unset only if no other run just did."""
+    if not host.is_root():
+        raise Failure("apt has no package lists; as root: apt-get update")
+    with host.cache.temporary("lists") as folder:
+        log = folder / "log"
+        async with host.cache.lock("packages", "updating the package lists", host.terminal):
+            if not again and await has_lists(host):
+                return
+            if await host.run("updating the package lists",
+                              ["apt-get", "update", "-q", "-o", "DPkg::Lock::Timeout=300"], log):
+                raise apt_failure(host, log, "the package lists")
+        text = log.read_text(errors="replace")
+        if re.search(r"^W: (Failed to fetch|Some index files failed)", text, re.M) and \
+                not re.search(r"^(Get|Hit):", text, re.M):
+            raise apt_failure(host, log, "the package lists")
+
+
+def apt_failure(host: Host, log: Path, what: str) -> Failure:
+    """One line for what apt said in many."""
+    text = log.read_text(errors="replace")
+    if NO_ROOM.search(text):
+        return Failure(f"cannot get {what}: the disk is full; free some space")
+    kept = host.keep_log(log, "apt")
+    if NO_NETWORK.search(text):
+        return Failure(f"cannot download {what}: no network to the machine's package sources; "
+                       f"see {kept}")
+    if NO_PACKAGE.search(text):
+        return Failure(f"the machine's package sources do not have all of {what}; see {kept}")
+    return Failure(f"apt could not get {what}; see {kept}")

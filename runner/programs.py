@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds what runs in the guest: the driver, the agent, the suite, and programs of the user's own."""
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from runner import packages, source
+from runner.build import compiler_id, driver_state
+from runner.cache import files_below, hash_files, hash_text
+from runner.errors import Failure
+from runner.host import Host, make_flags
+from runner.kernel import Kernel
+
+AGENT_SOURCES = ("agent.c",)
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A module for one kernel, and which probes of that kernel held."""
+
+    module: Path
+    features: Path
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Test programs, built once for all kernels."""
+
+    programs: Path
+    # of each test its program
+    tests: Dict[str, str]
+
+
+async def build_driver(host: Host, kernel: Kernel) -> Driver:
+    """hmmirror.ko for a kernel, built from a copy, as kbuild writes beside the source."""
+    origin = host.testing.driver or host.root / "driver"
+    entry = host.cache.entry("driver", hash_text(f"{kernel.id} {origin}\n"))
+    state = f"{hash_files([origin])}.{driver_state(host, kernel)}"
+    driver = Driver(entry.path / "hmmirror.ko", entry.path / "src/compat/features.h")
+    if entry.is_current(state):
+        return driver
+    await packages.require(host, packages.KERNEL)
+    async with entry.make(state, "building hmmirror.ko", host.terminal) as fresh:
+        if fresh:
+            copy_changed(host, origin, entry.path / "src")
+            with host.cache.temporary("driver") as folder:
+                log = folder / "log"
+                await host.run_or_fail(
+                    f"building hmmirror.ko for {kernel.name}",
+                    ["make", "-C", str(entry.path / "src"), f"KDIR={kernel.build}",
+                     *make_flags(host), *kernel.config.make], log)
+                warnings = [line for line in log.read_text(errors="replace").splitlines()
+                            if ": warning: " in line and not line.startswith("make")]
+                for line in warnings[:3]:
+                    host.terminal.say(line)
+            shutil.copyfile(entry.path / "src/hmmirror.ko", driver.module)
+    return driver
+
+
+def copy_changed(host: Host, origin: Path, to: Path) -> None:
+    """Copies a folder. What is the same keeps its date, so that make has little to do.
+
+    A file that is gone in the origin means a fresh start.
+    """
+    names = [str(path.relative_to(origin)) for path in files_below(origin)]
+    listed = to / ".list"
+    if listed.exists() and listed.read_text(encoding="utf-8").splitlines() != names:
+        shutil.rmtree(to)
+    to.mkdir(parents=True, exist_ok=True)
+    listed.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    for name in names:
+        here, there = origin / name, to / name
+        if there.exists() and there.read_bytes() == here.read_bytes():
+            continue
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(here, there)
+
+
+async def build_agent(host: Host) -> Path:
+    """The program that runs tests in the guest."""
+    origin = host.root / "guest"
+    sources = [origin / name for name in AGENT_SOURCES]
+    entry = host.cache.entry("agent")
+    state = hash_text(f"{await compiler_id(host)}\n{hash_files(sources)}")
+    agent = entry.path / "agent"
+    if entry.is_current(state):
+        return agent
+    await packages.require(host, packages.SUITE)
+    async with entry.make(state, "building the guest agent", host.terminal) as fresh:
+        if fresh:
+            with host.cache.temporary("agent") as folder:
+                await host.run_or_fail(
+                    "building the guest agent",
+                    ["gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", str(agent),
+                     *map(str, sources)], folder / "log")
+    return agent
+
+
+async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
+    """The test programs. tree is the kernel's under test, for its harness if there is no other."""
+    origin = host.testing.suite or host.root / "selftests"
+    harness = await source.harness_tree(host, tree)
+    compiler = await compiler_id(host)
+    entry = host.cache.entry("suite", hash_text(f"{harness} {compiler} {origin}\n"))
+    state = hash_files([origin, host.root / "lib", host.root / "driver/uapi"])
+    programs = entry.path / "bin"
+    if not entry.is_current(state):
+        await packages.require(host, packages.SUITE)
+        async with entry.make(state, "building the suite", host.terminal) as fresh:
+            if fresh:
+                programs.mkdir(exist_ok=True)
+                make = ["make", "-C", str(origin), f"KSRC={harness}", f"OUTPUT={programs}"]
+                with host.cache.temporary("suite") as folder:
+                    await host.run_or_fail("building the suite", [*make, *make_flags(host)],
+                                           folder / "log")
+                await list_tests(host, make, entry.path)
+    lines = (entry.path / "tests").read_text(encoding="utf-8").splitlines()
+    tests = dict(line.split("\t")[::-1] for line in lines)
+    return Suite(programs, tests)
+
+
+async def list_tests(host: Host, make: Sequence[str], entry: Path) -> None:
+    """Writes which test is in which program, a line each."""
+    out = await host.capture([*make, "-s", "print-programs"], check=True)
+    lines: List[str] = []
+    for name in (Path(word).name for word in out.split()):
+        listed = await host.capture([str(entry / "bin" / name), "--list"], check=True)
+        lines += [f"{name}\t{test}\n" for test in listed.splitlines()]
+    if not lines:
+        raise Failure("the suite lists no tests; see selftests/Makefile")
+    (entry / "tests").write_text("".join(lines), encoding="utf-8")
+
+
+async def build_library(host: Host) -> Path:
+    """libhmmirror.a for programs of the user's own."""
+    entry = host.cache.entry("lib")
+    library = entry.path / "libhmmirror.a"
+    state = hash_text(f"{await compiler_id(host)}\n"
+                      f"{hash_files([host.root / 'lib', host.root / 'driver/uapi'])}\n")
+    if entry.is_current(state):
+        return library
+    await packages.require(host, packages.SUITE)
+    async with entry.make(state, "building the library", host.terminal) as fresh:
+        if fresh:
+            with host.cache.temporary("lib") as folder:
+                await host.run_or_fail("building the library", [
+                    "make", "-C", str(entry.path), "CC=gcc", *make_flags(host),
+                    "-f", str(host.root / "lib/libhmmirror.mk"), f"OUTPUT={entry.path}",
+                    str(library)], folder / "log")
+    return library
+
+
+async def build_own(host: Host, file: Path, folder: Path) -> Path:
+    """A program of the user's own, from one C file that may use the library."""
+    library = await build_library(host)
+    program = folder / file.stem
+    log = folder / f"{file.stem}.log"
+    status = await host.run(f"building {file.name}", [
+        "gcc", "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE=", "-static",
+        "-I", str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o", str(program),
+        str(file), str(library), "-lhugetlbfs", "-lnuma", "-lpthread"], log)
+    text = log.read_text(errors="replace")
+    if status:
+        if "No space left on device" in text or host.cache.is_full():
+            raise host.cache.disk_full(f"building {file.name}")
+        lines = [line for line in text.splitlines()
+                 if "statically linked applications requires" not in line]
+        for line in lines[:20]:
+            host.terminal.say(line)
+        raise Failure(f"{file} does not compile")
+    # what the linker says of libraries is not about the file
+    if str(file) in text:
+        for line in text[text.index(str(file)):].splitlines()[:20]:
+            if not line.startswith("/usr/bin/ld"):
+                host.terminal.say(line)
+    return program
+
+
+async def build_stress(host: Host) -> Path:
+    """The folder with the programs of --stress."""
+    entry = host.cache.entry("stress")
+    folders = [host.root / "stress", host.root / "lib", host.root / "driver/uapi"]
+    state = hash_text(f"{await compiler_id(host)}\n{hash_files(folders)}\n")
+    if entry.is_current(state):
+        return entry.path
+    await packages.require(host, packages.SUITE)
+    async with entry.make(state, "building the stress programs", host.terminal) as fresh:
+        if fresh:
+            with host.cache.temporary("stress") as folder:
+                await host.run_or_fail("building the stress programs", [
+                    "make", "-C", str(host.root / "stress"), "CC=gcc", f"OUTPUT={entry.path}",
+                    *make_flags(host)], folder / "log")
+    return entry.path
+
+
+def new_program(host: Host, name: str, template: str, kind: str) -> Path:
+    """Begins a C file in the current folder from a template."""
+    stem = name[:-2] if name.endswith(".c") else name
+    if not stem or not stem[0].isalnum() or not stem.replace("-", "").replace("_", "").isalnum():
+        raise Failure(f"--{kind} {name}: a plain name is wanted, of letters, digits, - and _")
+    file = Path(f"{stem}.c") if kind == "new" else host.root / "selftests" / f"{stem}.c"
+    if file.exists():
+        raise Failure(f"{file} is there already and stays as it is; give another name")
+    text = (host.root / template).read_text(encoding="utf-8").replace("@NAME@", stem)
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise Failure(f"cannot write to {os.getcwd()}; go to a folder of your own") from error
+    return file

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the user asked for."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure")
+# what runs at once in --stress soak
+SOAK_PROGRAMS = ("kill", "fuzz", "pressure")
+
+
+@dataclass
+class Request:
+    """The command line, checked."""
+
+    # suite, upstream, shell, exec, list, regressions, reintroduce, new, new-test, stress, bisect,
+    # bisect-step, bench or check
+    mode: str = "suite"
+    kernels: List[str] = field(default_factory=list)
+    configs: List[str] = field(default_factory=list)
+    globs: List[str] = field(default_factory=list)
+    excluded: List[str] = field(default_factory=list)
+    # C files of the user's own among the globs
+    own_files: List[Path] = field(default_factory=list)
+    command: List[str] = field(default_factory=list)
+    # seconds for each test; 0 is no limit
+    timeout: int = 60
+    repeat: int = 1
+    coverage: bool = False
+    keep: bool = False
+    verbose: bool = False
+    fail_fast: bool = False
+    rerun_failed: bool = False
+    # what --upstream= named
+    tests_of: str = ""
+    new_name: str = ""
+    tree: Optional[Path] = None
+    ends: Tuple[str, str] = ("", "")
+    stress: str = ""
+    minutes: float = 1
+    seed: int = 0
+    # of --check
+    level: str = ""
+    # entries of the catalogue, where --regressions or --reintroduce was given
+    entries: List[str] = field(default_factory=list)
+
+    @property
+    def wants_suite(self) -> bool:
+        """Are tests of the suite asked for, or only programs of the user's own?"""
+        return not self.own_files or bool(self.globs)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment variables that the README promises."""
+
+    guests: str = ""
+    append: str = ""
+
+    @staticmethod
+    def read() -> Environment:
+        """As they are now."""
+        return Environment(os.environ.get("HMMIRROR_GUESTS", ""),
+                           os.environ.get("HMMIRROR_GUEST_APPEND", ""))

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Verdicts: what a test's words and end mean, and the files that programs read."""
+from __future__ import annotations
+
+import html
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+
+OK, FAIL, SKIP = "ok", "FAIL", "SKIP"
+WORDS = {OK: "passed", FAIL: "failed", SKIP: "skipped"}
+
+BOILERPLATE = re.compile(r"$|TAP version|1\.\.|# (Starting|Totals|FAILED|PASSED)|#  RUN")
+# lines of a failed test that are shown
+SHOWN_OUTPUT = 20
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a program ended."""
+
+    how: str        # exit, signal, timeout or output
+    number: int
+    ms: int
+
+    @staticmethod
+    def parse(text: str) -> Ending:
+        """Reads "exit 0 12 ms" or "timeout 3000 ms"."""
+        words = text.split()
+        if words[-1:] == ["ms"]:
+            words.pop()
+        number = int(words[1]) if len(words) == 3 else 0
+        return Ending(words[0], number, int(words[-1]))
+
+
+@dataclass
+class Verdict:
+    """What came of a test."""
+
+    name: str
+    result: str
+    ms: int
+    reason: str = ""
+    output: List[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        reason = f"  {self.reason}" if self.reason else ""
+        return f"{self.result:<4}  {self.name:<50} {self.ms:>6} ms{reason}"
+
+
+def judge(name: str, ending: Ending, output: Sequence[str], timeout: int,
+          own: bool = False) -> Verdict:
+    """The verdict on a program that ran one test. TAP's words and the exit status must agree.
+
+    own: a program of the user's own need not speak TAP; it says 4 if it cannot tell.
+    """
+    said, skip, refuted = own, "", False
+    for line in output:
+        if line.startswith(("ok ", "not ok ")):
+            said = True
+            refuted = refuted or line.startswith("not ok ")
+            found = re.search(r"# SKIP ?(.*)", line)
+            if found:
+                skip = found[1] or "no reason given"
+        elif line.startswith("1..0 # SKIP"):
+            said, skip = True, line.split("SKIP", 1)[1].strip()
+    if ending.how == "signal":
+        return Verdict(name, FAIL, ending.ms, f"killed by signal {ending.number}")
+    if ending.how == "timeout":
+        return Verdict(name, FAIL, ending.ms, f"no end within {timeout} s")
+    if ending.how == "output":
+        return Verdict(name, FAIL, ending.ms, "more than 256 KiB of output")
+    if ending.number not in (0, 4):
+        return Verdict(name, FAIL, ending.ms)
+    if own and ending.number == 4:
+        skip = skip or "it says that it cannot tell"
+    if not said:
+        return Verdict(name, FAIL, ending.ms, "it ran no test")
+    if refuted and not skip:
+        return Verdict(name, FAIL, ending.ms, f"it said not ok and ended with {ending.number}")
+    return Verdict(name, SKIP if skip else OK, ending.ms, skip)
+
+
+def worth_showing(output: Iterable[str]) -> List[str]:
+    """The lines of a failed test that say something."""
+    return [line for line in output if not BOILERPLATE.match(line)][:SHOWN_OUTPUT]
+
+
+class Ledger:
+    """The verdicts of one run on one kernel; a later word about a test replaces the earlier one."""
+
+    def __init__(self, folder: Path, show: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.verdicts: Dict[str, Verdict] = {}
+        # tests of a program that ended before it came to them
+        self.not_run = 0
+        self._show = show
+
+    def record(self, verdict: Verdict) -> None:
+        """Counts a verdict, shows it, and writes it down."""
+        # a test that comes again moves to the end
+        self.verdicts.pop(verdict.name, None)
+        self.verdicts[verdict.name] = verdict
+        self.tell(str(verdict))
+        if verdict.result == FAIL:
+            for line in verdict.output:
+                self.tell(f"      {line}")
+
+    def tell(self, line: str) -> None:
+        """Shows a line, which goes into the summary, too."""
+        self._show(line)
+        with (self.folder / "summary").open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def count(self, result: str) -> int:
+        """The number of tests with this result."""
+        lost = self.not_run if result == FAIL else 0
+        return lost + sum(verdict.result == result for verdict in self.verdicts.values())
+
+    def failed(self) -> List[str]:
+        """Names of tests that failed."""
+        return [name for name, verdict in self.verdicts.items() if verdict.result == FAIL]
+
+
+@dataclass
+class Cell:
+    """One kernel with one config, as results.json has it."""
+
+    label: str
+    kernel: str = ""
+    config: str = ""
+    state: str = "failed"
+    reason: str = ""
+    logs: str = ""
+    seconds: int = 0
+    ledger: Optional[Ledger] = None
+
+    def count(self, result: str) -> int:
+        """The number of tests with this result."""
+        return self.ledger.count(result) if self.ledger else 0
+
+    def as_json(self) -> Dict[str, Any]:
+        """The cell for results.json."""
+        verdicts = self.ledger.verdicts.values() if self.ledger else ()
+        return {
+            "label": self.label, "kernel": self.kernel, "config": self.config,
+            "state": self.state, "reason": clean(self.reason), "logs": self.logs,
+            "passed": self.count(OK), "failed": self.count(FAIL), "skipped": self.count(SKIP),
+            "seconds": self.seconds,
+            "tests": [{"name": verdict.name, "result": WORDS[verdict.result], "ms": verdict.ms,
+                       "reason": clean(verdict.reason),
+                       "output": [clean(line) for line in verdict.output]}
+                      for verdict in verdicts],
+        }
+
+
+def clean(text: str) -> str:
+    """Without what JSON readers and XML do not take."""
+    return CONTROL.sub(" ", text)
+
+
+def totals(cells: Sequence[Cell]) -> str:
+    """The last line of a run."""
+    passed, failed, skipped = (sum(cell.count(result) for cell in cells)
+                               for result in (OK, FAIL, SKIP))
+    return f"{passed} passed, {failed} failed, {skipped} skipped"
+
+
+def write_results(folder: Path, mode: str, started: str, seconds: int,
+                  cells: Sequence[Cell]) -> Dict[str, Any]:
+    """Writes results.json and junit.xml, and returns what is in the former."""
+    shown = [cell.as_json() for cell in cells]
+    results: Dict[str, Any] = {
+        "started": started, "mode": mode,
+        "passed": sum(cell["passed"] for cell in shown),
+        "failed": sum(cell["failed"] for cell in shown),
+        "skipped": sum(cell["skipped"] for cell in shown),
+        "seconds": seconds, "cells": shown, "differences": differences(shown),
+    }
+    with (folder / "results.json").open("w", encoding="utf-8") as file:
+        json.dump(results, file, indent=2)
+        file.write("\n")
+    (folder / "junit.xml").write_text("\n".join(junit(results)) + "\n", encoding="utf-8")
+    return results
+
+
+def why(test: Dict[str, Any]) -> str:
+    """The reason of a verdict; an assertion is one, too."""
+    if not test["reason"] and test["result"] == "failed":
+        return str(test["output"][0]) if test["output"] else ""
+    return str(test["reason"])
+
+
+def by_test(cells: Sequence[Dict[str, Any]]) -> Dict[str, Dict[str, Dict[str, str]]]:
+    """Of each test the result and reason in each cell that was run."""
+    tests: Dict[str, Dict[str, Dict[str, str]]] = {}
+    for cell in cells:
+        if cell["state"] == "done":
+            for test in cell["tests"]:
+                tests.setdefault(test["name"], {})[cell["label"]] = {
+                    "result": test["result"], "reason": why(test)}
+    return dict(sorted(tests.items()))
+
+
+def differences(cells: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Tests whose result is not the same in all cells that have them."""
+    return [{"test": name, "cells": results} for name, results in by_test(cells).items()
+            if len({result["result"] for result in results.values()}) > 1]
+
+
+def junit(results: Dict[str, Any]) -> List[str]:
+    """A suite for each cell. A cell that could not be run has one test, which is an error."""
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>',
+             f'<testsuites name="hmmirror" time="{results["seconds"]}">']
+    for cell in results["cells"]:
+        broken = cell["state"] != "done"
+        label = html.escape(cell["label"])
+        lines.append(f'<testsuite name="{label}" tests="{len(cell["tests"]) + broken}"'
+                     f' failures="{cell["failed"]}" errors="{int(broken)}"'
+                     f' skipped="{cell["skipped"]}" time="{cell["seconds"]}">')
+        lines += [junit_case(label, test) for test in cell["tests"]]
+        if broken:
+            lines.append(f'<testcase classname="{label}" name="run" time="0">'
+                         f'<error message="{html.escape(cell["reason"])}"/></testcase>')
+        lines.append("</testsuite>")
+    return [*lines, "</testsuites>"]
+
+
+def junit_case(label: str, test: Dict[str, Any]) -> str:
+    """One test."""
+    reason = html.escape(test["reason"])
+    head = (f'<testcase classname="{label}" name="{html.escape(test["name"])}"'
+            f' time="{test["ms"] / 1000}"')
+    if test["result"] == "failed":
+        output = html.escape("\n".join(test["output"]))
+        return f'{head}><failure message="{reason}">{output}</failure></testcase>'
+    if test["result"] == "skipped":
+        return f'{head}><skipped message="{reason}"/></testcase>'
+    return f"{head}/>"
+
+
+def by_result(results: Dict[str, Dict[str, str]], labels: Sequence[str]) -> str:
+    """The cells by result, worst first: "FAIL 6.12, 7.2; ok 6.1"."""
+    parts = []
+    for result in (FAIL, SKIP, OK):
+        cells = [label for label in labels
+                 if results.get(label, {}).get("result") == WORDS[result]]
+        if cells:
+            parts.append(f"{result} {', '.join(cells)}")
+    return "; ".join(parts)
+
+
+def standing_out(results: Dict[str, Any]) -> List[str]:
+    """What a reader of several cells wants to know: failures, and skips on some cells only."""
+    labels = [cell["label"] for cell in results["cells"] if cell["state"] == "done"]
+    tests = by_test(results["cells"])
+    failed = {name: cells for name, cells in tests.items()
+              if any(cell["result"] == "failed" for cell in cells.values())}
+    lines = ["failed:"] if failed else []
+    for name, cells in failed.items():
+        lines.append(f"  {name}  {by_result(cells, labels)}")
+        reasons = sorted({cell["reason"] for cell in cells.values()
+                          if cell["result"] == "failed" and cell["reason"]})
+        lines += [f"      {reason}" for reason in reasons[:2]]
+    groups: Dict[str, List[str]] = {}
+    for difference in results["differences"]:
+        if difference["test"] not in failed:
+            groups.setdefault(by_result(difference["cells"], labels), []).append(difference["test"])
+    if groups:
+        lines.append("passed on some and skipped on others:")
+    for where, names in sorted(groups.items(), key=lambda group: -len(group[1])):
+        lines.append(f"  {len(names)} test{'s' if len(names) > 1 else ''}: {where}")
+        subjects: Dict[str, int] = {}
+        for name in names:
+            subject = name.split(".")[0]
+            subjects[subject] = subjects.get(subject, 0) + 1
+        lines.append("      " + ", ".join(f"{subject} ({count})"
+                                          for subject, count in subjects.items()))
+    return lines
+
+
+def all_differences(results: Dict[str, Any]) -> List[str]:
+    """Each test that failed or ended differently, with each cell's reason."""
+    labels = [cell["label"] for cell in results["cells"] if cell["state"] == "done"]
+    differing = {difference["test"] for difference in results["differences"]}
+    words = {word: result for result, word in WORDS.items()}
+    lines = []
+    for name, cells in by_test(results["cells"]).items():
+        if name in differing or any(cell["result"] == "failed" for cell in cells.values()):
+            lines.append(name)
+            lines += [f"    {words[cells[label]['result']]}\t{label}\t{cells[label]['reason']}"
+                      for label in labels if label in cells]
+    return lines

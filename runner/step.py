@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One revision of a bisection: what is checked out in a tree is built, booted and tested."""
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+from runner import packages
+from runner.build import build_kernel, prepare
+from runner.config import read, read_config
+from runner.errors import Failure, UnfitKernel
+from runner.follow import Listener, Test
+from runner.host import Host
+from runner.kernel import leftover, resolve, resolve_tree
+from runner.programs import build_agent, build_driver, build_suite
+from runner.request import Environment, Request
+from runner.results import FAIL, OK, SKIP, Cell, Ledger, totals
+from runner.suite import Machine, Run, own_tests, repeated, suite_tests
+
+GOOD, BAD, SKIPPED = "good", "bad", "skip"
+STATUS = {GOOD: 0, BAD: 1, SKIPPED: 125}
+# to git bisect run, 2 would be a bad revision; from 128 on it stops
+STOP = 129
+
+
+@dataclass
+class StepResult:
+    """What came of a revision."""
+
+    word: str
+    seconds: int
+    # where the time went
+    laps: str = ""
+    # why it cannot be told
+    why: str = ""
+    # of each test the result and the reason
+    tests: Dict[str, List[str]] = field(default_factory=dict)
+
+
+class Laps:
+    """Where a step's time goes."""
+
+    def __init__(self) -> None:
+        self.start = self._last = time.monotonic()
+        self._laps: List[str] = []
+
+    def end(self, name: str) -> None:
+        """Ends a lap."""
+        now = time.monotonic()
+        self._laps.append(f"{name} {now - self._last:.0f} s")
+        self._last = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._laps)
+
+    @property
+    def seconds(self) -> int:
+        """Since the start."""
+        return int(time.monotonic() - self.start)
+
+
+def checkout_of(tree: Path) -> Path:
+    """The top of the git checkout that a folder is in."""
+    found = subprocess.run(["git", "-C", str(tree), "rev-parse", "--show-toplevel"],
+                           capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise Failure(f"{tree} is no git checkout; --tree names one")
+    return Path(found.stdout.strip())
+
+
+async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -> List[Test]:
+    """The tests that decide. It is not the revision's fault if there is none."""
+    suite = await build_suite(host, tree) if request.wants_suite else None
+    tests = await own_tests(host, request, suite, folder)
+    if suite:
+        tests += suite_tests(suite, request)
+    return tests
+
+
+async def test_revision(host: Host, request: Request, tree: Path, tests: Sequence[Test],
+                        folder: Path, laps: Laps) -> StepResult:
+    """Builds what is checked out, and runs these tests on it; their logs go into a folder."""
+    left = "" if host.testing.built else leftover(tree)
+    if left:
+        raise Failure(f"{tree} is not clean, {left} is there; revisions are built in the cache, so "
+                      "clean it (make mrproper)")
+    host = replace(host, log_folder=folder)
+    ledger = Ledger(folder, host.terminal.out)
+    try:
+        await run_step(host, request, tree, repeated(tests, request.repeat), folder, laps, ledger)
+    except UnfitKernel as failure:
+        return StepResult(SKIPPED, laps.seconds, str(laps), str(failure), results_of(ledger))
+    ledger.tell(totals([Cell("", ledger=ledger)]))
+    word, why = GOOD, ""
+    skipped = [verdict for verdict in ledger.verdicts.values() if verdict.result == SKIP]
+    if ledger.failed():
+        word = BAD
+    elif skipped:
+        word, why = SKIPPED, f"{skipped[0].name} is skipped: {skipped[0].reason}"
+    return StepResult(word, laps.seconds, str(laps), why, results_of(ledger))
+
+
+async def run_step(host: Host, request: Request, tree: Path, tests: Sequence[Test], folder: Path,
+                   laps: Laps, ledger: Ledger) -> None:
+    """The way from the checkout to the verdicts."""
+    environment = Environment.read()
+    config = read_config(host.root, request.configs[0] if request.configs else "")
+    await packages.require(host, config.needs)
+    if host.testing.built:
+        word = read(tree / "word").strip()
+        environment = replace(environment, append=f"{environment.append} fake={word}")
+        if word == "broken":
+            raise UnfitKernel("the kernel does not build")
+        kernel = await prepare(host, await resolve(host, str(host.testing.built)), config)
+    else:
+        kernel = await build_kernel(host, replace(resolve_tree(tree), config=config), shared=True)
+    laps.end("build")
+    driver = await build_driver(host, kernel)
+    laps.end("driver")
+    machine = Machine(host, kernel, driver, await build_agent(host), environment)
+    await machine.require()
+    run = Run(machine, ledger, folder, Listener(verbose=request.verbose), request.keep,
+              patient=True)
+    await run.run(tests)
+    laps.end("guest")
+
+
+def results_of(ledger: Ledger) -> Dict[str, List[str]]:
+    """Of each test, whatever the number of its run, the worst result and its reason."""
+    results: Dict[str, List[str]] = {}
+    for verdict in ledger.verdicts.values():
+        name = verdict.name.split("@")[0]
+        if name not in results:
+            results[name] = [OK, ""]
+        if results[name][0] != FAIL and verdict.result != OK:
+            results[name] = [verdict.result, verdict.reason]
+    return results
+
+
+async def bisect_step(host: Host, request: Request) -> int:
+    """--bisect-step, for git bisect run in whoever's hands."""
+    tree = checkout_of(request.tree or Path("."))
+    logs = host.cache.new_logs()
+    with host.cache.temporary("own") as folder:
+        tests = await chosen_tests(host, request, tree, folder)
+        result = await test_revision(host, request, tree, tests, logs.path, Laps())
+    host.terminal.out(f"logs: {logs.path}")
+    counts = [sum(test[0] == word for test in result.tests.values()) for word in (OK, FAIL, SKIP)]
+    host.terminal.out(f"{counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
+    if result.word == SKIPPED:
+        host.terminal.say(f"cannot be tested: {result.why}")
+    return STATUS[result.word]

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+"""--stress: programs that run for a time and at random, in the place of tests."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Tuple
+
+from runner.follow import Test
+from runner.host import Host
+from runner.programs import build_stress
+from runner.request import SOAK_PROGRAMS, STRESS_PROGRAMS, Request
+from runner.suite import Machine
+
+# what takes longer than it was to take hangs
+GRACE = 120
+LEAST_SECONDS = 5
+
+
+async def stress_tests(host: Host, request: Request, machine: Machine) \
+        -> Tuple[List[Test], List[Path]]:
+    """The programs as tests, and what else has to be in the guest."""
+    folder = await build_stress(host)
+    names = STRESS_PROGRAMS if request.stress == "all" else (request.stress,)
+    seconds = max(LEAST_SECONDS, int(request.minutes * 60))
+    tests = []
+    for name in names:
+        words = [str(request.seed), str(seconds)]
+        # only a guest's module may come and go
+        if name == "load" and not machine.is_native:
+            words += ["/modules/hmmirror.ko", " ".join(machine.all_module_words())]
+        tests.append(Test(f"stress.{name}", folder / name, words, seconds + GRACE))
+    more = SOAK_PROGRAMS if request.stress == "soak" else ()
+    return tests, [folder / name for name in more]
