@@ -7,8 +7,8 @@
 bats_require_minimum_version 1.5.0
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 export RUN=$ROOT/run_tests.sh
-export HMMIRROR_TEST_DRIVER=$ROOT/scripts/tests/driver
-export HMMIRROR_TEST_SUITE=$ROOT/scripts/tests/suite
+export HMMIRROR_TEST_DRIVER=$ROOT/runner/tests/driver
+export HMMIRROR_TEST_SUITE=$ROOT/runner/tests/suite
 
 # default_kernel: sets KERNEL_BUILD and KERNEL_SOURCE, built before if need be
 default_kernel() {
