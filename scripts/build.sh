@@ -358,7 +358,7 @@ build_suite() {
 
 # build_agent: runs the plan in the guest. Sets AGENT.
 build_agent() {
-	local from=$ROOT/scripts/guest/agent.c dir state
+	local from=$ROOT/guest/agent.c dir state
 	compiler_id
 	dir=$CACHE/agent
 	state=$( (echo "$CC_ID"; cat "$from") | hash_text)

@@ -76,7 +76,7 @@ check_shell() {
 	local file
 	part shellcheck
 	try run_tests.sh shellcheck -x "$ROOT/run_tests.sh"
-	try scripts/guest/init shellcheck -s sh "$ROOT/scripts/guest/init"
+	try guest/init shellcheck -s sh "$ROOT/guest/init"
 	try .ci/run shellcheck "$ROOT/.ci/run"
 	# each part by itself as well; what its notes ask about is in the other parts
 	for file in "$ROOT"/scripts/*.sh "$ROOT"/scripts/tests/*.bats; do

@@ -23,7 +23,7 @@ make_image() {
 	while read -r name; do
 		ln -s busybox "$root/bin/$name"
 	done < <("$BUSYBOX" --list | grep -vx busybox)
-	cp "$ROOT/scripts/guest/init" "$root/init"
+	cp "$ROOT/guest/init" "$root/init"
 	chmod +x "$root/init"
 	cp "$AGENT" "$root/bin/agent"
 	cp "$MODULE" "$root/modules/hmmirror.ko"

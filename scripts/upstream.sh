@@ -58,7 +58,7 @@ build_upstream() {
 	tests_abi
 	compiler_id
 	dir=$CACHE/upstream/$(echo "$T_SRC $CC_ID" | hash_text)
-	state=$(hash_tree "$T_DIR" "$T_SRC/lib/test_hmm_uapi.h" "$ROOT"/scripts/guest/{pidfd,patience}.[ch])
+	state=$(hash_tree "$T_DIR" "$T_SRC/lib/test_hmm_uapi.h" "$ROOT"/guest/upstream/{pidfd,patience}.[ch])
 	UPSTREAM=$dir/hmm-tests
 	entry_current "$dir" "$state" && return
 	need "$NEEDS_KERNEL $NEEDS_SUITE"
@@ -92,8 +92,8 @@ compile_upstream() {
 	! grep -q '<hugetlbfs.h>' "$T_DIR/hmm-tests.c" ||
 		args+=("-Wl,--whole-archive" -lhugetlbfs "-Wl,--no-whole-archive")
 	! grep -q pidfd_open "$T_DIR/../kselftest_harness.h" ||
-		args+=("-Wl,--wrap=syscall" "$ROOT/scripts/guest/pidfd.c")
-	args+=("-Wl,--wrap=alarm,--wrap=poll" "$ROOT/scripts/guest/patience.c")
+		args+=("-Wl,--wrap=syscall" "$ROOT/guest/upstream/pidfd.c")
+	args+=("-Wl,--wrap=alarm,--wrap=poll" "$ROOT/guest/upstream/patience.c")
 	long "building the hmm-tests of $T_NAME" "$2" 0 gcc -O2 -static -D_GNU_SOURCE= \
 		-I "$T_SRC" -I "$T_SRC/tools/testing/selftests" -I "$T_SRC/tools/include" \
 		-o "$UPSTREAM" "$T_DIR/hmm-tests.c" "${args[@]}" -lrt -lpthread

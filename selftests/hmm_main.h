@@ -9,15 +9,19 @@
 
 #include <fnmatch.h>
 
+#include "hmm_serve.h"
+
 #define HMM_NAME_MAX	256
 
 static void hmm_usage(const char *program)
 {
 	printf("Usage: %s [NAME|GLOB]...\n"
-	       "       %s --list\n\n"
+	       "       %s --list\n"
+	       "       %s --serve\n\n"
 	       "Runs all tests of this program, or those that are named. A name is\n"
-	       "fixture.variant.test, as --list prints it.\n",
-	       program, program);
+	       "fixture.variant.test, as --list prints it. --serve takes names from a socket\n"
+	       "on standard input, and forks a process for each.\n",
+	       program, program, program);
 }
 
 static void hmm_test_name(char *name, const struct __fixture_metadata *fixture,
@@ -143,13 +147,19 @@ static void __attribute__((constructor(101))) hmm_quiet(void)
 
 int main(int argc, char **argv)
 {
-	char *harness_argv[2];
+	char *harness_argv[2], *served[3] = { argv[0] };
 	int list = 0, count;
 
 	harness_argv[0] = argv[0];
 	harness_argv[1] = NULL;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
+	if (argc == 2 && !strcmp(argv[1], "--serve")) {
+		served[1] = hmm_serve();
+		if (!served[1])
+			return 0;
+		argv = served;
+	}
 	if (argc > 1 && argv[1][0] == '-') {
 		list = !strcmp(argv[1], "--list");
 		if (!strcmp(argv[1], "--help")) {

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests that end in every way that a test can end in, to see that the runner
- * tells them apart. Speaks like a kselftest_harness program.
+ * Tests that end in every way in which a test can end, for the tests of the
+ * runner, which has to tell them apart. Speaks like a kselftest_harness program.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "../../../selftests/hmm_serve.h"
+
+/* Parameters of the stand-in driver: keep it in use; sleep in the kernel for so long. */
+#define HELD		"/sys/module/hmmirror/parameters/held"
+#define SLEEP_MS	"/sys/module/hmmirror/parameters/sleep_ms"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -38,6 +45,56 @@ static int splat(void)
 	put("/dev/kmsg", "<4>WARNING: CPU: 0 PID: 1 at mm/fake.c:1 fake+0x1/0x2\n");
 	put("/dev/kmsg", "<4>Call Trace:\n");
 	return 0;
+}
+
+/* TAINT_USER, without a word in the log. */
+static int taints(void)
+{
+	put("/proc/sys/kernel/tainted", "64");
+	return 0;
+}
+
+/* A report of a kind that nobody has heard of. */
+static int report(void)
+{
+	put("/dev/kmsg", "<4>------------[ cut here ]------------\n");
+	put("/dev/kmsg", "<4>mirror cracked from side to side\n");
+	put("/dev/kmsg", "<4>Call Trace:\n");
+	put("/dev/kmsg", "<4> fake+0x1/0x2\n");
+	return 0;
+}
+
+/* Says that it failed, and does not end so. */
+static int lie(void)
+{
+	printf("not ok 1 fake.lies\n");
+	exit(0);
+}
+
+/* Fails, and leaves the driver in use. */
+static int leaves(void)
+{
+	put(HELD, "1");
+	return fail();
+}
+
+/* SIGKILL does not end it. */
+static int stuck(void)
+{
+	put(SLEEP_MS, "20000");
+	return 0;
+}
+
+/* Passes on a machine on which no other test has left anything. */
+static int clean(void)
+{
+	char held = '0';
+	int fd = open(HELD, O_RDONLY);
+
+	if (fd >= 0 && read(fd, &held, 1) != 1)
+		perror(HELD);
+	close(fd);
+	return held == '0' ? 0 : fail();
 }
 
 static int lockdep(void)
@@ -100,6 +157,54 @@ static int die(void)
 static int silent(void)
 {
 	exit(0);
+}
+
+/* Kills what forked it; nothing if that is the agent, which would end the guest. */
+static int kills_parent(void)
+{
+	char path[64], name[32];
+	FILE *comm;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", getppid());
+	comm = fopen(path, "r");
+	if (comm && fgets(name, sizeof(name), comm) && !strcmp(name, "fake\n"))
+		kill(getppid(), SIGKILL);
+	pause();
+	return 0;
+}
+
+/* A process in a session of its own that ignores what it can, and passes. */
+static int daemons(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (fork())
+			continue;
+		setsid();
+		signal(SIGHUP, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+		if (fork())
+			_exit(0);
+		for (;;)
+			pause();
+	}
+	return 0;
+}
+
+static int stops(void)
+{
+	raise(SIGSTOP);
+	return 0;
+}
+
+static int closes(void)
+{
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		close(fd);
+	return 0;
 }
 
 static int skip(void)
@@ -165,22 +270,38 @@ static const struct {
 	{ "fake.flood", flood },
 	{ "fake.die", die },
 	{ "fake.silent", silent },
+	{ "fake.lies", lie },
+	{ "fake.taints", taints },
+	{ "fake.report", report },
+	{ "agent.kills_parent", kills_parent },
+	{ "agent.daemons", daemons },
+	{ "agent.stops", stops },
+	{ "agent.closes", closes },
+	{ "agent.stuck", stuck },
 	{ "cell.fails", fails_in_some },
 	{ "cell.skips", skips_in_some },
+	{ "fake.leaves", leaves },
 	{ "last.pass", pass },
+	{ "last.clean", clean },
 };
 
 int main(int argc, char **argv)
 {
+	char *name = argc > 1 ? argv[1] : NULL;
 	unsigned int i;
 	int ret;
 
+	if (name && !strcmp(name, "--serve")) {
+		name = hmm_serve();
+		if (!name)
+			return 0;
+	}
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		if (argc < 2 || !strcmp(argv[1], "--list")) {
+		if (!name || !strcmp(name, "--list")) {
 			printf("%s\n", tests[i].name);
 			continue;
 		}
-		if (strcmp(argv[1], tests[i].name))
+		if (strcmp(name, tests[i].name))
 			continue;
 		printf("TAP version 13\n1..1\n#  RUN           %s ...\n", tests[i].name);
 		fflush(stdout);

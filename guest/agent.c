@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs tests for the host, one after another.
+ *
+ *	agent [-g] [-1] LINE
+ *
+ * LINE is a serial line, or "-" for standard input and output. Commands come in
+ * on it, one a line, with tabs between the words:
+ *
+ *	run SECONDS NAME PROGRAM [ARG]...	start PROGRAM
+ *	fork SECONDS NAME PROGRAM TEST		the same as "run SECONDS NAME PROGRAM
+ *						TEST", by a fork of a PROGRAM that
+ *						is running already
+ *	quit					exit
+ *
+ * 0 seconds: neither the time nor the output is limited. The answers go out on
+ * it:
+ *
+ *	ready				a serial line loses what is sent earlier
+ *	begin NAME
+ *	| a line of output
+ *	taint N				the test changed /proc/sys/kernel/tainted
+ *	end exit N | signal N | timeout | output, then " MS ms"
+ *	left REASON			the test failed, and its traces can fail
+ *					others: this machine runs no more tests
+ *	lockdep off			lockdep reported something: likewise
+ *
+ * The host may send the command after a "begin": it stays in the buffer of the
+ * line until the test has ended, and no time is lost.
+ *
+ * Each test has a process of its own, so that a crash costs one verdict. With
+ * -g the agent kills every other process after a test that leaves some behind.
+ * With -1 the agent and the tests start on one CPU: under emulation a switch
+ * between CPUs takes half of the time of a short test.
+ *
+ * "agent -t" prints the frequency of the TSC in kHz, for the host: a guest that
+ * measures it on a busy machine can be far off.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define ARGS_MAX	64
+
+struct options options;
+
+static int line_fd = 1, kmsg_fd;
+
+long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int starts_with(const char *line, const char *start)
+{
+	return !strncmp(line, start, strlen(start));
+}
+
+/* To the host. */
+void put(const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(line_fd, buf, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		buf += n;
+		len -= n;
+	}
+}
+
+void say(const char *format, ...)
+{
+	char buf[LINE_SIZE];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(buf, sizeof(buf), format, ap);
+	va_end(ap);
+	put(buf, n < (int)sizeof(buf) ? n : (int)sizeof(buf) - 1);
+}
+
+/* Names the test in the kernel log, so that the host knows which test a report is of. */
+void mark(const char *name)
+{
+	char buf[512];
+	int n = snprintf(buf, sizeof(buf), "<4>hmmirror-test: begin %s\n", name);
+
+	if (n > 0 && n < (int)sizeof(buf) && write(kmsg_fd, buf, n) < 0)
+		errno = 0;	/* no log: the host goes by the time alone */
+}
+
+/* lockdep turns itself off with its first report, until the next boot. */
+static int lockdep_is_on(void)
+{
+	FILE *stats = fopen("/proc/lockdep_stats", "re");
+	char line[256];
+	int on = 0;
+
+	if (!stats)
+		return 0;
+	while (fgets(line, sizeof(line), stats))
+		if (strstr(line, "debug_locks:"))
+			on = atoi(strchr(line, ':') + 1);
+	fclose(stats);
+	return on;
+}
+
+/* Returns a stream of commands. */
+static FILE *open_line(const char *path)
+{
+	struct termios tio;
+
+	if (!strcmp(path, "-"))
+		return stdin;
+	line_fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (line_fd < 0)
+		return NULL;
+	if (!tcgetattr(line_fd, &tio)) {
+		cfmakeraw(&tio);
+		tio.c_cflag |= CLOCAL | CREAD;
+		tcsetattr(line_fd, TCSANOW, &tio);
+	}
+	return fdopen(line_fd, "r");
+}
+
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void on_child(int sig)
+{
+	(void)sig;
+}
+
+/* SIGCHLD interrupts ppoll() and nothing else, so that none is missed. */
+static void catch_children(void)
+{
+	struct sigaction sa = { .sa_handler = on_child };
+	sigset_t chld;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	sigaction(SIGCHLD, &sa, NULL);
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+}
+
+static int bad_command(void)
+{
+	fprintf(stderr, "agent: a command that it does not know\n");
+	return 2;
+}
+
+/* Returns the exit status. */
+static int serve_host(FILE *commands)
+{
+	char *line = NULL, *args[ARGS_MAX + 1], *verb, *seconds, *name, *p;
+	int lockdep_was_on = lockdep_is_on(), n;
+	size_t size = 0;
+	ssize_t len;
+
+	while ((len = getline(&line, &size, commands)) > 0) {
+		if (line[len - 1] == '\n')
+			line[len - 1] = '\0';
+		p = line;
+		verb = strsep(&p, " ");
+		if (!strcmp(verb, "quit"))
+			break;
+		seconds = strsep(&p, "\t");
+		name = strsep(&p, "\t");
+		for (n = 0; p && n < ARGS_MAX; n++)
+			args[n] = strsep(&p, "\t");
+		args[n] = NULL;
+		if (strcmp(verb, "run") && strcmp(verb, "fork"))
+			return bad_command();
+		if (!n || p || (*verb == 'f' && n != 2))
+			return bad_command();
+		if (run_test(name, atol(seconds), args, *verb == 'f')) {
+			/* whoever runs the guest ends it; a host has nothing to wait for */
+			while (line_fd != 1)
+				pause();
+			break;
+		}
+		/* the host gives the other tests to a guest that has lockdep */
+		if (lockdep_was_on && !lockdep_is_on()) {
+			say("lockdep off\n");
+			break;
+		}
+	}
+	server_stop();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	FILE *commands;
+	int option;
+
+	while ((option = getopt(argc, argv, "g1t")) != -1) {
+		if (option == 't')
+			return print_tsc();
+		options.alone |= option == 'g';
+		options.one_cpu |= option == '1';
+	}
+	if (argc - optind != 1) {
+		fprintf(stderr, "usage: agent [-g] [-1] LINE | -t\n");
+		return 2;
+	}
+	commands = open_line(argv[optind]);
+	if (!commands) {
+		perror(argv[optind]);
+		return 2;
+	}
+	kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (options.one_cpu)
+		stay_on_one_cpu();
+	catch_children();
+	machine_remember();
+	say("ready\n");
+	return serve_host(commands);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of the agent share. */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The longest line of a test's output; a longer one is cut into several. */
+#define LINE_SIZE	4096
+
+struct options {
+	/* nothing else lives on this machine: kill every process after a test */
+	int alone;
+	/* start on one CPU, and look at the output of a test only now and then */
+	int one_cpu;
+};
+
+extern struct options options;
+
+/* agent.c */
+long now_ms(void);
+int starts_with(const char *line, const char *start);
+void put(const char *buf, size_t len);
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void mark(const char *name);
+
+/* process.c: starting processes, and leaving none behind */
+pid_t spawn(char **argv, int in, int out, long seconds);
+int kill_leftovers(void);
+void describe_survivor(char *text, size_t size);
+
+/* server.c: the program that forks a process for each of its tests */
+int server_request(char *program, const char *test, long seconds, int out);
+int server_answer(int *status, int *leftovers);
+int server_fd(void);
+void server_forget(void);
+void server_stop(void);
+
+/* test.c */
+int run_test(const char *name, long seconds, char **argv, int serve);
+
+/* machine.c: is the machine as it was before the tests? */
+void machine_remember(void);
+unsigned long machine_taint(void);
+int machine_is_unchanged(char *reason, size_t size);
+
+/* tsc.c */
+int print_tsc(void);
+
+#endif /* AGENT_H */
