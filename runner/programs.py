@@ -15,8 +15,6 @@ from runner.errors import Failure
 from runner.host import Host, make_flags
 from runner.kernel import Kernel
 
-AGENT_SOURCES = ("agent.c",)
-
 
 @dataclass(frozen=True)
 class Driver:
@@ -83,9 +81,9 @@ def copy_changed(host: Host, origin: Path, to: Path) -> None:
 async def build_agent(host: Host) -> Path:
     """The program that runs tests in the guest."""
     origin = host.root / "guest"
-    sources = [origin / name for name in AGENT_SOURCES]
+    sources = sorted(origin.glob("*.c"))
     entry = host.cache.entry("agent")
-    state = hash_text(f"{await compiler_id(host)}\n{hash_files(sources)}")
+    state = hash_text(f"{await compiler_id(host)}\n{hash_files(sorted(origin.glob('*.[ch]')))}")
     agent = entry.path / "agent"
     if entry.is_current(state):
         return agent

@@ -191,7 +191,7 @@ int main(int argc, char **argv)
 }
 
 /* Tells the harness in which order constructors were called, if it asks. */
-#ifndef KSELFTEST_PRIO_TEST
+#if !defined(KSELFTEST_PRIO_TEST) && !defined(HMM_MAIN_WITHOUT_ORDER)
 static void __attribute__((constructor)) __constructor_order_last(void)
 {
 	if (!__constructor_order)
