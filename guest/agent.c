@@ -2,10 +2,10 @@
 /*
  * Runs tests for the host, one after another.
  *
- *	agent [-g] [-1] LINE
+ *	agent [-g] [-1] LINE [FILE]
  *
  * LINE is a serial line, or "-" for standard input and output. Commands come in
- * on it, one a line, with tabs between the words:
+ * on it, or from FILE, one a line, with tabs between the words:
  *
  *	run SECONDS NAME PROGRAM [ARG]...	start PROGRAM
  *	fork SECONDS NAME PROGRAM TEST		the same as "run SECONDS NAME PROGRAM
@@ -16,7 +16,8 @@
  * 0 seconds: neither the time nor the output is limited. The answers go out on
  * it:
  *
- *	ready				a serial line loses what is sent earlier
+ *	ready N				a serial line loses what is sent earlier; N is
+ *					/proc/sys/kernel/tainted
  *	begin NAME
  *	| a line of output
  *	taint N				the test changed /proc/sys/kernel/tainted
@@ -226,11 +227,13 @@ int main(int argc, char **argv)
 		options.alone |= option == 'g';
 		options.one_cpu |= option == '1';
 	}
-	if (argc - optind != 1) {
-		fprintf(stderr, "usage: agent [-g] [-1] LINE | -t\n");
+	if (argc - optind < 1 || argc - optind > 2) {
+		fprintf(stderr, "usage: agent [-g] [-1] LINE [FILE] | -t\n");
 		return 2;
 	}
 	commands = open_line(argv[optind]);
+	if (commands && argc - optind == 2)
+		commands = fopen(argv[++optind], "re");
 	if (!commands) {
 		perror(argv[optind]);
 		return 2;
@@ -240,6 +243,6 @@ int main(int argc, char **argv)
 		stay_on_one_cpu();
 	catch_children();
 	machine_remember();
-	say("ready\n");
+	say("ready %lu\n", machine_taint());
 	return serve_host(commands);
 }

@@ -93,7 +93,7 @@ def with_directive(config: Config, path: Path, kind: str, value: str) -> Config:
     """The config with one more directive."""
     key, _, word = value.partition("=")
     guest = config.guest
-    if kind == "make:" and re.match(r"[A-Z]\w*=", value):
+    if kind == "make:" and re.match(r"[A-Z][\w.]*=", value):
         return config.with_make(value)
     if kind == "needs:" and re.match(r"[^:]+:.+$", value):
         return replace(config, needs=config.needs + (Need(*value.rsplit(":", 1)),))

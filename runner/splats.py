@@ -19,8 +19,9 @@ REPORT = re.compile(
     r"|Bad page map|: bad p[g4um]d |refcount_t: |corruption|Kernel panic|unable to handle"
     # then nothing is reported any more
     r"|Kernel memory leak detector disabled|INFO: lockdep is turned off|turning off the locking")
-# a report in words that nobody has seen yet
-ANY_REPORT = re.compile(r"-+\[ cut here \]-+|\bCall [Tt]race:")
+# a report in words that nobody has seen yet has one of these
+CUT_HERE = re.compile(r"-+\[ cut here \]-+")
+STACK = re.compile(r"\bCall [Tt]race:")
 # what prints a stack and is no report: memory that a test makes fail or run out
 HARMLESS = re.compile(r"Memory failure: |FAULT_INJECTION: |page allocation failure|invoked oom-killer"
                       r"|sysrq: ")
@@ -73,7 +74,10 @@ class Console:
     _offset: int = 0
     _test: str = "boot"
     _race: Optional[Race] = None
-    _harmless: bool = False
+    # the stack that comes next belongs to what was said already
+    _told: bool = False
+    # the line that comes next begins a report
+    _cut: bool = False
 
     def scan(self) -> None:
         """Reads what has come since the last time. A line that is not complete yet waits."""
@@ -88,7 +92,7 @@ class Console:
     def _read(self, line: str) -> None:
         if MARK in line:
             self._test = line.split(MARK, 1)[1]
-            self._harmless = False
+            self._told = self._cut = False
         elif "BUG: KCSAN: " in line:
             self._race = Race(line)
             if "[hmmirror]" in line:
@@ -99,19 +103,20 @@ class Console:
                 self._race = None
             elif self._race.is_ours_by(line):
                 self._report_race()
+        elif CUT_HERE.search(line):
+            self._cut = True
+        elif STACK.search(line):
+            if not self._told:
+                self._report(line)
+            self._told = self._cut = False
         elif HARMLESS.search(line):
-            self._harmless = True
-        elif REPORT.search(line):
+            self._told = True
+        elif self._cut or REPORT.search(line):
             if self._test.startswith("fail_nth.") and EXCUSED.search(line):
                 self.excused.add(self._test)
             else:
                 self._report(line)
-            self._harmless = True
-        elif ANY_REPORT.search(line):
-            # the line behind "cut here" tells more, if anybody knows its words
-            if not self._harmless and "cut here" not in line:
-                self._report(line)
-            self._harmless = False
+            self._told, self._cut = True, False
 
     def _report(self, line: str) -> None:
         if self._test and self._test not in self.reports:

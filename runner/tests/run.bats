@@ -12,7 +12,7 @@ setup_file() {
 	run "$RUN" --help
 	[ "$status" = 0 ]
 	[[ $output == Usage:* ]]
-	run "$RUN" --list last 'fake.s*'
+	run "$RUN" --list last.pass 'fake.s*'
 	[ "$status" = 0 ]
 	[[ $output == *fake.skip*last.pass ]]
 	[[ $output != *fake.crash* ]]
@@ -60,10 +60,10 @@ setup_file() {
 }
 
 @test "tests that fail, crash, hang, flood and splat are told apart" {
-	run "$RUN" --timeout 3
+	run "$RUN" --timeout 3 --exclude fake.leaves 'fake.*' 'cell.*' last.pass
 	echo "$output"
 	[ "$status" = 1 ]
-	[ "${lines[-1]}" = '4 passed, 9 failed, 1 skipped' ]
+	[ "${lines[-1]}" = '4 passed, 12 failed, 1 skipped' ]
 	grep -q '^ok    fake.pass ' <<< "$output"
 	grep -q '^FAIL  fake.fail ' <<< "$output"
 	grep -q 'Expected 1 (1) == 2 (2)' <<< "$output"
@@ -77,14 +77,88 @@ setup_file() {
 	grep -q '^FAIL  fake.flood .*256 KiB' <<< "$output"
 	grep -q '^FAIL  fake.die .*signal 6' <<< "$output"
 	grep -q '^FAIL  fake.silent .*ran no test' <<< "$output"
+	grep -q '^FAIL  fake.lies .*said not ok and ended with 0' <<< "$output"
+	grep -q "^FAIL  fake.taints .*the kernel's taint changed: U\$" <<< "$output"
+	grep -q '^FAIL  fake.report .*the kernel: fake' <<< "$output"
 	grep -q '^ok    last.pass ' <<< "$output"
 }
 
-@test "several guests side by side share the tests, and lose none" {
-	HMMIRROR_GUESTS=3 run "$RUN" --keep 'fake.[!hf]*' last.pass
+@test "what a failed test leaves behind fails nobody else" {
+	run "$RUN" fake.leaves last.clean
 	echo "$output"
 	[ "$status" = 1 ]
-	[ "${lines[-1]}" = '2 passed, 5 failed, 1 skipped' ]
+	grep -q '^FAIL  fake.leaves ' <<< "$output"
+	grep -q '^fake.leaves left something behind: .*refcnt' <<< "$output"
+	grep -q '^ok    last.clean ' <<< "$output"
+	[ -s "$(sed -n 's/^logs: //p' <<< "$output")/console.2" ]
+}
+
+@test "a test that harms its agent costs one verdict" {
+	run "$RUN" --timeout 3 'agent.*' last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -q '^FAIL  agent.stuck .*no end within 3 s' <<< "$output"
+	grep -q '^FAIL  agent.stops .*no end within 3 s' <<< "$output"
+	grep -q '^ok    agent.daemons ' <<< "$output"
+	grep -q '^ok    last.pass ' <<< "$output"
+}
+
+@test "--fail-fast ends at the first failure" {
+	run "$RUN" -x fake.fail last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '0 passed, 1 failed, 0 skipped' ]
+}
+
+@test "--rerun-failed runs what failed in the last run" {
+	run "$RUN" fake.fail fake.pass fake.die
+	run "$RUN" --rerun-failed
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '0 passed, 2 failed, 0 skipped' ]
+	run "$RUN" last.pass
+	run "$RUN" --rerun-failed
+	[ "$status" = 0 ]
+	[ "$output" = 'no test failed in the last run' ]
+}
+
+@test "--exec: a report of the kernel's under a program that ends well" {
+	cat > "$BATS_TEST_TMPDIR/report.c" <<-'END'
+		#include <fcntl.h>
+		#include <string.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			const char *text = "<4>WARNING: CPU: 0 PID: 1 at mm/fake.c:1 fake+0x1/0x2\n";
+
+			return write(open("/dev/kmsg", O_WRONLY), text, strlen(text)) < 0 || argc > 1 ? 5 : 0;
+		}
+	END
+	gcc -static -o "$BATS_TEST_TMPDIR/report" "$BATS_TEST_TMPDIR/report.c"
+	run "$RUN" --exec "$BATS_TEST_TMPDIR/report"
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "$(grep -c 'so the status is 1$' <<< "$output")" = 1 ]
+	run "$RUN" --exec "$BATS_TEST_TMPDIR/report" x
+	[ "$status" = 5 ]
+}
+
+@test "paths with spaces and signs that have a meaning elsewhere" {
+	local dir="$BATS_TEST_TMPDIR/a +[b]*.c|d" logs
+	mkdir -p "$dir"
+	echo '# guest: append=fake=skip' > "$dir/x.config"
+	echo 'int main(void) { return 4; }' > "$dir/own.c"
+	HMMIRROR_TEST_DRIVER='' XDG_CACHE_HOME="$dir/cache" run "$RUN" -k "$KERNEL_BUILD" \
+		-c "$dir/x.config" "$dir/own.c" cell.skips
+	echo "$output"
+	[ "${lines[-1]}" = '0 passed, 0 failed, 2 skipped' ]
+}
+
+@test "several guests side by side share the tests, and lose none" {
+	HMMIRROR_GUESTS=3 run "$RUN" --keep --exclude fake.leaves 'fake.[!hf]*' last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '2 passed, 8 failed, 1 skipped' ]
 	grep -q '^FAIL  fake.splat .*WARNING: CPU: 0 PID: 1 at mm/fake.c' <<< "$output"
 	grep -q '^FAIL  fake.crash .*the guest died' <<< "$output"
 	grep -q '^ok    last.pass ' <<< "$output"
@@ -242,7 +316,7 @@ setup_file() {
 	unshare -m sh -c "mount -t tmpfs none /proc && echo ' debug_locks: 1' > /proc/lockdep_stats &&
 		exec $(cache)/agent/agent - < $dir/commands > $dir/out"
 	cat "$dir/out"
-	[ "$(grep -v ^end "$dir/out")" = $'ready\nbegin first\nbegin second\nlockdep off' ]
+	[ "$(grep -v ^end "$dir/out")" = $'ready 0\nbegin first\nbegin second\nlockdep off' ]
 }
 
 @test "-k native runs the plan on this machine" {

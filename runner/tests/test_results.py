@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a test's words and end mean, and what is written for programs."""
+from __future__ import annotations
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+from typing import List, Tuple
+from xml.etree import ElementTree
+
+from runner.results import FAIL, OK, SKIP, Cell, Ending, Ledger, Verdict, judge, standing_out, \
+    totals, worth_showing, write_results
+
+
+def verdict(output: List[str], end: str = "exit 0 5 ms", own: bool = False) -> Tuple[str, str]:
+    """Result and reason."""
+    judged = judge("a", Ending.parse(end), output, 60, own)
+    return judged.result, judged.reason
+
+
+class JudgeTest(unittest.TestCase):
+    """One test's verdict."""
+
+    def test_tap_and_status_agree(self) -> None:
+        self.assertEqual(verdict(["ok 1 a"]), (OK, ""))
+        self.assertEqual(verdict(["not ok 1 a"], "exit 1 5 ms"), (FAIL, ""))
+
+    def test_not_ok_fails_whatever_the_status(self) -> None:
+        self.assertEqual(verdict(["not ok 1 a"])[0], FAIL)
+        self.assertEqual(verdict(["ok 1 a", "not ok 2 b"])[0], FAIL)
+
+    def test_status_fails_whatever_was_said(self) -> None:
+        self.assertEqual(verdict(["ok 1 a"], "exit 1 5 ms")[0], FAIL)
+
+    def test_skip_has_its_reason(self) -> None:
+        self.assertEqual(verdict(["ok 1 # SKIP no such thing"]), (SKIP, "no such thing"))
+        self.assertEqual(verdict(["ok 1 # SKIP"], "exit 4 5 ms"), (SKIP, "no reason given"))
+        self.assertEqual(verdict(["1..0 # SKIP nothing here"]), (SKIP, "nothing here"))
+
+    def test_nothing_said_is_a_failure(self) -> None:
+        self.assertEqual(verdict([]), (FAIL, "it ran no test"))
+
+    def test_program_of_the_users_own_need_not_speak_tap(self) -> None:
+        self.assertEqual(verdict([], own=True), (OK, ""))
+        self.assertEqual(verdict([], "exit 4 5 ms", True), (SKIP, "it says that it cannot tell"))
+        self.assertEqual(verdict(["not ok 1 a"], own=True)[0], FAIL)
+
+    def test_other_ends(self) -> None:
+        self.assertEqual(verdict(["ok 1 a"], "signal 6 5 ms"), (FAIL, "killed by signal 6"))
+        self.assertEqual(verdict(["ok 1 a"], "timeout 60000 ms"), (FAIL, "no end within 60 s"))
+        self.assertEqual(verdict(["ok 1 a"], "output 5 ms"), (FAIL, "more than 256 KiB of output"))
+
+    def test_what_is_shown(self) -> None:
+        self.assertEqual(worth_showing(["TAP version 13", "1..1", "# Starting", "#  RUN  a", "",
+                                        "# a.c:1:Expected 1 == 2"]), ["# a.c:1:Expected 1 == 2"])
+
+
+class WriteTest(unittest.TestCase):
+    """results.json and junit.xml."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def cell(self, label: str, *verdicts: Verdict) -> Cell:
+        """A cell with these verdicts."""
+        shown: List[str] = []
+        ledger = Ledger(self.folder, shown.append)
+        for one in verdicts:
+            ledger.record(one)
+        return Cell(label, label, state="done", ledger=ledger)
+
+    def test_later_word_counts(self) -> None:
+        cell = self.cell("6.1", Verdict("a", OK, 1), Verdict("a", FAIL, 1, "later"))
+        self.assertEqual(totals([cell]), "0 passed, 1 failed, 0 skipped")
+
+    def test_control_characters_and_markup(self) -> None:
+        cells = [self.cell("6.1", Verdict("a", FAIL, 1, "\x1b<&", ["\x00\x07]]>"]))]
+        write_results(self.folder, "suite", "now", 1, cells)
+        ElementTree.parse(self.folder / "junit.xml")
+        json.loads((self.folder / "results.json").read_text())
+
+    def test_what_stands_out(self) -> None:
+        cells = [self.cell("6.1", Verdict("a.x", OK, 1), Verdict("b.x", SKIP, 1, "no b")),
+                 self.cell("7.3", Verdict("a.x", FAIL, 1, "wrong"), Verdict("b.x", OK, 1)),
+                 Cell("7.4", reason="it does not build")]
+        results = write_results(self.folder, "suite", "now", 1, cells)
+        self.assertEqual(standing_out(results), [
+            "failed:", "  a.x  FAIL 7.3; ok 6.1", "      wrong",
+            "passed on some and skipped on others:", "  1 test: SKIP 6.1; ok 7.3", "      b (1)"])
+        tree = ElementTree.parse(self.folder / "junit.xml")
+        self.assertEqual(len(tree.findall(".//testcase")), 5)
+        self.assertEqual(len(tree.findall(".//error")), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
