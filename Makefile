@@ -7,7 +7,8 @@ BUILD ?= build
 
 help:
 	@echo 'make test            the suite on the default kernel, in QEMU'
-	@echo 'make check           all tests and all static checks'
+	@echo 'make check           all tests and all static checks, on the default kernel'
+	@echo 'make check-all       the same on every packaged kernel'
 	@echo 'make bench           the benchmarks'
 	@echo 'make module          $(BUILD)/driver/hmmirror.ko for KDIR=$(KDIR)'
 	@echo 'make install         that module into the modules of KDIR'
@@ -20,10 +21,13 @@ test:
 	@./run_tests.sh
 
 check:
-	@scripts/check.sh
+	@./run_tests.sh --check
+
+check-all:
+	@./run_tests.sh --check=all
 
 bench:
-	@scripts/bench.sh
+	@./run_tests.sh --bench
 
 module:
 	mkdir -p $(BUILD)/driver
@@ -49,4 +53,4 @@ needs-ksrc:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help test check bench module install tests install-tests needs-ksrc clean
+.PHONY: help test check check-all bench module install tests install-tests needs-ksrc clean

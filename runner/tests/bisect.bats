@@ -291,7 +291,7 @@ small_history() {
 	cd "$BATS_TEST_TMPDIR" || return
 	git -C "$REPO" tag one HEAD~5
 	git -C "$REPO" tag two
-	bisect one two -c "$ROOT/scripts/tests/small.config" walk_anon.writable.snapshot
+	bisect one two -c "$ROOT/runner/tests/small.config" walk_anon.writable.snapshot
 	rm -rf "$REPO"
 	[ "$status" = 0 ]
 	grep -qx '  mm/hmm: simplify' <<< "$output"
