@@ -104,7 +104,9 @@ async def resolve_path(host: Host, name: str) -> Kernel:
         return await resolve_image(host, path, Path(second) if second else None)
     if (path / "Kconfig").is_file() and (path / "mm").is_dir() and \
             (path / "kernel/fork.c").is_file() and (path / "Kbuild").is_file():
-        return resolve_tree(path)
+        release = source.release_at(host, path)
+        return Kernel(release.version, Kind.PACKAGE, source=release.path) if release \
+            else resolve_tree(path)
     if (path / ".config").is_file() and (path / "include/config/kernel.release").is_file():
         return resolve_build(path)
     raise Failure(f"{path} is not a kernel tree; -k takes the top folder of a source or build tree")

@@ -67,6 +67,12 @@ def cached_release(host: Host, name: str) -> Optional[Release]:
     return Release(name, version, path)
 
 
+def release_at(host: Host, path: Path) -> Optional[Release]:
+    """The packaged release whose tree in the cache this is."""
+    home = (host.cache.path / "source").resolve()
+    return cached_release(host, path.name[len("linux-"):]) if path.parent == home else None
+
+
 async def get_release(host: Host, name: str) -> Release:
     """The source tree of a release, from the cache or from apt."""
     release = cached_release(host, name)
