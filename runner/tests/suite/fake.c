@@ -139,14 +139,16 @@ static int hang(void)
 {
 	if (!fork())
 		setpgid(0, 0);
-	for (;;)
-		pause();
+	while (pause())
+		;
+	return 0;
 }
 
 static int flood(void)
 {
-	for (;;)
-		printf("# no end of it\n");
+	while (printf("# no end of it\n") > 0)
+		;
+	return 0;
 }
 
 static int die(void)
@@ -204,6 +206,22 @@ static int closes(void)
 
 	for (fd = 0; fd < 1024; fd++)
 		close(fd);
+	return 0;
+}
+
+/* What a test finds when it starts. */
+static int tells(void)
+{
+	char file[64] = "";
+	int fd;
+
+	if (readlink("/proc/self/fd/0", file, sizeof(file) - 1) < 0)
+		perror("stdin");
+	fd = dup(0);
+	printf("# parent %d\n", getppid());
+	printf("# %s seconds\n", getenv("HMM_TEST_SECONDS"));
+	printf("# stdin %s, next descriptor %d\n", file, fd);
+	printf("# session %s\n", getsid(0) == getpid() ? "of its own" : "of others");
 	return 0;
 }
 
@@ -278,6 +296,7 @@ static const struct {
 	{ "agent.stops", stops },
 	{ "agent.closes", closes },
 	{ "agent.stuck", stuck },
+	{ "agent.tells", tells },
 	{ "cell.fails", fails_in_some },
 	{ "cell.skips", skips_in_some },
 	{ "fake.leaves", leaves },
