@@ -6,9 +6,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from runner.build import KERNEL_ONLY, SPARED, tree_words
+from runner.build import KERNEL_ONLY, SPARED, tree_files, tree_words
+from runner.cache import Cache
+from runner.host import Host
 from runner.kernel import Kernel, Kind, has_option, leftover, tree_version
 from runner.matrix import short_name
+from runner.terminal import Terminal
 
 
 class TreeTest(unittest.TestCase):
@@ -48,6 +51,37 @@ class TreeTest(unittest.TestCase):
         found = [name for name in ("A", "AB", "C", "D") if has_option(self.tree / ".config",
                                                                       f"CONFIG_{name}")]
         self.assertEqual(found, ["AB"])
+
+
+class StateTest(unittest.IsolatedAsyncioTestCase):
+    """What makes a tree another one, for the build in the cache."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.tree = Path(folder.name) / "tree"
+        self.host = Host(self.tree, Cache(Path(folder.name) / "cache", Terminal()), Terminal())
+
+    async def changes(self, name: str) -> bool:
+        """Does a change of this file change the state?"""
+        path = self.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("one")
+        before = await tree_files(self.host, self.tree)
+        path.write_text("another")
+        return await tree_files(self.host, self.tree) != before
+
+    async def test_every_file_that_a_config_can_build(self) -> None:
+        for name in ("mm/hmm.c", "drivers/gpu/drm/a.c", "drivers/net/a.c", "drivers/usb/a.c",
+                     "drivers/media/a.c", "drivers/staging/a.c", "arch/arm64/mm/a.c",
+                     "sound/core/a.c", "Kconfig", "scripts/a.sh"):
+            with self.subTest(name):
+                self.assertTrue(await self.changes(name))
+
+    async def test_files_that_no_build_reads(self) -> None:
+        for name in ("Documentation/a.rst", ".git/index", "tools/testing/selftests/a.c"):
+            with self.subTest(name):
+                self.assertFalse(await self.changes(name))
 
 
 class NameTest(unittest.TestCase):
