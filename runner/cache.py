@@ -69,6 +69,9 @@ class Cache:
     def __init__(self, path: Path, terminal: Terminal) -> None:
         self.path = path
         self.terminal = terminal
+        if any(sign in str(path) for sign in " \t\n:'\"$%#"):
+            raise Failure(f"{path}: make builds nothing in a folder of this name; set "
+                          "XDG_CACHE_HOME to one without spaces, colons, quotes, $, % and #")
         try:
             for name in ("tmp", "lock", "logs"):
                 (path / name).mkdir(parents=True, exist_ok=True)

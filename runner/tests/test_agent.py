@@ -92,7 +92,7 @@ class AgentTest(unittest.TestCase):
     def setUp(self) -> None:
         self.agent = Agent(self.agent_path)
         self.addCleanup(self.agent.close)
-        self.assertRegex(self.agent.line(), r"^ready \d+$")
+        self.assertRegex(self.agent.line() or "", r"^ready \d+$")
 
     def fork(self, test: str, seconds: int = 60) -> List[str]:
         return self.agent.test(f"fork {seconds}\t{test}\t{self.fake}\t{test}")

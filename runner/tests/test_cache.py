@@ -19,7 +19,7 @@ class CacheTest(unittest.IsolatedAsyncioTestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "cache with a space"
+        self.path = Path(folder.name) / "cache+plus[b]*"
         self.cache = Cache(self.path, Terminal())
 
     async def test_entry_is_made_once(self) -> None:
@@ -92,6 +92,10 @@ class CacheTest(unittest.IsolatedAsyncioTestCase):
         left.mkdir()
         Cache(self.path, Terminal())
         self.assertFalse(left.exists())
+
+    def test_name_that_make_cannot_take(self) -> None:
+        with self.assertRaisesRegex(Failure, "set XDG_CACHE_HOME"):
+            Cache(self.path / "a b", Terminal())
 
     def test_folder_has_one_holder(self) -> None:
         held = self.path / "held"
