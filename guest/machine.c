@@ -54,8 +54,10 @@ static const char *const settings[] = {
 	"/sys/module/hmmirror/parameters/max_device_mb",
 };
 
+/* A file, or one line of it. */
 static struct watched {
 	char path[128];
+	const char *line;	/* how it starts; NULL: the first one */
 	char before[TEXT_MAX];
 } watched[WATCHED_MAX];
 
@@ -64,27 +66,28 @@ static int taint_fd = -1;
 static unsigned long taint_before;
 static unsigned long long pages_before;
 
-static int read_text(const char *path, char *text)
+static int read_text(const char *path, const char *line, char *text)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	FILE *file = fopen(path, "re");
+	int found = 0;
 
-	if (fd < 0)
-		return -1;
-	n = read(fd, text, TEXT_MAX - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	*text = '\0';
+	while (file && !found && fgets(text, TEXT_MAX, file))
+		found = !line || starts_with(text, line);
+	if (file)
+		fclose(file);
 	text[strcspn(text, "\n")] = '\0';
-	return n < 0 ? -1 : 0;
+	return found ? 0 : -1;
 }
 
-static void watch(const char *path)
+static void watch(const char *path, const char *line)
 {
 	struct watched *w = &watched[nr_watched];
 
-	if (nr_watched == WATCHED_MAX || read_text(path, w->before))
+	if (nr_watched == WATCHED_MAX || read_text(path, line, w->before))
 		return;
 	snprintf(w->path, sizeof(w->path), "%s", path);
+	w->line = line;
 	nr_watched++;
 }
 
@@ -99,7 +102,7 @@ static void watch_sizes(const char *dir, const char *file)
 		if (!starts_with(entry->d_name, PREFIX))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/%s", dir, entry->d_name, file);
-		watch(path);
+		watch(path, NULL);
 	}
 	if (sizes)
 		closedir(sizes);
@@ -146,14 +149,17 @@ void machine_remember(void)
 
 	taint_fd = open("/proc/sys/kernel/tainted", O_RDONLY | O_CLOEXEC);
 	taint_before = machine_taint();
-	watch(REFCOUNT);
+	watch(REFCOUNT, NULL);
 	if (options.alone) {
 		watch_sizes(HUGETLB, "free_hugepages");
 		watch_sizes(HUGETLB, "nr_hugepages");
 		watch_sizes(THP, "enabled");
 		watch_sizes(THP, "shmem_enabled");
 		for (i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-			watch(settings[i]);
+			watch(settings[i], NULL);
+		/* memory that is offline, a swap area that was added */
+		watch("/proc/meminfo", "MemTotal:");
+		watch("/proc/meminfo", "SwapTotal:");
 	}
 	/* opening a device counts in REFCOUNT */
 	pages_before = used_pages_of_all();
@@ -173,7 +179,8 @@ static int is_unchanged(char *reason, size_t size)
 		return 0;
 	}
 	for (i = 0; i < nr_watched; i++) {
-		if (read_text(watched[i].path, now) || !strcmp(now, watched[i].before))
+		if (read_text(watched[i].path, watched[i].line, now) ||
+		    !strcmp(now, watched[i].before))
 			continue;
 		snprintf(reason, size, "%s at \"%s\", it was \"%s\"", watched[i].path, now,
 			 watched[i].before);

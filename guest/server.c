@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,7 +25,7 @@
 static struct {
 	pid_t pid;	/* 0 if there is none */
 	int fd;
-	char *program;
+	char program[LINE_SIZE];
 } server;
 
 /* Returns 0, or -1 if the kernel has no such sockets. */
@@ -42,7 +41,7 @@ static int start(char *program, long seconds, int out)
 	server.pid = spawn(argv, sockets[1], out, seconds);
 	close(sockets[1]);
 	server.fd = sockets[0];
-	server.program = strdup(program);
+	snprintf(server.program, sizeof(server.program), "%s", program);
 	return 0;
 }
 
@@ -129,7 +128,6 @@ void server_forget(void)
 		return;
 	server.pid = 0;
 	close(server.fd);
-	free(server.program);
 }
 
 void server_stop(void)
