@@ -35,10 +35,10 @@ class Apt:
         """Is it the machine's own?"""
         return not self.options
 
-    async def show(self, *names: str) -> str:
-        """The records of these packages."""
-        return await self.host.capture(
-            ["apt-cache", *self.options, "show", "--no-all-versions", *names])
+    async def show(self, *names: str, all_versions: bool = False) -> str:
+        """The records of these packages, of the version that apt would install or of all."""
+        which = "--all-versions" if all_versions else "--no-all-versions"
+        return await self.host.capture(["apt-cache", *self.options, "show", which, *names])
 
     async def field(self, package: str, name: str) -> str:
         """A field of a package's record, empty if there is none."""
@@ -53,7 +53,7 @@ class Apt:
 
     async def current_releases(self) -> List[str]:
         """X.Y that "linux-source" stands for, in each of this apt's suites."""
-        text = await self.show("linux-source")
+        text = await self.show("linux-source", all_versions=True)
         found = re.findall(r"^Depends:.*linux-source-([0-9.]+)", text, re.M)
         return sorted(set(found), key=version_key)
 

@@ -62,7 +62,7 @@ class CellRun:
     suite: Optional[Suite] = None
     guests: Optional[int] = None
     place: Optional[Callable[[], Awaitable[Callable[[], None]]]] = None
-    # the number of tests, once it is known
+    # the number of tests, once the first one has begun
     planned: int = 0
     # seconds that were spent waiting for others
     waited: float = 0
@@ -109,12 +109,14 @@ class CellRun:
         await machine.require()
         run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
                   request.fail_fast, place=self.place)
-        if request.verbose:
-            run.listener.on_first_test = lambda ms: host.terminal.say(
-                f"first test {ms} ms after QEMU's start")
         with host.cache.temporary("own") as folder:
             tests, more = await self._tests(run, suite, folder)
-            self.planned = len(tests)
+
+            def on_first_test(ms: int) -> None:
+                self.planned = len(tests)
+                if request.verbose:
+                    host.terminal.say(f"first test {ms} ms after QEMU's start")
+            run.listener.on_first_test = on_first_test
             if request.coverage:
                 run.on_counts = partial(coverage.save_counts, self.logs / "coverage")
             await run.run(tests, one_cpu=request.mode == "suite", more_programs=more)

@@ -81,10 +81,9 @@ class Row:
         if self.is_done:
             return "done" if self.cell.state == "done" else "cannot be run"
         doing = self.terminal.doing
-        if self.run.planned and not doing.startswith("waiting"):
+        if self.run.planned:
             done = sum(self.cell.count(result) for result in (OK, FAIL, SKIP))
-            if done:
-                return f"testing {done} of {self.run.planned}"
+            return f"testing {done} of {self.run.planned}"
         # the table has the kernel's name in another column
         return doing.replace(f" linux {self.cell.kernel}", "") if self.cell.kernel else doing
 
