@@ -51,9 +51,9 @@ class Apt:
                                         r"^linux-source-[0-9.]+$"])
         return sorted(re.findall(r"^linux-source-([0-9.]+) ", text, re.M), key=version_key)
 
-    async def current_releases(self) -> List[str]:
-        """X.Y that "linux-source" stands for, in each of this apt's suites."""
-        text = await self.show("linux-source", all_versions=True)
+    async def current_releases(self, all_suites: bool = False) -> List[str]:
+        """X.Y that "linux-source" stands for, also in suites that apt would not take it from."""
+        text = await self.show("linux-source", all_versions=all_suites)
         found = re.findall(r"^Depends:.*linux-source-([0-9.]+)", text, re.M)
         return sorted(set(found), key=version_key)
 

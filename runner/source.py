@@ -47,7 +47,7 @@ async def all_releases(host: Host) -> List[str]:
     """Of each suite the release that linux-source stands for there now."""
     if not host.which("apt-cache"):
         raise Failure("-k all: no apt here to get kernel sources from; give trees with -k DIR")
-    releases = await (await apt.other_suites(host)).current_releases()
+    releases = await (await apt.other_suites(host)).current_releases(all_suites=True)
     if not releases:
         raise Failure("-k all: the machine's package sources have no linux-source; "
                       "give trees with -k DIR")
