@@ -40,8 +40,9 @@ void server_stop(void);
 /* test.c */
 int run_test(const char *name, long seconds, char **argv, int serve);
 
-/* machine.c: is the machine as it was before the tests? */
+/* machine.c: is the machine as it was before the test? */
 void machine_remember(void);
+void machine_before_test(void);
 unsigned long machine_taint(void);
 int machine_is_unchanged(char *reason, size_t size);
 

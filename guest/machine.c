@@ -19,6 +19,7 @@
 
 #define DEVICES		4
 #define WATCHED_MAX	64
+#define VOLATILE_MAX	8
 #define TEXT_MAX	64
 /* The last references can be dropped by the kernel's workers, after an RCU grace period. */
 #define PATIENCE_MS	1000
@@ -61,7 +62,13 @@ static struct watched {
 	char before[TEXT_MAX];
 } watched[WATCHED_MAX];
 
-static int nr_watched;
+/* Files whose text is read again before each test. */
+static struct volatile_file {
+	struct watched *watched;
+	int fd;
+} volatile_files[VOLATILE_MAX];
+
+static int nr_watched, nr_volatile;
 static int taint_fd = -1;
 static unsigned long taint_before;
 static unsigned long long pages_before;
@@ -80,19 +87,48 @@ static int read_text(const char *path, const char *line, char *text)
 	return found ? 0 : -1;
 }
 
-static void watch(const char *path, const char *line)
+static struct watched *watch(const char *path, const char *line)
 {
 	struct watched *w = &watched[nr_watched];
 
 	if (nr_watched == WATCHED_MAX || read_text(path, line, w->before))
-		return;
+		return NULL;
 	snprintf(w->path, sizeof(w->path), "%s", path);
 	w->line = line;
 	nr_watched++;
+	return w;
+}
+
+/*
+ * A test that passes can use up a huge page for good: the kernel does not give a
+ * poisoned one back. The next test did not do that.
+ */
+static void watch_volatile(const char *path)
+{
+	struct volatile_file *file = &volatile_files[nr_volatile];
+
+	if (nr_volatile == VOLATILE_MAX)
+		return;
+	file->watched = watch(path, NULL);
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (file->watched && file->fd >= 0)
+		nr_volatile++;
+}
+
+void machine_before_test(void)
+{
+	struct volatile_file *file;
+	ssize_t n;
+
+	for (file = volatile_files; file < volatile_files + nr_volatile; file++) {
+		n = pread(file->fd, file->watched->before, TEXT_MAX - 1, 0);
+		file->watched->before[n > 0 ? n : 0] = '\0';
+		file->watched->before[strcspn(file->watched->before, "\n")] = '\0';
+	}
 }
 
 /* Watches a file of each size of huge pages. */
-static void watch_sizes(const char *dir, const char *file)
+static void watch_sizes(const char *dir, const char *file, int is_volatile)
 {
 	struct dirent *entry;
 	char path[sizeof(watched->path) + sizeof(entry->d_name)];
@@ -102,7 +138,10 @@ static void watch_sizes(const char *dir, const char *file)
 		if (!starts_with(entry->d_name, PREFIX))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/%s", dir, entry->d_name, file);
-		watch(path, NULL);
+		if (is_volatile)
+			watch_volatile(path);
+		else
+			watch(path, NULL);
 	}
 	if (sizes)
 		closedir(sizes);
@@ -151,10 +190,10 @@ void machine_remember(void)
 	taint_before = machine_taint();
 	watch(REFCOUNT, NULL);
 	if (options.alone) {
-		watch_sizes(HUGETLB, "free_hugepages");
-		watch_sizes(HUGETLB, "nr_hugepages");
-		watch_sizes(THP, "enabled");
-		watch_sizes(THP, "shmem_enabled");
+		watch_sizes(HUGETLB, "free_hugepages", 1);
+		watch_sizes(HUGETLB, "nr_hugepages", 1);
+		watch_sizes(THP, "enabled", 0);
+		watch_sizes(THP, "shmem_enabled", 0);
 		for (i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 			watch(settings[i], NULL);
 		/* memory that is offline, a swap area that was added */
@@ -195,7 +234,7 @@ static int is_unchanged(char *reason, size_t size)
 	return 1;
 }
 
-/* Returns 1 if the machine is as it was when the agent began, else 0 and why. */
+/* Returns 1 if the machine is as it was before the test, else 0 and why. */
 int machine_is_unchanged(char *reason, size_t size)
 {
 	long limit = now_ms() + PATIENCE_MS;

@@ -188,6 +188,7 @@ int run_test(const char *name, long seconds, char **argv, int serve)
 	char how[32], reason[256];
 	int survivors = 0;
 
+	machine_before_test();
 	say("begin %s\n", name);
 	mark(name);
 	t.deadline = begin + t.limit_ms;
