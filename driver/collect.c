@@ -5,6 +5,10 @@
  *
  * A kprobe at the start of the function that looks sends the thread to ours, which
  * has the same arguments and one more, waits, and then calls the kernel's.
+ *
+ * That call goes through the pointer by which the kernel has called it. The address of the
+ * kprobe would not do: with CONFIG_X86_KERNEL_IBT it is behind the ENDBR at which an indirect
+ * call must arrive, and with CONFIG_FUNCTION_TRACER it is a call of ftrace.
  */
 #include <linux/kprobes.h>
 #include <linux/slab.h>
@@ -12,10 +16,7 @@
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
-struct mm_walk;
-
-typedef int (*collect_fn)(pmd_t *pmdp, unsigned long start, unsigned long end,
-			  struct mm_walk *walk);
+#define COLLECT_FUNCTION	"migrate_vma_collect_pmd"
 
 struct hmmirror_collect {
 	struct kprobe probe;
@@ -28,7 +29,7 @@ static int wait_first(pmd_t *pmdp, unsigned long start, unsigned long end,
 		      struct mm_walk *walk, struct hmmirror_collect *collect)
 {
 	hmmirror_hold_here(collect->mirror, HMMIRROR_STAGE_COLLECT);
-	return ((collect_fn)collect->probe.addr)(pmdp, start, end, walk);
+	return compat_pmd_entry(walk)(pmdp, start, end, walk);
 }
 
 static int kernel_comes(struct kprobe *probe, struct pt_regs *regs)
@@ -44,7 +45,7 @@ static int kernel_comes(struct kprobe *probe, struct pt_regs *regs)
 	return 1;
 }
 
-/* A probe that has one is not made a jump, which could not go elsewhere. */
+/* For the right to change the instruction pointer, see fail.c. */
 static void kernel_goes_on(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
@@ -67,7 +68,7 @@ struct hmmirror_collect *hmmirror_collect_begin(struct hmmirror *mirror)
 		return NULL;
 	collect->mirror = mirror;
 	collect->task = current;
-	collect->probe.symbol_name = "migrate_vma_collect_pmd";
+	collect->probe.symbol_name = COLLECT_FUNCTION;
 	collect->probe.pre_handler = kernel_comes;
 	collect->probe.post_handler = kernel_goes_on;
 	if (!register_kprobe(&collect->probe))
@@ -82,4 +83,10 @@ void hmmirror_collect_end(struct hmmirror_collect *collect)
 		return;
 	unregister_kprobe(&collect->probe);
 	kfree(collect);
+}
+
+/* Return: why no migration can stop there, NULL if one can. */
+const char *hmmirror_no_collect(void)
+{
+	return hmmirror_no_probe(COLLECT_FUNCTION);
 }

@@ -5,6 +5,11 @@
  *
  * For the time of one call, a kprobe at the start of such a function returns to its
  * caller at once, for this thread only.
+ *
+ * The kprobe does not return by itself: it sends the thread to return_result(). A kprobe
+ * that goes through ftrace (CONFIG_FUNCTION_TRACER) restores every register but the stack
+ * pointer, so a handler must leave the stack as it is. The kernel does the same in
+ * override_function_with_return(), which modules can't call.
  */
 #include <linux/dma-mapping.h>
 #include <linux/kprobes.h>
@@ -23,7 +28,9 @@ static const struct function {
 	[HMMIRROR_INJECT_DMA_ALLOC] = { { "__kvmalloc_node_noprof", 0 } },
 	[HMMIRROR_INJECT_DMA_LINK] = { { "dma_iova_link", -ENOMEM } },
 	[HMMIRROR_INJECT_DMA_SYNC] = { { "dma_iova_sync", -EIO } },
-	[HMMIRROR_INJECT_DMA_MAP] = { { "dma_map_phys", DMA_MAPPING_ERROR } },
+	[HMMIRROR_INJECT_DMA_MAP] = {
+		{ "dma_map_phys", DMA_MAPPING_ERROR }, { "dma_map_page_attrs", DMA_MAPPING_ERROR },
+	},
 	[HMMIRROR_INJECT_TABLE] = {
 		{ "__p4d_alloc", -ENOMEM }, { "__pud_alloc", -ENOMEM },
 		{ "__pmd_alloc", -ENOMEM }, { "__pte_alloc", -ENOMEM },
@@ -64,6 +71,16 @@ struct hmmirror_failing {
 	struct failing_function functions[];
 };
 
+/*
+ * The compiler makes the return, so it is right for this kernel whatever stands there for
+ * a "ret" (return thunks), and for what it keeps on the stack. The caller of the probed
+ * function has pushed the return address.
+ */
+static noinline notrace unsigned long return_result(unsigned long result)
+{
+	return result;
+}
+
 static int function_begins(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct failing_function *failing = container_of(probe, struct failing_function, probe);
@@ -71,19 +88,25 @@ static int function_begins(struct kprobe *probe, struct pt_regs *regs)
 	if (current != failing->task || !READ_ONCE(failing->all->on) ||
 	    !hmmirror_injected(failing->mirror, failing->event))
 		return 0;
-	/* as its ret would do */
-	regs->ax = failing->result;
-	regs->ip = *(unsigned long *)regs->sp;
-	regs->sp += sizeof(unsigned long);
+	regs->di = failing->result;
+	regs->ip = (unsigned long)return_result;
 	return 1;
 }
 
-/* A probe that has one is not made a jump, which could not go elsewhere. */
+/*
+ * A kprobe with a post handler may change the instruction pointer: the kernel neither
+ * replaces it by a jump, nor puts it on a function that a live patch redirects as well.
+ */
 static void function_goes_on(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
 
-/* One that can't be had does not hit, which is what is told. */
+static int handler_of_none(struct kprobe *probe, struct pt_regs *regs)
+{
+	return 0;
+}
+
+/* A function that this kernel does not have, or has inlined everywhere, never hits. */
 static void add_functions(struct hmmirror_failing *all, struct hmmirror *mirror,
 			  enum hmmirror_event event)
 {
@@ -149,14 +172,59 @@ void hmmirror_fail_end(struct hmmirror_failing *all)
 	kfree(all);
 }
 
+/**
+ * hmmirror_no_probe() - can the driver send a thread elsewhere at the start of a function?
+ * @symbol: the function
+ *
+ * Only a kprobe that was registered tells: the function can be absent, inlined, renamed by
+ * the compiler, on the kernel's list of functions not to probe, or a live patch's.
+ *
+ * Return: why it can't, NULL if it can.
+ */
+const char *hmmirror_no_probe(const char *symbol)
+{
+	struct kprobe probe = {
+		.symbol_name = symbol,
+		.pre_handler = handler_of_none,
+		.post_handler = function_goes_on,
+	};
+
+	if (!IS_ENABLED(CONFIG_KPROBES) || !IS_ENABLED(CONFIG_KALLSYMS))
+		return "the kernel was built without CONFIG_KPROBES or CONFIG_KALLSYMS";
+	if (!IS_ENABLED(CONFIG_X86_64))
+		return "registers of a probed function are changed on x86-64 only";
+	if (register_kprobe(&probe))
+		return "the kernel has no such function, or lets nobody probe it";
+	unregister_kprobe(&probe);
+	return NULL;
+}
+
+/* Return: why none of the functions of an event can fail, NULL if one can. */
+static const char *no_function(enum hmmirror_event event)
+{
+	static u32 known;	/* bit of an event: one of its functions can be probed */
+	const char *why = NULL;
+	unsigned int i;
+
+	BUILD_BUG_ON(BITS_PER_TYPE(known) < HMMIRROR_INJECT_NR);
+	if (READ_ONCE(known) & BIT(event))
+		return NULL;
+	for (i = 0; i < MAX_SYMBOLS && functions[event][i].symbol; i++) {
+		why = hmmirror_no_probe(functions[event][i].symbol);
+		if (why)
+			continue;
+		WRITE_ONCE(known, known | BIT(event));
+		return NULL;
+	}
+	return why;
+}
+
 /* Return: why an event can't be asked for, NULL if it can. */
 const char *hmmirror_no_failing(enum hmmirror_event event)
 {
 	if (!functions[event][0].symbol)
 		return NULL;
-	if (event < HMMIRROR_INJECT_TABLE)
-		return compat_no_dma() ?: hmmirror_no_flicker();
-	if (!IS_ENABLED(CONFIG_KPROBES) || !IS_ENABLED(CONFIG_KALLSYMS))
-		return "the kernel was built without CONFIG_KPROBES or CONFIG_KALLSYMS";
-	return IS_ENABLED(CONFIG_X86_64) ? NULL : "functions return early on x86-64 only";
+	if (event < HMMIRROR_INJECT_TABLE && compat_no_dma())
+		return compat_no_dma();
+	return no_function(event);
 }

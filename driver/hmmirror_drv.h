@@ -309,6 +309,7 @@ struct hmmirror_failing *hmmirror_fail_begin(struct hmmirror *mirror, enum hmmir
 					     enum hmmirror_event last);
 void hmmirror_fail_end(struct hmmirror_failing *all);
 const char *hmmirror_no_failing(enum hmmirror_event event);
+const char *hmmirror_no_probe(const char *symbol);
 
 /* busy.c */
 struct hmmirror_busy;
@@ -320,6 +321,7 @@ void hmmirror_busy_end(struct hmmirror_busy *busy);
 struct hmmirror_collect;
 struct hmmirror_collect *hmmirror_collect_begin(struct hmmirror *mirror);
 void hmmirror_collect_end(struct hmmirror_collect *collect);
+const char *hmmirror_no_collect(void);
 
 /* plant.c */
 void hmmirror_plant_close(struct hmmirror *mirror);

@@ -114,7 +114,7 @@ int hmmirror_ioctl_hold(struct hmmirror *mirror, void *arg)
 		return -EINVAL;
 	if (cmd->stage && cmd->flags != HMMIRROR_HOLD_ARM)
 		return -EINVAL;
-	if (cmd->stage == HMMIRROR_STAGE_COLLECT && hmmirror_no_failing(HMMIRROR_INJECT_TABLE))
+	if (cmd->stage == HMMIRROR_STAGE_COLLECT && hmmirror_no_collect())
 		return -EOPNOTSUPP;
 
 	switch (cmd->flags) {

@@ -19,10 +19,11 @@
 #define MAX_CHUNK_MB	(1024 * 1024)
 #define MAX_RANGE_MB	(128 * 1024)
 
+/* Hardware parameters: a kernel that is locked down refuses them. */
 unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE];
-module_param_named(spm_addr_dev0, hmmirror_spm_addr[0], ulong, 0444);
+module_param_hw_named(spm_addr_dev0, hmmirror_spm_addr[0], ulong, iomem, 0444);
 MODULE_PARM_DESC(spm_addr_dev0, "Physical address of memory reserved for coherent device 2");
-module_param_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, 0444);
+module_param_hw_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, iomem, 0444);
 MODULE_PARM_DESC(spm_addr_dev1, "Physical address of memory reserved for coherent device 3");
 
 unsigned int hmmirror_spm_size_mb = 256;

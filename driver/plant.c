@@ -24,6 +24,8 @@
 #include <linux/swapops.h>
 #include <linux/workqueue.h>
 
+#include <asm/cpufeature.h>
+
 #include "compat/compat.h"
 #include "hmmirror_drv.h"
 
@@ -365,6 +367,9 @@ int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg)
 
 	if (ret)
 		return ret;
+	/* Xen checks each entry of a PV guest's tables, and stops a guest that writes these. */
+	if (boot_cpu_has(X86_FEATURE_XENPV))
+		return -EOPNOTSUPP;
 	if (!hmmirror_mm_get(mirror))
 		return -ESRCH;
 	if (mutex_lock_killable(&mirror->plant_lock)) {
