@@ -24,10 +24,10 @@ static s64 count_exclusive(struct hmmirror *mirror, unsigned long addr, unsigned
 		u64 ptes[sizeof(bytes)];
 		unsigned long i;
 
-		if (mutex_lock_killable(&mirror->lock))
+		if (mutex_lock_killable(&mirror->pt.lock))
 			return -EINTR;
-		hmmirror_pt_load(mirror, addr, ptes, nr);
-		mutex_unlock(&mirror->lock);
+		hmmirror_pt_load(&mirror->pt, addr, ptes, nr);
+		mutex_unlock(&mirror->pt.lock);
 
 		for (i = 0; i < nr; i++) {
 			bytes[i] = !!(ptes[i] & HMMIRROR_PTE_EXCLUSIVE);

@@ -57,10 +57,10 @@ static int report(struct hmmirror *mirror, u64 addr, u64 *entries, unsigned long
 {
 	unsigned long i;
 
-	if (mutex_lock_killable(&mirror->lock))
+	if (mutex_lock_killable(&mirror->pt.lock))
 		return -EINTR;
-	hmmirror_pt_load(mirror, addr, entries, nr);
-	mutex_unlock(&mirror->lock);
+	hmmirror_pt_load(&mirror->pt, addr, entries, nr);
+	mutex_unlock(&mirror->pt.lock);
 
 	for (i = 0; i < nr; i++)
 		entries[i] &= ~HMMIRROR_PTE_EXCLUSIVE;

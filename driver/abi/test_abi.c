@@ -115,15 +115,15 @@ static int check_exclusive(struct hmmirror *mirror, const struct hmm_dmirror_cmd
 	unsigned long addr, nr;
 	bool exclusive = false;
 
-	mutex_lock(&mirror->lock);
+	mutex_lock(&mirror->pt.lock);
 	for (addr = cmd->addr; addr < end && !exclusive; addr += nr << PAGE_SHIFT) {
-		const u64 *ptes = hmmirror_pt_span(mirror, addr, end, &nr);
+		const u64 *ptes = hmmirror_pt_span(&mirror->pt, addr, end, &nr);
 		unsigned long i;
 
 		for (i = 0; ptes && i < nr; i++)
 			exclusive |= !!(ptes[i] & HMMIRROR_PTE_EXCLUSIVE);
 	}
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 	return exclusive ? -EPERM : 0;
 }
 

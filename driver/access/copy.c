@@ -2,7 +2,7 @@
 /*
  * The device reads and writes memory through its page table.
  *
- * The driver copies between a page and the caller's buffer with mirror->lock held. So an
+ * The driver copies between a page and the caller's buffer with mirror->pt.lock held. So an
  * invalidation waits until the device has finished with the page, as it would for a transfer
  * in flight. Page faults on the buffer are disabled meanwhile: a fault can cause that same
  * invalidation, and would wait for itself. If the buffer is not present, the driver drops the
@@ -89,7 +89,7 @@ static unsigned long copy_piece(const struct hmmirror_copy_args *args, u64 pte, 
 static int copy_span(struct hmmirror *mirror, struct hmmirror_copy_args *args)
 {
 	unsigned long nr, i;
-	const u64 *ptes = hmmirror_pt_span(mirror, args->addr, args->end, &nr);
+	const u64 *ptes = hmmirror_pt_span(&mirror->pt, args->addr, args->end, &nr);
 	int ret = 0;
 
 	if (!ptes)
@@ -170,10 +170,10 @@ int hmmirror_copy_range(struct hmmirror *mirror, struct hmmirror_copy_args *args
 		return -EFAULT;
 
 	while (args->addr < args->end) {
-		if (mutex_lock_killable(&mirror->lock))
+		if (mutex_lock_killable(&mirror->pt.lock))
 			return -EINTR;
 		ret = copy_span(mirror, args);
-		mutex_unlock(&mirror->lock);
+		mutex_unlock(&mirror->pt.lock);
 
 		if (fatal_signal_pending(current))
 			return -EINTR;

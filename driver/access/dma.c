@@ -6,7 +6,7 @@
  * physical addresses, and a PCI device behind an IOMMU, if the machine has one. The driver
  * never starts DMA.
  *
- * A map holds hmm_pfns of its range. They change only with mirror->lock held, and an
+ * A map holds hmm_pfns of its range. They change only with mirror->pt.lock held, and an
  * invalidation unmaps the pages that it hits. The walker gets a copy of them: it keeps the
  * flags of pages that are mapped, and would write back flags that an invalidation has
  * cleared meanwhile.
@@ -136,7 +136,7 @@ static void map_one(struct dma_walk *dw, unsigned long i, unsigned long hmm_pfn)
 	dw->args->mapped++;
 }
 
-/* mirror->lock is held, and nothing was invalidated since the walk began. */
+/* mirror->pt.lock is held, and nothing was invalidated since the walk began. */
 static void accept_walk(struct hmmirror_walk_args *walk, unsigned long nr)
 {
 	struct dma_walk *dw = container_of(walk, struct dma_walk, walk);
@@ -184,7 +184,7 @@ u64 hmmirror_dma_unmap_range(struct hmmirror *mirror, unsigned long start, unsig
 	struct hmmirror_dma_map *dma = mirror->dma;
 	u64 pages = 0;
 
-	mutex_lock(&mirror->lock);
+	mutex_lock(&mirror->pt.lock);
 	for (; start < end; start += PAGE_SIZE) {
 		bool was = hmm_dma_unmap_pfn(dma->dev, &dma->map, map_index(dma, start));
 
@@ -193,7 +193,7 @@ u64 hmmirror_dma_unmap_range(struct hmmirror *mirror, unsigned long start, unsig
 			*unmapped++ = was;
 		cond_resched();
 	}
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 	return pages;
 }
 
@@ -243,9 +243,9 @@ out:
 
 static void set_map(struct hmmirror *mirror, struct hmmirror_dma_map *dma)
 {
-	mutex_lock(&mirror->lock);
+	mutex_lock(&mirror->pt.lock);
 	mirror->dma = dma;
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 }
 
 /**

@@ -25,9 +25,9 @@ static u64 load_pte(struct hmmirror *mirror, unsigned long addr)
 {
 	u64 pte;
 
-	mutex_lock(&mirror->lock);
-	hmmirror_pt_load(mirror, addr, &pte, 1);
-	mutex_unlock(&mirror->lock);
+	mutex_lock(&mirror->pt.lock);
+	hmmirror_pt_load(&mirror->pt, addr, &pte, 1);
+	mutex_unlock(&mirror->pt.lock);
 	return pte;
 }
 
@@ -65,7 +65,7 @@ static int make_page_exclusive(struct hmmirror *mirror, struct hmmirror_watch *w
 		return -EOPNOTSUPP;
 
 	seq = mmu_interval_read_begin(&watch->notifier);
-	ret = hmmirror_pt_reserve(mirror, addr, addr + PAGE_SIZE);
+	ret = hmmirror_pt_reserve(&mirror->pt, addr, addr + PAGE_SIZE);
 	if (ret)
 		return ret;
 
@@ -77,15 +77,15 @@ static int make_page_exclusive(struct hmmirror *mirror, struct hmmirror_watch *w
 		return PTR_ERR(page);
 
 	/* The page is locked: a CPU fault that ends the access waits until it is unlocked. */
-	mutex_lock(&mirror->lock);
+	mutex_lock(&mirror->pt.lock);
 	if (mmu_interval_read_retry(&watch->notifier, seq)) {
 		ret = -EAGAIN;
 	} else {
 		pte = (u64)page_to_pfn(page) << HMMIRROR_PTE_PFN_SHIFT |
 		      HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE | HMMIRROR_PTE_EXCLUSIVE;
-		hmmirror_pt_store(mirror, addr, &pte, 1);
+		hmmirror_pt_store(&mirror->pt, addr, &pte, 1);
 	}
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 
 	folio_unlock(folio);
 	folio_put(folio);
@@ -161,10 +161,10 @@ int hmmirror_end_exclusive(struct hmmirror *mirror, unsigned long start, unsigne
 	for (addr = start; addr < end && !ret; addr += PAGE_SIZE) {
 		/* the range can have millions of pages that are not exclusive */
 		cond_resched();
-		if (fatal_signal_pending(current) || mutex_lock_killable(&mirror->lock))
+		if (fatal_signal_pending(current) || mutex_lock_killable(&mirror->pt.lock))
 			return -EINTR;
-		hmmirror_pt_load(mirror, addr, &pte, 1);
-		mutex_unlock(&mirror->lock);
+		hmmirror_pt_load(&mirror->pt, addr, &pte, 1);
+		mutex_unlock(&mirror->pt.lock);
 		if (!(pte & HMMIRROR_PTE_EXCLUSIVE))
 			continue;
 
@@ -194,14 +194,14 @@ static bool try_atomic(struct hmmirror *mirror, struct hmmirror_exclusive *cmd)
 	bool exclusive;
 	u64 pte;
 
-	mutex_lock(&mirror->lock);
-	hmmirror_pt_load(mirror, cmd->addr & PAGE_MASK, &pte, 1);
+	mutex_lock(&mirror->pt.lock);
+	hmmirror_pt_load(&mirror->pt, cmd->addr & PAGE_MASK, &pte, 1);
 	exclusive = pte & HMMIRROR_PTE_EXCLUSIVE;
 	if (exclusive) {
 		cmd->value = apply(hmmirror_pte_data(pte) + offset_in_page(cmd->addr), cmd);
 		hmmirror_set_pte_page_dirty(pte);
 	}
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 	return exclusive;
 }
 

@@ -22,16 +22,16 @@ static bool invalidate(struct hmmirror *mirror, struct mmu_interval_notifier *no
 	const struct hmmirror_part *const *part;
 
 	if (mmu_notifier_range_blockable(range))
-		mutex_lock(&mirror->lock);
-	else if (!mutex_trylock(&mirror->lock))
+		mutex_lock(&mirror->pt.lock);
+	else if (!mutex_trylock(&mirror->pt.lock))
 		return false;
 
 	mmu_interval_set_seq(notifier, seq);
-	hmmirror_pt_erase(mirror, range->start, range->end);
+	hmmirror_pt_erase(&mirror->pt, range->start, range->end);
 	for (part = mirror->parts; *part; part++)
 		if ((*part)->invalidate)
 			(*part)->invalidate(mirror, range->start, range->end);
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 	return true;
 }
 
@@ -134,9 +134,8 @@ struct hmmirror *hmmirror_create(struct hmmirror_device *device,
 	mirror->device = device;
 	mirror->parts = parts;
 	mirror->mm = current->mm;
-	mutex_init(&mirror->lock);
 	mutex_init(&mirror->dma_lock);
-	hmmirror_pt_init(mirror);
+	hmmirror_pt_init(&mirror->pt);
 	for (part = parts; *part; part++)
 		if ((*part)->init)
 			(*part)->init(mirror);
@@ -165,6 +164,6 @@ void hmmirror_destroy(struct hmmirror *mirror)
 {
 	destroy_parts(mirror);
 	mmu_interval_notifier_remove(&mirror->notifier);
-	hmmirror_pt_destroy(mirror);
+	hmmirror_pt_destroy(&mirror->pt);
 	kfree(mirror);
 }

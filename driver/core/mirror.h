@@ -3,12 +3,11 @@
  * A mirror: one open() of a device, with the opener's address space as the device sees it.
  *
  * Locks, outer to inner:
- *	dma_lock > hooks.pmd_race > mmap lock > page lock > lock
- *	hooks.plant > mmap lock > lock of the planted entry > page table lock
+ *	dma_lock > targets_lock of access/dma.c > pt.lock
+ *	dma_lock > hooks.pmd_race.walks > mmap lock > page lock > pt.lock
+ *	hooks.plant.lock > mmap lock > lock of the planted entry > page table lock
  *	device->chunk_lock > memory hotplug > mmap lock > device->free_lock
- *	hooks.injections is taken under any of them, and nothing is taken under it
- * The invalidation callback takes lock: who holds it must not allocate with reclaim,
- * fault, or wait for a page lock.
+ * Nothing is taken under hooks.injections.lock, hooks.hold.lock and device->free_lock.
  */
 #ifndef HMMIRROR_CORE_MIRROR_H
 #define HMMIRROR_CORE_MIRROR_H
@@ -17,10 +16,10 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
-#include <linux/xarray.h>
 
 #include "compat/compat.h"
 #include "core/device.h"
+#include "core/pt.h"
 #include "hooks/hooks.h"
 
 struct hmmirror_counters {
@@ -39,8 +38,7 @@ struct hmmirror;
 /**
  * struct hmmirror_part - what belongs to each mirror, and core/ knows nothing of
  * @init: open() makes the mirror
- * @invalidate: the device must not reach the pages of a range any more; mirror->lock is
- *	held, and the callback must not sleep for long
+ * @invalidate: the device must not reach the pages of a range any more; pt.lock is held
  * @flush: a descriptor of the file is closed, also by the exit of a process
  * @destroy: the last reference to the file is gone
  *
@@ -61,8 +59,7 @@ struct hmmirror {
 	const struct hmmirror_part *const *parts;	/* NULL ends them */
 	struct mm_struct *mm;		/* the notifier keeps the struct, not the memory */
 	struct mmu_interval_notifier notifier;
-	struct mutex lock;		/* protects pt and what it points at */
-	struct xarray pt;		/* see pt.c */
+	struct hmmirror_pt pt;
 	struct hmmirror_dma_map *dma;	/* changed under both locks, freed under dma_lock */
 	struct mutex dma_lock;		/* held for a whole call */
 	struct hmmirror_counters count;

@@ -4,13 +4,13 @@
  * Storing and erasing go leaf by leaf, so a page costs no more than a write of 8 bytes.
  *
  * A walk allocates its leaves before it starts (reserve), because nothing may be allocated
- * under mirror->lock. An invalidation that covers a whole leaf frees it. If that was a
+ * under the lock. An invalidation that covers a whole leaf frees it. If that was a
  * reserved leaf, the invalidation calls the notifier of the walk, too, so that the walk
  * starts again and reserves anew, or has stored its answers already.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "core/mirror.h"
 #include "core/pt.h"
 
 #define LEAF_SHIFT	(PAGE_SHIFT + 9)
@@ -27,14 +27,15 @@ static unsigned long leaf_slot(unsigned long addr)
 	return (addr & ~LEAF_MASK) >> PAGE_SHIFT;
 }
 
-void hmmirror_pt_init(struct hmmirror *mirror)
+void hmmirror_pt_init(struct hmmirror_pt *pt)
 {
-	xa_init(&mirror->pt);
+	mutex_init(&pt->lock);
+	xa_init(&pt->leaves);
 }
 
 /**
  * hmmirror_pt_reserve() - allocate the leaves of a range
- * @mirror: the mirror, not locked
+ * @pt: the table, not locked
  * @start: first byte
  * @end: first byte behind
  *
@@ -42,7 +43,7 @@ void hmmirror_pt_init(struct hmmirror *mirror)
  *
  * Return: 0 or -ENOMEM.
  */
-int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned long end)
+int hmmirror_pt_reserve(struct hmmirror_pt *pt, unsigned long start, unsigned long end)
 {
 	unsigned long i;
 
@@ -50,12 +51,12 @@ int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned l
 		struct leaf *leaf;
 		int ret;
 
-		if (xa_load(&mirror->pt, i))
+		if (xa_load(&pt->leaves, i))
 			continue;
 		leaf = kzalloc(sizeof(*leaf), GFP_KERNEL_ACCOUNT);
 		if (!leaf)
 			return -ENOMEM;
-		ret = xa_insert(&mirror->pt, i, leaf, GFP_KERNEL_ACCOUNT);
+		ret = xa_insert(&pt->leaves, i, leaf, GFP_KERNEL_ACCOUNT);
 		/* -EBUSY: another walk has just inserted one */
 		if (ret)
 			kfree(leaf);
@@ -67,7 +68,7 @@ int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned l
 
 /**
  * hmmirror_pt_span() - find the entries of a range in the table itself
- * @mirror: the mirror, locked
+ * @pt: the table, locked
  * @addr: first byte
  * @end: first byte behind
  * @nr: (out) pages up to @end or to the end of the leaf, whichever is first
@@ -75,16 +76,16 @@ int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned l
  * Return: the entry of @addr, followed by those of the next pages; NULL if
  * there is no leaf.
  */
-u64 *hmmirror_pt_span(struct hmmirror *mirror, unsigned long addr, unsigned long end,
+u64 *hmmirror_pt_span(struct hmmirror_pt *pt, unsigned long addr, unsigned long end,
 		      unsigned long *nr)
 {
 	unsigned long slot = leaf_slot(addr);
 	struct leaf *leaf;
 
-	lockdep_assert_held(&mirror->lock);
+	lockdep_assert_held(&pt->lock);
 
 	*nr = min(LEAF_PAGES - slot, (PAGE_ALIGN(end) - (addr & PAGE_MASK)) >> PAGE_SHIFT);
-	leaf = xa_load(&mirror->pt, addr >> LEAF_SHIFT);
+	leaf = xa_load(&pt->leaves, addr >> LEAF_SHIFT);
 	return leaf ? &leaf->pte[slot] : NULL;
 }
 
@@ -92,27 +93,27 @@ u64 *hmmirror_pt_span(struct hmmirror *mirror, unsigned long addr, unsigned long
  * A reserved leaf is missing if an invalidation has called the mirror's notifier and not
  * yet that of the walk. Skip it: the second call will erase what the walk stores.
  */
-void hmmirror_pt_store(struct hmmirror *mirror, unsigned long addr, const u64 *ptes,
+void hmmirror_pt_store(struct hmmirror_pt *pt, unsigned long addr, const u64 *ptes,
 		       unsigned long nr)
 {
 	unsigned long end = addr + (nr << PAGE_SHIFT);
 	unsigned long n;
 
 	for (; addr < end; addr += n << PAGE_SHIFT, ptes += n) {
-		u64 *dst = hmmirror_pt_span(mirror, addr, end, &n);
+		u64 *dst = hmmirror_pt_span(pt, addr, end, &n);
 
 		if (dst)
 			memcpy(dst, ptes, n * sizeof(*ptes));
 	}
 }
 
-void hmmirror_pt_load(struct hmmirror *mirror, unsigned long addr, u64 *ptes, unsigned long nr)
+void hmmirror_pt_load(struct hmmirror_pt *pt, unsigned long addr, u64 *ptes, unsigned long nr)
 {
 	unsigned long end = addr + (nr << PAGE_SHIFT);
 	unsigned long n;
 
 	for (; addr < end; addr += n << PAGE_SHIFT, ptes += n) {
-		const u64 *src = hmmirror_pt_span(mirror, addr, end, &n);
+		const u64 *src = hmmirror_pt_span(pt, addr, end, &n);
 
 		if (src)
 			memcpy(ptes, src, n * sizeof(*ptes));
@@ -123,29 +124,29 @@ void hmmirror_pt_load(struct hmmirror *mirror, unsigned long addr, u64 *ptes, un
 
 /**
  * hmmirror_pt_erase() - clear the entries of a range, and free leaves that it covers
- * @mirror: the mirror, locked
+ * @pt: the table, locked
  * @start: first byte
  * @end: first byte behind
  *
  * Visits the leaves that exist, not the range: an exit erases the whole address space.
  */
-void hmmirror_pt_erase(struct hmmirror *mirror, unsigned long start, unsigned long end)
+void hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned long end)
 {
 	unsigned long last = (end - 1) >> LEAF_SHIFT;
 	unsigned long i = start >> LEAF_SHIFT;
 	struct leaf *leaf;
 
-	lockdep_assert_held(&mirror->lock);
+	lockdep_assert_held(&pt->lock);
 
 	/* before 5.5, xa_find_after() goes one beyond the last if there is an entry */
-	for (leaf = xa_find(&mirror->pt, &i, last, XA_PRESENT); leaf && i <= last;
-	     leaf = xa_find_after(&mirror->pt, &i, last, XA_PRESENT)) {
+	for (leaf = xa_find(&pt->leaves, &i, last, XA_PRESENT); leaf && i <= last;
+	     leaf = xa_find_after(&pt->leaves, &i, last, XA_PRESENT)) {
 		unsigned long leaf_start = i << LEAF_SHIFT;
 		unsigned long from = max(start, leaf_start);
 		unsigned long to = min(end - 1, leaf_start + LEAF_SIZE - 1);
 
 		if (to - from == LEAF_SIZE - 1) {
-			xa_erase(&mirror->pt, i);
+			xa_erase(&pt->leaves, i);
 			kfree(leaf);
 			continue;
 		}
@@ -154,12 +155,12 @@ void hmmirror_pt_erase(struct hmmirror *mirror, unsigned long start, unsigned lo
 	}
 }
 
-void hmmirror_pt_destroy(struct hmmirror *mirror)
+void hmmirror_pt_destroy(struct hmmirror_pt *pt)
 {
 	struct leaf *leaf;
 	unsigned long i;
 
-	xa_for_each(&mirror->pt, i, leaf)
+	xa_for_each(&pt->leaves, i, leaf)
 		kfree(leaf);
-	xa_destroy(&mirror->pt);
+	xa_destroy(&pt->leaves);
 }

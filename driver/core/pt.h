@@ -4,11 +4,11 @@
 #define HMMIRROR_CORE_PT_H
 
 #include <linux/bits.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 
 #include "uapi/hmmirror.h"
-
-struct hmmirror;
 
 /*
  * An entry is a HMMIRROR_PTE_* answer as userspace gets it, and one bit that userspace
@@ -26,15 +26,25 @@ static inline unsigned int hmmirror_pte_order(u64 pte)
 	return pte >> HMMIRROR_PTE_ORDER_SHIFT & HMMIRROR_PTE_ORDER_MASK;
 }
 
-/* Callers hold mirror->lock, but for the first two and the last. */
-void hmmirror_pt_init(struct hmmirror *mirror);
-int hmmirror_pt_reserve(struct hmmirror *mirror, unsigned long start, unsigned long end);
-void hmmirror_pt_store(struct hmmirror *mirror, unsigned long addr, const u64 *ptes,
+struct hmmirror_pt {
+	struct xarray leaves;
+	/*
+	 * Protects the entries, and all that a device does with pages through them. The
+	 * invalidation callback takes it: who holds it must not allocate with reclaim, fault,
+	 * or wait for a page lock.
+	 */
+	struct mutex lock;
+};
+
+/* The caller holds the lock, but for the first two and the last. */
+void hmmirror_pt_init(struct hmmirror_pt *pt);
+int hmmirror_pt_reserve(struct hmmirror_pt *pt, unsigned long start, unsigned long end);
+void hmmirror_pt_store(struct hmmirror_pt *pt, unsigned long addr, const u64 *ptes,
 		       unsigned long nr);
-void hmmirror_pt_load(struct hmmirror *mirror, unsigned long addr, u64 *ptes, unsigned long nr);
-u64 *hmmirror_pt_span(struct hmmirror *mirror, unsigned long addr, unsigned long end,
+void hmmirror_pt_load(struct hmmirror_pt *pt, unsigned long addr, u64 *ptes, unsigned long nr);
+u64 *hmmirror_pt_span(struct hmmirror_pt *pt, unsigned long addr, unsigned long end,
 		      unsigned long *nr);
-void hmmirror_pt_erase(struct hmmirror *mirror, unsigned long start, unsigned long end);
-void hmmirror_pt_destroy(struct hmmirror *mirror);
+void hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned long end);
+void hmmirror_pt_destroy(struct hmmirror_pt *pt);
 
 #endif /* HMMIRROR_CORE_PT_H */

@@ -3,7 +3,7 @@
  * The calls of hmm_range_fault(), and the translation of its answers.
  *
  * Each walk registers a notifier for its own range, calls the walker, and looks under
- * mirror->lock whether that range was invalidated meanwhile. If so, it starts again.
+ * mirror->pt.lock whether that range was invalidated meanwhile. If so, it starts again.
  */
 #include <linux/jiffies.h>
 #include <linux/memremap.h>
@@ -58,7 +58,7 @@ static bool is_huge_zero(struct page *page, unsigned long hmm_pfn)
 }
 
 /*
- * Hold mirror->lock, with no invalidation since the walk began: this reads struct page, and
+ * Hold mirror->pt.lock, with no invalidation since the walk began: this reads struct page, and
  * the page could be freed otherwise.
  */
 static u64 translate_one(struct hmmirror *mirror, unsigned long hmm_pfn)
@@ -214,7 +214,7 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 	range->notifier_seq = seq;
 
 	if (args->map) {
-		ret = hmmirror_pt_reserve(mirror, args->start, args->end);
+		ret = hmmirror_pt_reserve(&mirror->pt, args->start, args->end);
 		if (ret)
 			return ret;
 	}
@@ -235,9 +235,9 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 	 */
 	if (!args->map)
 		seq = range->notifier_seq;
-	mutex_lock(&mirror->lock);
+	mutex_lock(&mirror->pt.lock);
 	if (mmu_interval_read_retry(&watch->notifier, seq)) {
-		mutex_unlock(&mirror->lock);
+		mutex_unlock(&mirror->pt.lock);
 		return -EAGAIN;
 	}
 	if (args->accept)
@@ -245,9 +245,9 @@ static int walk_once(struct hmmirror *mirror, struct hmmirror_watch *watch,
 	translate_all(mirror, args->entries, nr);
 	if (args->map) {
 		fix_device_pfns(args, nr);
-		hmmirror_pt_store(mirror, args->start, args->entries, count_answered(args));
+		hmmirror_pt_store(&mirror->pt, args->start, args->entries, count_answered(args));
 	}
-	mutex_unlock(&mirror->lock);
+	mutex_unlock(&mirror->pt.lock);
 	*answered = true;
 	return ret;
 }

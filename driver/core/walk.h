@@ -26,7 +26,7 @@ struct hmmirror;
  * @no_limit: with @unlocked, the kernel's own retries have no time limit
  * @system_only: treat pages of this device as another device's
  * @prepare: may add flags to the entries before the walk, or NULL
- * @accept: gets the first @nr entries as the walker answered them, under mirror->lock, or
+ * @accept: gets the first @nr entries as the walker answered them, under mirror->pt.lock, or
  *	NULL
  * @retries: (out) walks that were started again
  */
