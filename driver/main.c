@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hmmirror: devices that mirror the address space of who opens them, to test
- * the kernel's HMM. The devices, their files and the table of calls.
+ * hmmirror: devices that mirror the address space of the process that opens them, to test the
+ * kernel's HMM. This file has the module and its parameters, the devices and their files, the
+ * table of calls, and the table of parts that every mirror has.
+ *
+ * Folders are layers: abi > access > memory > core > hooks > compat. Calls and includes go
+ * down only.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -11,33 +15,38 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "abi/calls.h"
+#include "abi/hooks.h"
+#include "abi/test_abi.h"
+#include "access/dma.h"
 #include "compat/compat.h"
-#include "hmmirror_drv.h"
+#include "core/mirror.h"
+#include "core/span.h"
+#include "hooks/fixture.h"
+#include "memory/chunk.h"
+#include "memory/evict.h"
+#include "uapi/hmmirror.h"
 #include "uapi/test_abi.h"
 
 #define MIN_CHUNK_MB	2
 #define MAX_CHUNK_MB	(1024 * 1024)
 #define MAX_RANGE_MB	(128 * 1024)
 
-unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE];
-module_param_named(spm_addr_dev0, hmmirror_spm_addr[0], ulong, 0444);
+/* hardware parameters: a kernel that is locked down refuses them */
+module_param_hw_named(spm_addr_dev0, hmmirror_spm_addr[0], ulong, iomem, 0444);
 MODULE_PARM_DESC(spm_addr_dev0, "Physical address of memory reserved for coherent device 2");
-module_param_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, 0444);
+module_param_hw_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, iomem, 0444);
 MODULE_PARM_DESC(spm_addr_dev1, "Physical address of memory reserved for coherent device 3");
 
-unsigned int hmmirror_spm_size_mb = 256;
 module_param_named(spm_size_mb, hmmirror_spm_size_mb, uint, 0444);
 MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of 2");
 
-unsigned int hmmirror_chunk_mb = 128;
 module_param_named(chunk_mb, hmmirror_chunk_mb, uint, 0444);
 MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of 2");
 
-unsigned int hmmirror_max_device_mb;
 module_param_named(max_device_mb, hmmirror_max_device_mb, uint, 0644);
 MODULE_PARM_DESC(max_device_mb, "Most private memory of each device in MiB; a quarter of the machine's if 0");
 
-unsigned int hmmirror_max_range_mb = 16 * 1024;
 module_param_named(max_range_mb, hmmirror_max_range_mb, uint, 0444);
 MODULE_PARM_DESC(max_range_mb, "Longest range of one call in MiB; needs up to 40 bytes a page");
 
@@ -45,17 +54,22 @@ static char *test_abi = "";
 module_param(test_abi, charp, 0444);
 MODULE_PARM_DESC(test_abi, "Numbers of the kernel's test ABI: empty for those since 6.0, or 5.10");
 
-bool hmmirror_test_abi_5_10;
+/* What every mirror has beside its page table. */
+static const struct hmmirror_part *const parts[] = {
+	&hmmirror_hooks_part,
+	&hmmirror_dma_part,
+	NULL,
+};
 
 static struct hmmirror_device devices[HMMIRROR_NR_DEVICES];
 static unsigned int nr_devices;
 
 static int hmmirror_open(struct inode *inode, struct file *file)
 {
-	/* the misc core leaves its struct here */
+	/* the misc core leaves its struct in private_data */
 	struct hmmirror_device *device = container_of(file->private_data,
 						      struct hmmirror_device, misc);
-	struct hmmirror *mirror = hmmirror_create(device);
+	struct hmmirror *mirror = hmmirror_create(device, parts);
 
 	if (IS_ERR(mirror))
 		return PTR_ERR(mirror);
@@ -63,12 +77,18 @@ static int hmmirror_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Each close() of a descriptor, also that of an exit; release() is the last one's. */
+/* Called for each close() of a descriptor, also by an exit. release() comes with the last. */
 static int hmmirror_flush(struct file *file, fl_owner_t id)
 {
-	hmmirror_hold_close(file->private_data);
-	hmmirror_plant_close(file->private_data);
+	hmmirror_flush_parts(file->private_data);
 	return 0;
+}
+
+static int hmmirror_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct hmmirror *mirror = file->private_data;
+
+	return hmmirror_fixture_mmap(vma, &mirror->hooks.hold, hmmirror_max_range());
 }
 
 static int hmmirror_release(struct inode *inode, struct file *file)
@@ -94,8 +114,8 @@ union hmmirror_arg {
 
 static const struct {
 	unsigned int cmd;
-	size_t size;		/* of the struct today */
-	size_t min_size;	/* of the struct when it was first there */
+	size_t size;		/* of the struct */
+	size_t min_size;	/* of its first version */
 	int (*handler)(struct hmmirror *mirror, void *arg);
 } calls[] = {
 	{
@@ -150,11 +170,14 @@ static long own_abi(struct hmmirror *mirror, unsigned int cmd, void __user *uarg
 		return -EFAULT;
 	if (size < calls[i].min_size)
 		return -EINVAL;
+	/* what the caller adds behind the struct must be zero, and is searched for that */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	memset(&arg, 0, sizeof(arg));
 	ret = copy_struct_from_user(&arg, calls[i].size, uarg, size);
 	if (ret)
 		return ret;
-	/* it may have been written meanwhile */
+	/* another thread may have changed it meanwhile */
 	arg.size = size;
 
 	ret = calls[i].handler(mirror, &arg);
@@ -179,7 +202,7 @@ static const struct file_operations hmmirror_fops = {
 	.open		= hmmirror_open,
 	.flush		= hmmirror_flush,
 	.release	= hmmirror_release,
-	.mmap		= hmmirror_fixture_mmap,
+	.mmap		= hmmirror_mmap,
 	.unlocked_ioctl	= hmmirror_ioctl,
 };
 
@@ -206,7 +229,7 @@ static int register_device(struct hmmirror_device *device, unsigned int id)
 static void unregister_device(struct hmmirror_device *device)
 {
 	misc_deregister(&device->misc);
-	/* rmmod may be killed, the pages must come home all the same */
+	/* a killed rmmod must wait for the pages as well */
 	while (hmmirror_devmem_release(device))
 		cond_resched();
 	kfree(device->misc.name);
@@ -303,5 +326,5 @@ module_exit(hmmirror_exit);
 
 MODULE_DESCRIPTION("Mirrors of address spaces, to test HMM");
 MODULE_LICENSE("GPL");
-/* taints the kernel as one with a test module, where it knows of that */
+/* taints the kernel with TAINT_TEST, if it has that */
 MODULE_INFO(test, "Y");

@@ -519,4 +519,23 @@ TEST_F(abi_reserved, not_zero)
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
+/* The driver searches no more than a page for what a newer program might have set. */
+TEST_F(abi_reserved, size_above_a_page)
+{
+	size_t page = hmm_page_size();
+	union abi_arg *arg;
+
+	arg = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)arg);
+	memcpy(arg, &self->world.arg, sizeof(*arg));
+	arg->size = page + 8;
+	ASSERT_EQ(-1, ioctl(self->world.fd, variant->call->request, arg));
+	ASSERT_EQ(E2BIG, errno);
+	if (!abi_need(&self->world)) {
+		arg->size = page;
+		ASSERT_EQ(0, ioctl(self->world.fd, variant->call->request, arg));
+	}
+	ASSERT_EQ(0, munmap(arg, 2 * page));
+}
+
 #include "hmm_main.h"

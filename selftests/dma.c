@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Pages of a walk mapped for DMA, with and without an IOMMU. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "hmm_test.h"
 
@@ -555,6 +561,65 @@ TEST_F(dma, query)
 {
 	ASSERT_EQ(!!self->lacking, !!self->why[0]);
 	ASSERT_EQ(self->lacking ? -EOPNOTSUPP : 0, call_alloc(self, variant->flags, PAGES, 0));
+}
+
+#define PCI_DRIVER	"/sys/bus/pci/drivers/hmmirror"
+
+static int write_one(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = fd < 0 || write(fd, "1", 1) != 1 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* Return: 0, or -errno; @path is that of a file of the PCI device. */
+static int pci_file(const char *name, char *path, size_t size)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(PCI_DRIVER);
+	int ret = -ENODEV;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir)))
+		if (strchr(entry->d_name, ':') &&
+		    snprintf(path, size, "/sys/bus/pci/devices/%s/%s", entry->d_name, name) > 0)
+			ret = 0;
+	closedir(dir);
+	return ret;
+}
+
+/*
+ * The device is removed while pages are mapped for it: it loses its IOMMU domain, so they must
+ * be unmapped before, and the mirror has no map any more. It comes back as good as new.
+ */
+TEST_F(dma, device_removed)
+{
+	char path[100];
+
+	if (variant->way != HMMIRROR_DMA_IOVA)
+		return;
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ASSERT_EQ(PAGES, self->call.pages);
+	ASSERT_EQ(0, pci_file("remove", path, sizeof(path)));
+	ASSERT_EQ(0, write_one(path));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_UNMAP, 0, PAGES, 0));
+	ASSERT_EQ(-EINVAL, call_free(self));
+	ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(0, madvise(self->addr, PAGES * self->page, MADV_DONTNEED));
+
+	ASSERT_EQ(0, write_one("/sys/bus/pci/rescan"));
+	if (!READY("anon_writable", PAGES))
+		return;
+	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
+	ALL_MAPPED(0, PAGES, W, MAPPED);
+	ASSERT_EQ(0, call_free(self));
 }
 
 #include "hmm_main.h"

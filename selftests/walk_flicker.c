@@ -4,7 +4,9 @@
  * split, or emptied, by somebody else.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -303,6 +305,70 @@ TEST_F(flicker, killed)
 	}
 	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
 	ASSERT_EQ(0, hmm_flicker_end(self->fd));
+}
+
+/* Rounds of arming and ending beside a thread that walks. */
+#define RACES	400
+
+struct walks {
+	__u64 *entries;
+	void *addr;
+	size_t length;
+	int fd;
+	int stop;
+	int error;
+};
+
+static void *walk_all_the_time(void *data)
+{
+	struct walks *walks = data;
+
+	while (!walks->error && !__atomic_load_n(&walks->stop, __ATOMIC_RELAXED))
+		walks->error = hmm_walk(walks->fd, walks->addr, walks->length, 0, walks->entries);
+	return NULL;
+}
+
+/*
+ * A walk that starts while the copy is being taken away: either the walk had it, and the call
+ * is refused, or no walk gets it any more. If one does, it can never be armed again, and the
+ * breakpoints are freed twice with the file.
+ */
+TEST_F(flicker, ends_beside_walks)
+{
+	size_t pmd = hmm_pmd_size();
+	struct walks walks = {
+		.addr = self->area.addr,
+		.length = pmd,
+		.fd = self->fd,
+	};
+	pthread_t thread;
+	int i, ret;
+
+	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+		return;
+	if (MISS(hmm_state_make(&self->area, hmm_state_find("thp_writable"), 0, pmd),
+		 self->area.why))
+		return;
+	walks.entries = calloc(pmd / hmm_page_size(), sizeof(*walks.entries));
+	ASSERT_NE(NULL, walks.entries);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, walk_all_the_time, &walks));
+	for (i = 0; i < RACES; i++) {
+		ret = hmm_flicker(self->fd, self->area.addr, NEVER);
+		ASSERT_TRUE(!ret || ret == -EBUSY);
+		ret = hmm_flicker_end(self->fd);
+		ASSERT_TRUE(ret >= 0 || ret == -EBUSY || ret == -ENOENT);
+	}
+	__atomic_store_n(&walks.stop, 1, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_EQ(0, walks.error);
+	free(walks.entries);
+
+	/* with no walk under way, both work */
+	ret = hmm_flicker_end(self->fd);
+	ASSERT_TRUE(ret >= 0 || ret == -ENOENT);
+	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, NEVER));
+	ASSERT_LE(0, hmm_flicker_end(self->fd));
+	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
 }
 
 #include "hmm_main.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Device pages brought home without knowing who maps them: since 6.1. Before,
- * all address spaces are searched for them, see ../evict.c.
+ * all address spaces are searched for them, see ../memory/evict.c.
  */
 #ifndef HMMIRROR_COMPAT_EVICT_H
 #define HMMIRROR_COMPAT_EVICT_H

@@ -15,6 +15,15 @@ static inline bool compat_pte_map_can_fail(void)
 #endif
 }
 
+/* The function that a walk of page tables calls for each PMD. Since 5.4, it is in a table. */
+#ifdef HAVE_MM_WALK_OPS
+#include <linux/pagewalk.h>
+
+#define compat_pmd_entry(_walk)	((_walk)->ops->pmd_entry)
+#else
+#define compat_pmd_entry(_walk)	((_walk)->pmd_entry)
+#endif
+
 /*
  * A mark on entries of DAX memory, without which the walker takes no huge PUD; not
  * any more in 6.17.

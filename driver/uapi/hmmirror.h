@@ -8,8 +8,9 @@
  * Rules that hold for every call:
  *  - A struct starts with its own size and grows at the end. A shorter struct
  *    than the driver's is taken as if the rest were zero; a longer one is
- *    taken if the rest is zero, else E2BIG. Shorter than the first version:
- *    EINVAL. Not more bytes than @size are written back.
+ *    taken if the rest is zero, else E2BIG, and so is one above the size of a
+ *    page. Shorter than the first version: EINVAL. Not more bytes than @size are
+ *    written back.
  *  - Unknown flags and reserved fields that are not zero: EINVAL.
  *  - @addr and @length are bytes of the mirrored address space. Where a call
  *    works on pages, both must be multiples of the page size. Zero length, a
@@ -480,8 +481,8 @@ struct hmmirror_dma_page {
  *	Else must be 0
  * @way: (out) ALLOC: enum hmmirror_dma_way
  *
- * MAP and UNMAP outside of the range of ALLOC, or without one, and FREE without
- * one: EINVAL. ALLOC with a map, and BOUNCED while another mirror has one of the
+ * MAP and UNMAP outside of the range of ALLOC, or without a map, and FREE without
+ * one: EINVAL. If the PCI device is removed, its maps are freed. ALLOC with a map, and BOUNCED while another mirror has one of the
  * device: EBUSY. What is invalidated is unmapped. Pages of devices are no
  * destination of DMA: they are brought home, or not valid with no request.
  *
@@ -567,7 +568,7 @@ enum hmmirror_stage {
 	HMMIRROR_STAGE_MMAP	= 5,
 	/* HMMIRROR_MIGRATE, where the kernel has seen that the first PMD of the range
 	 * that has something is not empty, and not yet what it is; the mmap lock is
-	 * held for reading. EOPNOTSUPP without kprobes
+	 * held for reading. EOPNOTSUPP if the kernel's function can't be probed
 	 */
 	HMMIRROR_STAGE_COLLECT	= 6,
 	HMMIRROR_STAGE_NR
@@ -650,7 +651,7 @@ enum hmmirror_planted {
  * other mapping; ENXIO if there is a page table where none may be, if there is none,
  * or one with something in it, where there must be an empty one, or no PMD at all
  * because nothing in its GiB was ever touched (for a PUD, in its 512 GiB); ENOMEM;
- * EOPNOTSUPP if the kernel has no such entries. TAKE: ENOENT if there is none, or
+ * EOPNOTSUPP if the kernel has no such entries, or is a PV guest of Xen. TAKE: ENOENT if there is none, or
  * not any more.
  *
  * It is taken back after 10 s, when the opener closes a descriptor of the file or
@@ -679,7 +680,8 @@ enum hmmirror_event {
 	HMMIRROR_INJECT_INVALIDATE	= 2,
 	/* in HMMIRROR_DMA: an allocation of the kernel's for a map, or ours for a
 	 * call; linking pages to I/O addresses, or telling the IOMMU of it; mapping a
-	 * page by itself. EOPNOTSUPP without HMMIRROR_FEAT_DMA and _FLICKER
+	 * page by itself. EOPNOTSUPP without HMMIRROR_FEAT_DMA, and if the kernel has
+	 * none of the functions, or lets nobody probe them
 	 */
 	HMMIRROR_INJECT_DMA_ALLOC	= 3,
 	HMMIRROR_INJECT_DMA_LINK	= 4,
@@ -687,10 +689,10 @@ enum hmmirror_event {
 	HMMIRROR_INJECT_DMA_MAP		= 6,
 	/* in HMMIRROR_MIGRATE: an allocation of the kernel's for a page table or an
 	 * anon_vma, where a page is to be populated: HMMIRROR_OUT_REFUSED. EOPNOTSUPP
-	 * without kprobes
+	 * if the kernel lets nobody probe these functions
 	 */
 	HMMIRROR_INJECT_TABLE		= 7,
-	/* in HMMIRROR_MIGRATE, EOPNOTSUPP without kprobes: charging a page that is to be
+	/* in HMMIRROR_MIGRATE, EOPNOTSUPP as before: charging a page that is to be
 	 * populated; splitting a huge page; removing the mappings of a page that is
 	 * mapped elsewhere, too; and a page table that has gone when it is locked
 	 */
