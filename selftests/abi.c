@@ -10,25 +10,25 @@
 
 #define NOBODY	65534
 
-FIXTURE(open)
+FIXTURE(abi_open)
 {
 	int fd[2];
 };
 
-FIXTURE_SETUP(open)
+FIXTURE_SETUP(abi_open)
 {
 	self->fd[0] = -1;
 	self->fd[1] = -1;
 }
 
-FIXTURE_TEARDOWN(open)
+FIXTURE_TEARDOWN(abi_open)
 {
 	close(self->fd[0]);
 	close(self->fd[1]);
 }
 
 /* The two devices with private memory are always there. */
-TEST_F(open, all_devices)
+TEST_F(abi_open, all_devices)
 {
 	struct hmmirror_query query;
 	unsigned int i;
@@ -45,13 +45,13 @@ TEST_F(open, all_devices)
 	}
 }
 
-TEST_F(open, no_such_device)
+TEST_F(abi_open, no_such_device)
 {
 	ASSERT_EQ(-ENOENT, hmm_open(HMM_DEVICES));
 }
 
 /* Each open is a mirror of its own. */
-TEST_F(open, twice)
+TEST_F(abi_open, twice)
 {
 	struct hmmirror_stats stats[2];
 	char *page = hmm_map_anon(hmm_page_size(), 0);
@@ -70,7 +70,7 @@ TEST_F(open, twice)
 }
 
 /* Only root has business with a driver that plants broken entries. */
-TEST_F(open, root_only)
+TEST_F(abi_open, root_only)
 {
 	struct stat st;
 	char path[32];
@@ -90,7 +90,7 @@ TEST_F(open, root_only)
 	}
 }
 
-TEST_F(open, fixture_too_long)
+TEST_F(abi_open, mmap_too_long)
 {
 	static const off_t fixtures[] = {
 		HMMIRROR_FIXTURE_PAGES, HMMIRROR_FIXTURE_SPECIAL, HMMIRROR_FIXTURE_PFNMAP,
@@ -111,7 +111,7 @@ TEST_F(open, fixture_too_long)
 }
 
 /* What was open is not asked for when it is closed and opened again. */
-TEST_F(open, again)
+TEST_F(abi_open, close_and_reopen)
 {
 	char *page = hmm_map_anon(hmm_page_size(), 0);
 	__u64 entry;
@@ -132,24 +132,24 @@ TEST_F(open, again)
 	}
 }
 
-FIXTURE(query)
+FIXTURE(abi_query)
 {
 	struct hmmirror_query query;
 	int fd;
 };
 
-FIXTURE_SETUP(query)
+FIXTURE_SETUP(abi_query)
 {
 	self->fd = hmm_open(0);
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(query)
+FIXTURE_TEARDOWN(abi_query)
 {
 	close(self->fd);
 }
 
-TEST_F(query, version)
+TEST_F(abi_query, version)
 {
 	ASSERT_EQ(0, hmm_ioctl_query(self->fd, &self->query));
 	ASSERT_EQ(HMMIRROR_ABI_VERSION, self->query.abi);
@@ -159,7 +159,7 @@ TEST_F(query, version)
 }
 
 /* A feature that is there has no reason, one that is not has one. */
-TEST_F(query, reasons)
+TEST_F(abi_query, reasons)
 {
 	__u64 known = (1ULL << HMMIRROR_FEAT_NR) - 1;
 	unsigned int i;
@@ -181,7 +181,7 @@ TEST_F(query, reasons)
 	}
 }
 
-TEST_F(query, unknown_feature)
+TEST_F(abi_query, unknown_feature)
 {
 	self->query.ask = 63;
 	ASSERT_EQ(-EINVAL, hmm_ioctl_query(self->fd, &self->query));
@@ -190,28 +190,28 @@ TEST_F(query, unknown_feature)
 }
 
 /* What every kernel that the driver builds for has. */
-TEST_F(query, always_there)
+TEST_F(abi_query, always_there)
 {
 	ASSERT_EQ(1, hmm_feature(self->fd, HMMIRROR_FEAT_RANGE, NULL, 0));
 }
 
-FIXTURE(ioctl)
+FIXTURE(abi_ioctl)
 {
 	int fd;
 };
 
-FIXTURE_SETUP(ioctl)
+FIXTURE_SETUP(abi_ioctl)
 {
 	self->fd = hmm_open(0);
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(ioctl)
+FIXTURE_TEARDOWN(abi_ioctl)
 {
 	close(self->fd);
 }
 
-TEST_F(ioctl, unknown_number)
+TEST_F(abi_ioctl, unknown_number)
 {
 	struct hmmirror_query query = { .size = sizeof(query) };
 
@@ -219,7 +219,7 @@ TEST_F(ioctl, unknown_number)
 				     &query));
 }
 
-TEST_F(ioctl, unknown_type)
+TEST_F(abi_ioctl, unknown_type)
 {
 	struct hmmirror_query query = { .size = sizeof(query) };
 	int ret = hmm_ioctl(self->fd, _IO(HMMIRROR_IOC_TYPE ^ 1, 0), &query);
@@ -228,7 +228,7 @@ TEST_F(ioctl, unknown_type)
 }
 
 /* The number is that of a call, what it says of its argument is not. */
-TEST_F(ioctl, other_encoding)
+TEST_F(abi_ioctl, other_encoding)
 {
 	struct hmmirror_query query = { .size = sizeof(query) };
 	int ret = hmm_ioctl(self->fd, _IOWR(HMMIRROR_IOC_TYPE, 0,
@@ -429,7 +429,7 @@ TEST_F(abi_span, length_of_all)
 }
 
 /* No overflow, but nothing of the process can be there. */
-TEST_F(abi_span, above_the_end)
+TEST_F(abi_span, above_task_size)
 {
 	*abi_addr(&self->world) = 0xff00000000000000ULL;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));

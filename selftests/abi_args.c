@@ -3,45 +3,45 @@
 #include "hmm_test.h"
 #include "abi_calls.h"
 
-FIXTURE(range_args)
+FIXTURE(abi_args_range)
 {
 	struct abi_world world;
 	struct hmmirror_range *range;
 	__u64 *requests;
 };
 
-FIXTURE_SETUP(range_args)
+FIXTURE_SETUP(abi_args_range)
 {
 	ASSERT_EQ(0, abi_begin(&self->world, &abi_range));
 	self->range = &self->world.arg.range;
 	self->requests = (__u64 *)self->world.buffer;
 }
 
-FIXTURE_TEARDOWN(range_args)
+FIXTURE_TEARDOWN(abi_args_range)
 {
 	abi_end(&self->world);
 }
 
-TEST_F(range_args, unknown_default_flag)
+TEST_F(abi_args_range, unknown_default_flag)
 {
 	self->range->default_flags = HMMIRROR_REQ_FAULT | 4;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
-TEST_F(range_args, write_without_fault)
+TEST_F(abi_args_range, write_without_fault)
 {
 	self->range->default_flags = HMMIRROR_REQ_WRITE;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
-TEST_F(range_args, unknown_mask)
+TEST_F(abi_args_range, unknown_mask)
 {
 	self->range->request_mask = 1ULL << 40;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
 /* The buffer has a pattern: nonsense as requests, which only count if asked. */
-TEST_F(range_args, unknown_request)
+TEST_F(abi_args_range, unknown_request)
 {
 	self->range->request_mask = HMMIRROR_REQ_ALL;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
@@ -49,7 +49,7 @@ TEST_F(range_args, unknown_request)
 	ASSERT_EQ(0, abi_call(&self->world));
 }
 
-TEST_F(range_args, request_to_write_without_fault)
+TEST_F(abi_args_range, request_to_write_without_fault)
 {
 	int i;
 
@@ -62,7 +62,7 @@ TEST_F(range_args, request_to_write_without_fault)
 		ASSERT_EQ(0, self->requests[i]);
 }
 
-TEST_F(range_args, timeout)
+TEST_F(abi_args_range, timeout)
 {
 	self->range->timeout_ms = 60001;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
@@ -71,7 +71,7 @@ TEST_F(range_args, timeout)
 	ASSERT_EQ(0, self->range->error);
 }
 
-TEST_F(range_args, mirror_with_request)
+TEST_F(abi_args_range, mirror_with_request)
 {
 	self->range->flags = HMMIRROR_RANGE_MIRROR;
 	self->range->default_flags = HMMIRROR_REQ_FAULT;
@@ -81,13 +81,13 @@ TEST_F(range_args, mirror_with_request)
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
-TEST_F(range_args, mirror_with_map)
+TEST_F(abi_args_range, mirror_with_map)
 {
 	self->range->flags = HMMIRROR_RANGE_MIRROR | HMMIRROR_RANGE_MAP;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
-TEST_F(range_args, unlocked_if_it_is_there)
+TEST_F(abi_args_range, unlocked_if_supported)
 {
 	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_UNLOCKED, NULL,
 				0);
@@ -99,7 +99,7 @@ TEST_F(range_args, unlocked_if_it_is_there)
 }
 
 /* As many answers are written as there are pages, and no more. */
-TEST_F(range_args, room_for_answers)
+TEST_F(abi_args_range, entries_buffer_size)
 {
 	size_t page = hmm_page_size();
 	char *two = hmm_map_anon(2 * page, 0);
@@ -115,28 +115,28 @@ TEST_F(range_args, room_for_answers)
 	ASSERT_EQ(-EFAULT, abi_call(&self->world));
 }
 
-FIXTURE(migrate_args)
+FIXTURE(abi_args_migrate)
 {
 	struct abi_world world;
 };
 
-FIXTURE_SETUP(migrate_args)
+FIXTURE_SETUP(abi_args_migrate)
 {
 	ASSERT_EQ(0, abi_begin(&self->world, &abi_migrate));
 }
 
-FIXTURE_TEARDOWN(migrate_args)
+FIXTURE_TEARDOWN(abi_args_migrate)
 {
 	abi_end(&self->world);
 }
 
-TEST_F(migrate_args, no_direction)
+TEST_F(abi_args_migrate, no_direction)
 {
 	self->world.arg.flags = 0;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
-TEST_F(migrate_args, both_directions)
+TEST_F(abi_args_migrate, both_directions)
 {
 	self->world.arg.flags = HMMIRROR_MIGRATE_TO_DEVICE |
 				HMMIRROR_MIGRATE_TO_SYSTEM;
@@ -144,7 +144,7 @@ TEST_F(migrate_args, both_directions)
 }
 
 /* Each flag that makes no sense with what else is asked for. */
-TEST_F(migrate_args, flags_that_do_not_go_together)
+TEST_F(abi_args_migrate, flags_that_do_not_go_together)
 {
 	const unsigned int system = HMMIRROR_MIGRATE_TO_SYSTEM;
 	const unsigned int device = HMMIRROR_MIGRATE_TO_DEVICE;
@@ -170,7 +170,7 @@ TEST_F(migrate_args, flags_that_do_not_go_together)
 	}
 }
 
-TEST_F(migrate_args, huge_if_it_is_there)
+TEST_F(abi_args_migrate, huge_if_supported)
 {
 	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_DEVICE_THP,
 				NULL, 0);
@@ -180,7 +180,7 @@ TEST_F(migrate_args, huge_if_it_is_there)
 		  abi_bad_call(&self->world));
 }
 
-TEST_F(migrate_args, no_outcomes)
+TEST_F(abi_args_migrate, null_outcomes)
 {
 	if (MISS(abi_need(&self->world), self->world.why))
 		return;
@@ -189,24 +189,24 @@ TEST_F(migrate_args, no_outcomes)
 	ASSERT_EQ(0, self->world.arg.migrate.error);
 }
 
-FIXTURE(exclusive_args)
+FIXTURE(abi_args_exclusive)
 {
 	struct abi_world world;
 	struct hmmirror_exclusive *excl;
 };
 
-FIXTURE_SETUP(exclusive_args)
+FIXTURE_SETUP(abi_args_exclusive)
 {
 	ASSERT_EQ(0, abi_begin(&self->world, &abi_exclusive));
 	self->excl = &self->world.arg.exclusive;
 }
 
-FIXTURE_TEARDOWN(exclusive_args)
+FIXTURE_TEARDOWN(abi_args_exclusive)
 {
 	abi_end(&self->world);
 }
 
-TEST_F(exclusive_args, unknown_op)
+TEST_F(abi_args_exclusive, unknown_op)
 {
 	self->excl->op = HMMIRROR_EXCL_CMPXCHG + 1;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
@@ -214,7 +214,7 @@ TEST_F(exclusive_args, unknown_op)
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
 }
 
-TEST_F(exclusive_args, atomic_length)
+TEST_F(abi_args_exclusive, atomic_length)
 {
 	static const __u64 lengths[] = { 0, 4, 7, 9, 16, 4096 };
 	size_t i;
@@ -227,7 +227,7 @@ TEST_F(exclusive_args, atomic_length)
 	}
 }
 
-TEST_F(exclusive_args, atomic_alignment)
+TEST_F(abi_args_exclusive, atomic_alignment)
 {
 	if (MISS(abi_need(&self->world), self->world.why))
 		return;
@@ -245,7 +245,7 @@ TEST_F(exclusive_args, atomic_alignment)
 	ASSERT_EQ(0, self->excl->error);
 }
 
-TEST_F(exclusive_args, no_held)
+TEST_F(abi_args_exclusive, null_held)
 {
 	if (MISS(abi_need(&self->world), self->world.why))
 		return;

@@ -15,44 +15,44 @@
 
 #define GONE_STEPS	3000
 
-FIXTURE(hostile)
+FIXTURE(abi_hostile)
 {
 	struct abi_world world;
 	size_t length;
 };
 
-FIXTURE_VARIANT(hostile)
+FIXTURE_VARIANT(abi_hostile)
 {
 	const struct abi_call *call;
 };
 
-FIXTURE_VARIANT_ADD(hostile, range)
+FIXTURE_VARIANT_ADD(abi_hostile, range)
 {
 	.call = &abi_range,
 };
 
-FIXTURE_VARIANT_ADD(hostile, copy)
+FIXTURE_VARIANT_ADD(abi_hostile, copy)
 {
 	.call = &abi_copy,
 };
 
-FIXTURE_VARIANT_ADD(hostile, migrate)
+FIXTURE_VARIANT_ADD(abi_hostile, migrate)
 {
 	.call = &abi_migrate,
 };
 
-FIXTURE_VARIANT_ADD(hostile, exclusive)
+FIXTURE_VARIANT_ADD(abi_hostile, exclusive)
 {
 	.call = &abi_exclusive,
 };
 
-FIXTURE_SETUP(hostile)
+FIXTURE_SETUP(abi_hostile)
 {
 	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
 	self->length = ABI_PAGES * hmm_page_size();
 }
 
-FIXTURE_TEARDOWN(hostile)
+FIXTURE_TEARDOWN(abi_hostile)
 {
 	abi_end(&self->world);
 }
@@ -70,7 +70,7 @@ static int answer(const struct abi_world *world)
 }
 
 /* Nothing is mapped at the first page of all, and never is. */
-TEST_F(hostile, address_zero)
+TEST_F(abi_hostile, address_zero)
 {
 	if (MISS(abi_need(&self->world), self->world.why))
 		return;
@@ -83,7 +83,7 @@ TEST_F(hostile, address_zero)
 }
 
 /* The last pages that a process can have, and those behind them. */
-TEST_F(hostile, end_of_address_space)
+TEST_F(abi_hostile, end_of_address_space)
 {
 	__u64 end = 0x7ffffffff000ULL;
 
@@ -106,7 +106,7 @@ TEST_F(hostile, end_of_address_space)
 }
 
 /* Where kernels have their direct map, their text, and their modules. */
-TEST_F(hostile, kernel_addresses)
+TEST_F(abi_hostile, kernel_addresses)
 {
 	static const __u64 addresses[] = {
 		0xffff800000000000ULL, 0xffff888000000000ULL, 0xff11000000000000ULL,
@@ -127,7 +127,7 @@ TEST_F(hostile, kernel_addresses)
 	}
 }
 
-TEST_F(hostile, readonly_buffer)
+TEST_F(abi_hostile, readonly_buffer)
 {
 	if (MISS(abi_need(&self->world), self->world.why))
 		return;
@@ -137,7 +137,7 @@ TEST_F(hostile, readonly_buffer)
 }
 
 /* The answers go where the pages are that the call is about. */
-TEST_F(hostile, buffer_in_the_range)
+TEST_F(abi_hostile, buffer_in_the_range)
 {
 	if (MISS(abi_need(&self->world), self->world.why))
 		return;
@@ -149,7 +149,7 @@ TEST_F(hostile, buffer_in_the_range)
 					self->length - hmm_page_size(), 1));
 }
 
-TEST_F(hostile, buffer_on_a_device)
+TEST_F(abi_hostile, buffer_on_a_device)
 {
 	__u64 moved = 0;
 
@@ -180,7 +180,7 @@ static void *discard(void *buffer)
 }
 
 /* The buffer comes and goes while it is used: an answer, or EFAULT. */
-TEST_F(hostile, buffer_that_goes)
+TEST_F(abi_hostile, buffer_unmapped_meanwhile)
 {
 	union abi_arg arg = self->world.arg;
 	pthread_t thread;
@@ -198,41 +198,55 @@ TEST_F(hostile, buffer_that_goes)
 	hmm_touch_read(self->world.memory, self->length);
 }
 
+FIXTURE(abi_hostile_fd)
+{
+	int sockets[2];
+};
+
+FIXTURE_SETUP(abi_hostile_fd)
+{
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sockets));
+}
+
+FIXTURE_TEARDOWN(abi_hostile_fd)
+{
+	close(self->sockets[0]);
+}
+
 /*
  * A mirror that is sent over a socket: it is of the sender's memory, not of the
  * receiver's who has other data at the same address, until the sender is gone.
  */
-TEST(mirror_over_a_socket)
+TEST_F(abi_hostile_fd, sent_over_socket)
 {
 	size_t length = hmm_page_size();
 	char *memory = hmm_map_anon(length, 0), *buffer = hmm_map_anon(length, 0);
-	int sockets[2], fd, i, ret = 0;
+	int fd, i, ret = 0;
 	char byte = 0;
 	pid_t pid;
 
 	ASSERT_NE(NULL, memory);
 	ASSERT_NE(NULL, buffer);
 	memset(memory, 'r', length);
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		memset(memory, 's', length);
-		close(sockets[0]);
-		if (hmm_send_fd(sockets[1], hmm_open(0)))
+		close(self->sockets[0]);
+		if (hmm_send_fd(self->sockets[1], hmm_open(0)))
 			_exit(1);
 		/* until the other end says so, by anything */
-		_exit(read(sockets[1], &byte, 1) == 1 && memory[0] == 'w' ? 0 : 2);
+		_exit(read(self->sockets[1], &byte, 1) == 1 && memory[0] == 'w' ? 0 : 2);
 	}
-	close(sockets[1]);
-	fd = hmm_receive_fd(sockets[0], 0);
+	close(self->sockets[1]);
+	fd = hmm_receive_fd(self->sockets[0], 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, hmm_dev_read(fd, memory, buffer, length));
 	ASSERT_EQ(-1, hmm_all_bytes(buffer, length, 's'));
 	memset(buffer, 'w', length);
 	ASSERT_EQ(0, hmm_dev_write(fd, memory, buffer, length));
 	ASSERT_EQ(-1, hmm_all_bytes(memory, length, 'r'));
-	ASSERT_EQ(1, write(sockets[0], &byte, 1));
+	ASSERT_EQ(1, write(self->sockets[0], &byte, 1));
 	ASSERT_EQ(0, hmm_child_result(pid));
 
 	for (i = 0; i < GONE_STEPS && ret != -ESRCH; i++) {
@@ -242,7 +256,6 @@ TEST(mirror_over_a_socket)
 	ASSERT_EQ(-ESRCH, ret);
 	ASSERT_EQ(-1, hmm_all_bytes(memory, length, 'r'));
 	close(fd);
-	close(sockets[0]);
 }
 
 #include "hmm_main.h"

@@ -120,7 +120,7 @@ TEST_F(copy, several_mappings)
 }
 
 /* What was never touched reads as zeroes, and is populated by writing. */
-TEST_F(copy, untouched)
+TEST_F(copy, unpopulated)
 {
 	int refused = expect_when(WHEN_ZERO_SPECIAL);
 	__u64 flags, entry;

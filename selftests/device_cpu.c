@@ -41,7 +41,7 @@ FIXTURE_VARIANT_ADD(device_cpu, exclusive)
 
 FIXTURE_SETUP(device_cpu)
 {
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 }
 
 FIXTURE_TEARDOWN(device_cpu)
@@ -51,48 +51,48 @@ FIXTURE_TEARDOWN(device_cpu)
 
 TEST_F(device_cpu, read)
 {
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	CHECK(0);
-	CAME(self->c.pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(self->c.pages);
 }
 
 /* One byte of one page, and the others are where they were. */
-TEST_F(device_cpu, read_one)
+TEST_F(device_cpu, read_one_page)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + 3 * c->page, 8, 0));
-	device_came(_metadata, c, 3, 1);
+	device_check_cpu_used(_metadata, c, 3, 1);
 	if (!c->huge) {
-		device_still(_metadata, c, 0, 3);
-		device_still(_metadata, c, 4, c->pages - 4);
+		device_prove(_metadata, c, 0, 3);
+		device_prove(_metadata, c, 4, c->pages - 4);
 	}
-	CHECK(0);
+	CHECK_DATA(0);
 }
 
 TEST_F(device_cpu, write)
 {
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	hmm_pattern_fill(self->c.addr, self->c.length, 1);
-	CAME(self->c.pages);
-	CHECK(1);
+	CHECK_CPU_USED(self->c.pages);
+	CHECK_DATA(1);
 }
 
 /* Each page is written in part, and the rest of it is as it was. */
-TEST_F(device_cpu, write_in_part)
+TEST_F(device_cpu, write_part)
 {
 	struct device_case *c = &self->c;
 	size_t i, half = c->page / 2;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	for (i = 0; i < c->pages; i++)
 		hmm_pattern_fill(c->addr + i * c->page + half, 8, 2);
-	CAME(c->pages);
+	CHECK_CPU_USED(c->pages);
 	for (i = 0; i < c->pages; i++) {
 		char *at = c->addr + i * c->page;
 
@@ -103,17 +103,17 @@ TEST_F(device_cpu, write_in_part)
 }
 
 /* What the device has written there the CPU finds. */
-TEST_F(device_cpu, device_writes)
+TEST_F(device_cpu, after_device_write)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 3);
 	ASSERT_EQ(0, hmm_dev_write(c->fd, c->addr, c->copy, c->length));
-	device_still(_metadata, c, 0, c->pages);
-	CHECK(3);
-	CAME(c->pages);
+	device_prove(_metadata, c, 0, c->pages);
+	CHECK_DATA(3);
+	CHECK_CPU_USED(c->pages);
 }
 
 /* A file gets the bytes: write() from such pages. */
@@ -123,13 +123,13 @@ TEST_F(device_cpu, write_to_file)
 	int file = hmm_file_memfd(c->length, 0);
 
 	ASSERT_LE(0, file);
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)c->length, write(file, c->addr, c->length));
-	CAME(c->pages);
+	CHECK_CPU_USED(c->pages);
 	ASSERT_EQ((ssize_t)c->length, pread(file, c->copy, c->length, 0));
 	CHECK_COPY(0);
-	CHECK(0);
+	CHECK_DATA(0);
 	close(file);
 }
 
@@ -142,31 +142,31 @@ TEST_F(device_cpu, read_from_file)
 	ASSERT_LE(0, file);
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 4);
 	ASSERT_EQ((ssize_t)c->length, write(file, c->copy, c->length));
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)c->length, pread(file, c->addr, c->length, 0));
-	CAME(c->pages);
-	CHECK(4);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(4);
 	close(file);
 }
 
 /* A system call's argument or answer lies there: a short copy by the kernel. */
-TEST_F(device_cpu, in_a_struct)
+TEST_F(device_cpu, syscall_argument)
 {
 	struct device_case *c = &self->c;
 	struct timespec *time = (void *)(c->addr + 2 * c->page);
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	/* there is no file of such a name */
 	ASSERT_EQ(-1, open(c->addr, O_RDONLY));
-	device_came(_metadata, c, 0, 1);
-	CHECK(0);
+	device_check_cpu_used(_metadata, c, 0, 1);
+	CHECK_DATA(0);
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, syscall(SYS_clock_gettime, CLOCK_MONOTONIC, time));
-	device_came(_metadata, c, 2, 1);
+	device_check_cpu_used(_metadata, c, 2, 1);
 	ASSERT_NE(hmm_pattern(time, 0), *(__u64 *)time);
 	ASSERT_EQ(-1, hmm_pattern_check((char *)(time + 1), c->page - sizeof(*time), 0));
 }
@@ -185,11 +185,11 @@ static void used_by_other(struct __test_metadata *_metadata, struct device_case 
 	if (!child)
 		_exit(use(c, me));
 	ASSERT_LT(0, child);
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	device_came(_metadata, c, 0, c->pages);
+	device_check_cpu_used(_metadata, c, 0, c->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, seed));
 }
 
@@ -254,11 +254,11 @@ TEST_F(device_cpu, proc_mem_write)
 
 	ASSERT_LE(0, file);
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 6);
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)c->length, pwrite(file, c->copy, c->length, (uintptr_t)c->addr));
-	CAME(c->pages);
-	CHECK(6);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(6);
 	close(file);
 }
 
@@ -273,12 +273,12 @@ TEST_F(device_cpu, proc_mem_force)
 	ASSERT_EQ(0, mprotect(c->copy, c->length, PROT_READ));
 	if (pwrite(file, c->copy, 8, (uintptr_t)c->copy) != 8)
 		SKIP(return, "no writing by force (CONFIG_PROC_MEM_ALWAYS_FORCE)");
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ));
 	ASSERT_EQ((ssize_t)c->length, pwrite(file, c->copy, c->length, (uintptr_t)c->addr));
-	CAME(c->pages);
-	CHECK(6);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(6);
 	close(file);
 }
 
@@ -298,25 +298,25 @@ TEST_F(device_cpu, futex)
 	const int add = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
 	unsigned int value, was;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	value = hmm_pattern(word, 0);
 	was = hmm_pattern(other, 0);
 	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT_PRIVATE, value + 1, 0, NULL, 0));
-	CAME(1);
+	CHECK_CPU_USED(1);
 	/* the second word is changed by the kernel */
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, futex(word, FUTEX_WAKE_OP_PRIVATE, 1, 1, other, add));
-	device_came(_metadata, c, 1, 1);
+	device_check_cpu_used(_metadata, c, 1, 1);
 	ASSERT_EQ(was + 1, *other);
 	*other = was;
 	/* shared between processes, the page is looked up for its key */
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT, value + 1, 0, NULL, 0));
-	CAME(1);
-	CHECK(0);
+	CHECK_CPU_USED(1);
+	CHECK_DATA(0);
 }
 
 struct sleeper {
@@ -342,17 +342,17 @@ TEST_F(device_cpu, futex_sleeper)
 	struct sleeper s = { .word = (void *)c->addr };
 	pthread_t thread;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	s.value = *s.word;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, sleep_on_word, &s));
 	ASSERT_EQ(1, hmm_thread_waits(&s.tid));
-	device_again(_metadata, c);
-	device_still(_metadata, c, 0, c->pages);
+	device_migrate(_metadata, c);
+	device_prove(_metadata, c, 0, c->pages);
 	ASSERT_EQ(1, futex(s.word, FUTEX_WAKE_PRIVATE, 1, 0, NULL, 0));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	ASSERT_EQ(0, s.result);
-	CHECK(0);
+	CHECK_DATA(0);
 }
 
 #define THREADS	6
@@ -389,15 +389,15 @@ TEST_F(device_cpu, many_threads)
 
 	ASSERT_EQ(0, hmm_use_all_cpus());
 	ASSERT_EQ(0, pthread_barrier_init(&crowd.barrier, NULL, THREADS + 1));
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	for (i = 0; i < THREADS; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, add_and_check, &crowd));
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	pthread_barrier_wait(&crowd.barrier);
 	for (i = 0; i < THREADS; i++)
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
-	CAME(1);
+	CHECK_CPU_USED(1);
 	ASSERT_EQ(0, crowd.wrong);
 	ASSERT_EQ(hmm_pattern(c->addr + c->page - 8, 0) + THREADS * ROUNDS,
 		  *(__u64 *)(c->addr + c->page - 8));

@@ -48,7 +48,7 @@ FIXTURE_VARIANT_ADD(device_gup, exclusive)
 FIXTURE_SETUP(device_gup)
 {
 	self->disk.number = -1;
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 	self->part = DEVICE_PAGES * self->c.page;
 }
 
@@ -72,12 +72,12 @@ static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 	};
 
 	ASSERT_LE(0, file);
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ(0, ioctl(file, call, &test));
 	ASSERT_EQ(c->length, test.size);
 	close(file);
 	if (stays)
-		device_came(_metadata, c, 0, c->pages);
+		device_check_cpu_used(_metadata, c, 0, c->pages);
 	else
 		ASSERT_EQ(0, device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
@@ -86,8 +86,8 @@ static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 /* To read and to write, all in one call and some in each. Return: what MISS() takes. */
 static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigned long call)
 {
-	if (c->lacking)
-		return c->lacking;
+	if (c->setup_ret)
+		return c->setup_ret;
 	if (access(GUP_TEST, F_OK))
 		return hmm_skip(&c->area, NO_GUP_TEST);
 	gup_once(_metadata, c, call, 0, c->pages);
@@ -133,13 +133,13 @@ TEST_F(device_gup, vmsplice)
 	int ends[2];
 
 	ASSERT_EQ(0, pipe(ends));
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)self->part, vmsplice(ends[1], &from, 1, 0));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	ASSERT_EQ((ssize_t)self->part, read(ends[0], c->copy, self->part));
 	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, c->addr, self->part, 0));
-	CHECK(0);
+	CHECK_DATA(0);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -170,21 +170,21 @@ TEST_F(device_gup, direct_io)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
 		return;
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	DISK_HAS(0);
-	CHECK(0);
+	CHECK_DATA(0);
 
 	hmm_pattern_fill(c->addr, self->part, 1);
 	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((ssize_t)self->part, pread(self->disk.fd, c->addr, self->part, 0));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, self->part, 1));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + self->part, c->length - self->part, 0));
 }
@@ -213,24 +213,24 @@ TEST_F(device_gup, aio)
 	struct device_case *c = &self->c;
 	aio_context_t context = 0;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
 		return;
 	if (syscall(SYS_io_setup, 1L, &context))
 		SKIP(return, "no AIO (CONFIG_AIO)");
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
 				       self->part));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	DISK_HAS(0);
 	hmm_pattern_fill(c->addr, self->part, 2);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
 				       self->part));
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PREAD, c->addr,
 				       self->part));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, self->part, 2));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + self->part, c->length - self->part, 0));
 	syscall(SYS_io_destroy, context);
@@ -273,49 +273,49 @@ TEST_F(device_gup, io_uring_buffer)
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	if (MISS(get_ring(&c->area, c->addr, c->length, &ring), c->area.why))
 		return;
 	ASSERT_EQ(0, device_used(_metadata, c));
-	CHECK(0);
+	CHECK_DATA(0);
 	ASSERT_EQ(0, ring_lets_go(ring));
 	close(ring);
 }
 
 /* Somebody holds a reference to the pages, and they stay where they are. */
-FIXTURE(migrate_pinned)
+FIXTURE(device_gup_pinned)
 {
 	struct device_case c;
 	__u8 outcomes[DEVICE_PAGES];
 	__u64 migrated;
 };
 
-FIXTURE_VARIANT(migrate_pinned)
+FIXTURE_VARIANT(device_gup_pinned)
 {
 	const char *state;
 	unsigned int device;
 };
 
-FIXTURE_VARIANT_ADD(migrate_pinned, private)
+FIXTURE_VARIANT_ADD(device_gup_pinned, private)
 {
 	.state = "dev_private",
 };
 
-FIXTURE_VARIANT_ADD(migrate_pinned, coherent)
+FIXTURE_VARIANT_ADD(device_gup_pinned, coherent)
 {
 	.state = "dev_coherent",
 };
 
-FIXTURE_SETUP(migrate_pinned)
+FIXTURE_SETUP(device_gup_pinned)
 {
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 	ASSERT_EQ(0, hmm_area_map_small(&self->c.area, self->c.addr, self->c.length,
 					PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(self->c.addr, self->c.length, 0);
 }
 
-FIXTURE_TEARDOWN(migrate_pinned)
+FIXTURE_TEARDOWN(device_gup_pinned)
 {
 	device_end(_metadata, &self->c);
 }
@@ -354,13 +354,13 @@ static void all_go(struct __test_metadata *_metadata, struct device_case *c)
 }
 
 /* For a short time: a pipe has them. */
-TEST_F(migrate_pinned, by_pipe)
+TEST_F(device_gup_pinned, vmsplice)
 {
 	struct device_case *c = &self->c;
 	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
 	int ends[2];
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[1], &from, 1, 0));
@@ -377,13 +377,13 @@ TEST_F(migrate_pinned, by_pipe)
 
 static int hold_by_ring(struct device_case *c, int *ring)
 {
-	if (c->lacking)
-		return c->lacking;
+	if (c->setup_ret)
+		return c->setup_ret;
 	return get_ring(&c->area, c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page, ring);
 }
 
 /* For long: memory that is registered for I/O. */
-TEST_F(migrate_pinned, by_ring)
+TEST_F(device_gup_pinned, io_uring_buffer)
 {
 	struct device_case *c = &self->c;
 	int ring;
@@ -397,13 +397,13 @@ TEST_F(migrate_pinned, by_ring)
 }
 
 /* A hole among them is populated, what is held is put back, and the rest goes. */
-TEST_F(migrate_pinned, with_a_hole)
+TEST_F(device_gup_pinned, beside_a_hole)
 {
 	struct device_case *c = &self->c;
 	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
 	int ends[2];
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, madvise(c->addr, c->page, MADV_DONTNEED));
 	ASSERT_EQ(0, pipe(ends));
@@ -420,7 +420,7 @@ TEST_F(migrate_pinned, with_a_hole)
 }
 
 /* Registered twice, the second time from the device, and the data is right. */
-TEST_F(migrate_pinned, by_two)
+TEST_F(device_gup_pinned, io_uring_buffer_twice)
 {
 	struct device_case *c = &self->c;
 	int ring, again;
@@ -484,12 +484,12 @@ static void held_on_device(struct __test_metadata *_metadata, struct device_case
 	close(ring);
 }
 
-TEST_F(migrate_pinned, held_on_device)
+TEST_F(device_gup_pinned, referenced_on_device)
 {
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (!c->coherent)
 		SKIP(return, "nobody can hold device-private pages");

@@ -54,7 +54,7 @@ FIXTURE_VARIANT_ADD(device_policy, exclusive)
 FIXTURE_SETUP(device_policy)
 {
 	self->disk.number = -1;
-	device_begin(_metadata, &self->c, variant->state, DEVICE_ACROSS);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_ACROSS_TABLES);
 }
 
 FIXTURE_TEARDOWN(device_policy)
@@ -74,8 +74,8 @@ static int need_nodes(struct device_case *c)
 /* Nobody brought them home, and nothing is lost. */
 static void left_alone(struct __test_metadata *_metadata, struct device_case *c)
 {
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
 }
 
@@ -88,7 +88,7 @@ TEST_F(device_policy, move_pages)
 
 	if (MISS(need_nodes(c), c->area.why))
 		return;
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	for (i = 0; i < DEVICE_PAGES; i++) {
 		pages[i] = c->addr + i * c->page;
@@ -114,7 +114,7 @@ TEST_F(device_policy, mbind)
 
 	if (MISS(need_nodes(c), c->area.why))
 		return;
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mbind(c->addr, c->length, MPOL_BIND, &node1, NODE_BITS, MPOL_MF_MOVE));
 	left_alone(_metadata, c);
@@ -132,7 +132,7 @@ TEST_F(device_policy, migrate_pages)
 
 	if (MISS(need_nodes(c), c->area.why))
 		return;
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_LE(0, migrate_pages(0, NODE_BITS, &from, &to));
 	ASSERT_LE(0, migrate_pages(0, NODE_BITS, &to, &from));
@@ -160,18 +160,18 @@ TEST_F(device_policy, ksm)
 
 	if (access(KSM "run", W_OK))
 		SKIP(return, "no KSM (CONFIG_KSM)");
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	memset(c->addr, 0x5c, c->length);
-	device_again(_metadata, c);
+	device_migrate(_metadata, c);
 	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_MERGEABLE));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KSM "sleep_millisecs", "1"));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KSM "pages_to_scan", "5000"));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KSM "run", "1"));
 	ASSERT_EQ(1, goes_on(KSM "full_scans", 3));
 	ASSERT_EQ(0, hmm_write_text(KSM "run", "0"));
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0x5c));
 	/* at home again, they are merged as any: nothing keeps them from it */
 	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_UNMERGEABLE));
@@ -192,7 +192,7 @@ TEST_F(device_policy, swapoff)
 	int ret;
 
 	ASSERT_NE(NULL, swapped);
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	/* the swap that was there before, if any */
 	hmm_pattern_fill(swapped, DEVICE_PAGES * c->page, 7);
@@ -203,7 +203,7 @@ TEST_F(device_policy, swapoff)
 	if (ret == -ENODEV)
 		SKIP(return, "no disk of its own for swap (CONFIG_SWAP, CONFIG_ZRAM)");
 	ASSERT_EQ(0, ret);
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	hmm_pattern_fill(swapped, DEVICE_PAGES * c->page, 7);
 	/* each CPU may have some places of another swap in reserve (before 6.13) */
 	for (i = 0; i < 100; i++) {
@@ -286,7 +286,7 @@ TEST_F(device_policy, numa_balancing)
 
 	if (MISS(need_nodes(c), c->area.why))
 		return;
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (MISS(numa_ready(&c->area), c->area.why))
 		return;
@@ -317,37 +317,37 @@ TEST_F(device_policy, numa_balancing)
 }
 
 /* Small pages, some of them a device's, are made one huge page. */
-FIXTURE(device_collapse)
+FIXTURE(device_policy_collapse)
 {
 	struct device_case c;
 	size_t length;
 };
 
-FIXTURE_VARIANT(device_collapse)
+FIXTURE_VARIANT(device_policy_collapse)
 {
 	const char *state;
 };
 
-FIXTURE_VARIANT_ADD(device_collapse, private)
+FIXTURE_VARIANT_ADD(device_policy_collapse, private)
 {
 	.state = "dev_private",
 };
 
-FIXTURE_VARIANT_ADD(device_collapse, coherent)
+FIXTURE_VARIANT_ADD(device_policy_collapse, coherent)
 {
 	.state = "dev_coherent",
 };
 
-FIXTURE_VARIANT_ADD(device_collapse, exclusive)
+FIXTURE_VARIANT_ADD(device_policy_collapse, exclusive)
 {
 	.state = "dev_exclusive",
 };
 
-FIXTURE_SETUP(device_collapse)
+FIXTURE_SETUP(device_policy_collapse)
 {
 	struct device_case *c = &self->c;
 
-	device_begin(_metadata, c, variant->state, DEVICE_ACROSS);
+	device_begin(_metadata, c, variant->state, DEVICE_ACROSS_TABLES);
 	self->length = hmm_pmd_size();
 	/* the first page table's part of the window, filled; the end of it goes away */
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->area.addr, self->length,
@@ -356,7 +356,7 @@ FIXTURE_SETUP(device_collapse)
 	c->addr = c->area.addr + 100 * c->page;
 }
 
-FIXTURE_TEARDOWN(device_collapse)
+FIXTURE_TEARDOWN(device_policy_collapse)
 {
 	device_end(_metadata, &self->c);
 }
@@ -365,14 +365,14 @@ FIXTURE_TEARDOWN(device_collapse)
 static int begin_collapse(struct __test_metadata *_metadata, struct device_case *c,
 			  size_t length)
 {
-	int ret = c->lacking;
+	int ret = c->setup_ret;
 
 	if (!ret && access(KHUGEPAGED, F_OK))
 		ret = hmm_skip(&c->area, "no huge pages (CONFIG_TRANSPARENT_HUGEPAGE)");
 	if (ret)
 		return ret;
-	device_again(_metadata, c);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_migrate(_metadata, c);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(0, madvise(c->area.addr, length, MADV_HUGEPAGE));
 	return 0;
 }
@@ -386,7 +386,7 @@ static void end_collapse(struct __test_metadata *_metadata, struct device_case *
 		ASSERT_EQ(0, device_used(_metadata, c));
 	} else {
 		/* the others are small, and all of these are still somewhere */
-		ASSERT_GE(device_has(c), device_used(_metadata, c));
+		ASSERT_GE(device_expected(c), device_used(_metadata, c));
 	}
 	ASSERT_EQ(-1, hmm_pattern_check(c->area.addr, length, 0));
 	hmm_pattern_fill(c->area.addr, length, 1);
@@ -394,7 +394,7 @@ static void end_collapse(struct __test_metadata *_metadata, struct device_case *
 }
 
 /* Whether it can be done differs from kernel to kernel; the answer is kept to. */
-TEST_F(device_collapse, asked_for)
+TEST_F(device_policy_collapse, madv_collapse)
 {
 	struct device_case *c = &self->c;
 	int ret;
@@ -407,7 +407,7 @@ TEST_F(device_collapse, asked_for)
 	end_collapse(_metadata, c, self->length, !ret);
 }
 
-TEST_F(device_collapse, khugepaged)
+TEST_F(device_policy_collapse, khugepaged)
 {
 	struct device_case *c = &self->c;
 	int huge;

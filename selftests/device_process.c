@@ -41,7 +41,7 @@ FIXTURE_VARIANT_ADD(device_process, exclusive)
 
 FIXTURE_SETUP(device_process)
 {
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 }
 
 FIXTURE_TEARDOWN(device_process)
@@ -55,15 +55,15 @@ TEST_F(device_process, fork_child_reads)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = fork();
 	if (!child)
 		_exit(hmm_pattern_check(c->addr, c->length, 0) == -1 ? 0 : 1);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	CHECK(0);
-	CAME(c->pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(c->pages);
 }
 
 TEST_F(device_process, fork_child_writes)
@@ -71,7 +71,7 @@ TEST_F(device_process, fork_child_writes)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = fork();
 	if (!child) {
@@ -80,9 +80,9 @@ TEST_F(device_process, fork_child_writes)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	CHECK(0);
+	CHECK_DATA(0);
 	hmm_pattern_fill(c->addr, c->length, 2);
-	CHECK(2);
+	CHECK_DATA(2);
 }
 
 TEST_F(device_process, fork_parent_writes)
@@ -91,16 +91,16 @@ TEST_F(device_process, fork_parent_writes)
 	pid_t child;
 	int go;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = hmm_fork_waiter(&go);
 	if (!child)
 		_exit(hmm_pattern_check(c->addr, c->length, 0) == -1 ? 0 : 1);
 	ASSERT_LT(0, child);
 	hmm_pattern_fill(c->addr, c->length, 3);
-	CHECK(3);
+	CHECK_DATA(3);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	CHECK(3);
+	CHECK_DATA(3);
 }
 
 /* The child is alone with them afterwards, and its own child is after that. */
@@ -110,7 +110,7 @@ TEST_F(device_process, fork_parent_unmaps)
 	pid_t child, grandchild;
 	int go;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = hmm_fork_waiter(&go);
 	if (!child) {
@@ -128,12 +128,12 @@ TEST_F(device_process, fork_parent_unmaps)
 }
 
 /* MADV_WIPEONFORK and MADV_DONTFORK: the child has nothing, the parent all. */
-TEST_F(device_process, fork_without_them)
+TEST_F(device_process, fork_madv_dontfork)
 {
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_WIPEONFORK));
 	child = fork();
@@ -149,9 +149,9 @@ TEST_F(device_process, fork_without_them)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
 	if (!c->huge)
-		device_still(_metadata, c, 0, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+		device_prove(_metadata, c, 0, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
 /* In a child that the test began before: mirrors of its own, the state, its proof. */
@@ -162,7 +162,7 @@ static int put_in_child(struct device_case *c)
 	memset(c->area.device, 0, sizeof(c->area.device));
 	c->area.child = 0;
 	ret = hmm_state_make(&c->area, c->state, c->offset, c->length);
-	return ret ? ret : device_note(c, hmm_area_device(&c->area, HMM_DEV_PRIVATE));
+	return ret ? ret : device_record_pfns(c, hmm_area_device(&c->area, HMM_DEV_PRIVATE));
 }
 
 /* A debugger reads and writes a word of each page. */
@@ -174,7 +174,7 @@ TEST_F(device_process, ptrace)
 	char *word;
 	size_t i;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child) {
@@ -192,7 +192,7 @@ TEST_F(device_process, ptrace)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_TRUE(WIFSTOPPED(status));
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	for (i = 0; i < c->pages; i++) {
 		word = c->addr + i * c->page;
 		errno = 0;
@@ -239,7 +239,7 @@ TEST_F(device_process, core_dump)
 	pid_t child;
 	int core;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (hmm_area_set_knob(&c->area, "/proc/sys/kernel/core_pattern", CORE))
 		SKIP(return, "no core files (CONFIG_COREDUMP)");
@@ -273,7 +273,7 @@ TEST_F(device_process, exec)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child) {
@@ -285,7 +285,7 @@ TEST_F(device_process, exec)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 }
 
 TEST_F(device_process, exit)
@@ -293,14 +293,14 @@ TEST_F(device_process, exit)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child)
 		_exit(put_in_child(c) ? 1 : 0);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 }
 
 TEST_F(device_process, killed)
@@ -310,7 +310,7 @@ TEST_F(device_process, killed)
 	pid_t child;
 	char byte;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
@@ -324,10 +324,10 @@ TEST_F(device_process, killed)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(1, read(ends[0], &byte, 1));
 	ASSERT_EQ(0, byte);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 	close(ends[0]);
 	close(ends[1]);
 }

@@ -48,8 +48,8 @@ FIXTURE_SETUP(device_remove)
 {
 	struct hmmirror_query query = { 0 };
 
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
-	if (self->c.lacking)
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
+	if (self->c.setup_ret)
 		return;
 	ASSERT_EQ(0, hmm_ioctl_query(self->c.fd, &query));
 	self->moves = !self->c.exclusive || query.traits & HMMIRROR_TRAIT_EXCLUSIVE_PAGE;
@@ -98,13 +98,13 @@ static size_t same_pages(struct __test_metadata *_metadata,
  * A page that is suspected to go bad has to give way. Kernels that see what a device has
  * for itself as a mapping move it; for the others somebody holds the page.
  */
-TEST_F(device_remove, page)
+TEST_F(device_remove, soft_offline_page)
 {
 	struct device_case *c = &self->c;
 	char text[32];
 	int ret;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (!c->exclusive)
 		SKIP(return, "no page of the system is behind it");
@@ -113,11 +113,11 @@ TEST_F(device_remove, page)
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(c->addr, c->length, 1);
 	note_pages(_metadata, self);
-	device_again(_metadata, c);
+	device_migrate(_metadata, c);
 	snprintf(text, sizeof(text), "0x%llx", self->pfns[0] * c->page);
 	ret = hmm_write_text(MEMORY "soft_offline_page", text);
 	ASSERT_EQ(self->moves, !ret) TH_LOG("soft_offline_page: %d", ret);
-	CHECK(1);
+	CHECK_DATA(1);
 	ASSERT_EQ(!self->moves, same_pages(_metadata, self, 1));
 	ASSERT_EQ(c->pages, same_pages(_metadata, self, c->pages) + self->moves);
 	snprintf(text, sizeof(text), "%llu", self->pfns[0]);
@@ -198,7 +198,7 @@ static int goes_offline(struct __test_metadata *_metadata, pid_t child, int go)
  * The block that the pages are in, or were before the device got them, is taken offline.
  * The device's own memory is not in the way, nor is what it has for itself if that moves.
  */
-TEST_F(device_remove, block)
+TEST_F(device_remove, offline_memory_block)
 {
 	struct device_case *c = &self->c;
 	__u64 held = 0;
@@ -206,7 +206,7 @@ TEST_F(device_remove, block)
 	size_t i;
 	int go;
 
-	if (MISS(c->lacking, c->area.why))
+	if (MISS(c->setup_ret, c->area.why))
 		return;
 	if (!self->moves)
 		SKIP(return, "the kernel would try to move what a device has for itself for ever");
@@ -224,19 +224,19 @@ TEST_F(device_remove, block)
 		if (self->pfns[i] - self->first >= self->pages)
 			SKIP(return, "page %zu is at %llx, not in %s of %lx", i,
 			     self->pfns[i], self->state, self->first);
-	device_again(_metadata, c);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_migrate(_metadata, c);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	if (c->exclusive) {
 		ASSERT_EQ(0, hmm_excl_pages(c->fd, HMMIRROR_EXCL_TEST, c->addr, c->length, NULL,
 					    &held));
 		ASSERT_EQ(c->pages, held);
 	}
 	ASSERT_EQ(1, goes_offline(_metadata, child, go));
-	CHECK(2);
+	CHECK_DATA(2);
 	ASSERT_EQ(0, device_used(_metadata, c));
 	ASSERT_EQ(0, same_pages(_metadata, self, c->pages));
 	hmm_pattern_fill(c->addr, c->length, 3);
-	CHECK(3);
+	CHECK_DATA(3);
 }
 
 #include "hmm_main.h"

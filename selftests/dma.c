@@ -24,7 +24,7 @@ FIXTURE(dma)
 	char why[100];
 	char *addr;
 	size_t page;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -59,7 +59,7 @@ FIXTURE_SETUP(dma)
 	ASSERT_LE(0, self->fd);
 	has = hmm_feature(self->fd, variant->feature, self->why, sizeof(self->why));
 	ASSERT_LE(0, has);
-	self->lacking = has ? 0 : HMM_SKIP;
+	self->setup_ret = has ? 0 : HMM_SKIP;
 }
 
 FIXTURE_TEARDOWN(dma)
@@ -104,7 +104,7 @@ static int call_free(struct _test_data_dma *self)
 static int ready(struct __test_metadata *_metadata, struct _test_data_dma *self,
 		 const struct _fixture_variant_dma *variant, const char *state, size_t pages)
 {
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->setup_ret, self->why))
 		return 0;
 	if (MISS(hmm_state_make(&self->area, hmm_state_find(state), 0, pages * self->page),
 		 self->area.why))
@@ -166,7 +166,7 @@ TEST_F(dma, map)
 }
 
 /* Pages have their places, in whatever order they are mapped. */
-TEST_F(dma, in_pieces)
+TEST_F(dma, partial_maps)
 {
 	__u64 first;
 
@@ -187,7 +187,7 @@ TEST_F(dma, in_pieces)
 }
 
 /* Nothing is there and no fault is asked for; then one is. */
-TEST_F(dma, not_there)
+TEST_F(dma, not_present)
 {
 	if (!READY("anon_none", PAGES))
 		return;
@@ -225,7 +225,7 @@ TEST_F(dma, unmap_twice)
 }
 
 /* The page stays, and with it its mapping, when the right to write comes. */
-TEST_F(dma, flags_change)
+TEST_F(dma, made_writable)
 {
 	if (!READY("file_shared_read", PAGES))
 		return;
@@ -241,7 +241,7 @@ TEST_F(dma, flags_change)
 }
 
 /* Another page comes in its place: the old mapping is gone. */
-TEST_F(dma, page_changes)
+TEST_F(dma, cow)
 {
 	if (!READY("anon_cow_parent", PAGES))
 		return;
@@ -273,7 +273,7 @@ TEST_F(dma, invalidated)
 }
 
 /* What is before the error is mapped, the rest was not looked at. */
-TEST_F(dma, error)
+TEST_F(dma, walk_error)
 {
 	if (!READY("anon_writable", PAGES))
 		return;
@@ -321,7 +321,7 @@ TEST_F(dma, hugetlb)
 }
 
 /* Two mirrors of one device map the same pages. */
-TEST_F(dma, two)
+TEST_F(dma, two_mirrors)
 {
 	int fd;
 
@@ -364,9 +364,9 @@ static int memory_above_4g(void)
  * 32 address bits. What can't reach all memory would have to bounce, and the
  * kernel refuses that; behind an IOMMU it can reach all.
  */
-TEST_F(dma, limited)
+TEST_F(dma, mask_32_bits)
 {
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->setup_ret, self->why))
 		return;
 	if (!memory_above_4g())
 		SKIP(return, "no memory above 4 GiB");
@@ -388,12 +388,12 @@ TEST_F(dma, limited)
 }
 
 /* More than 32 address bits hold: each page gets an address by itself. */
-TEST_F(dma, single)
+TEST_F(dma, addresses_run_out)
 {
 	size_t below = (5ULL << 30) / hmm_page_size(), i;
 	__u64 map;
 
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->setup_ret, self->why))
 		return;
 	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
 		 self->area.why))
@@ -430,9 +430,9 @@ TEST_F(dma, single)
 }
 
 /* Memory that has to be synced can't be mapped for a mirror. */
-TEST_F(dma, bounced)
+TEST_F(dma, bounce_buffer)
 {
-	if (MISS(self->lacking, self->why))
+	if (MISS(self->setup_ret, self->why))
 		return;
 	ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, variant->flags | HMMIRROR_DMA_BOUNCED,
 					  PAGES, 0));
@@ -442,7 +442,7 @@ TEST_F(dma, bounced)
 }
 
 /* The device is the same for all: what is mapped already must not be taken for synced. */
-TEST_F(dma, bounced_beside)
+TEST_F(dma, bounce_buffer_while_mapped)
 {
 	struct hmmirror_dma other = { .flags = variant->flags | HMMIRROR_DMA_BOUNCED };
 	int fd;
@@ -473,7 +473,7 @@ TEST_F(dma, alloc_fails)
 {
 	size_t below = (5ULL << 30) / hmm_page_size();
 
-	if (MISS(failing(&self->area, self->lacking), self->lacking ? self->why : self->area.why))
+	if (MISS(failing(&self->area, self->setup_ret), self->setup_ret ? self->why : self->area.why))
 		return;
 	ASSERT_LE(0, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 1, 1));
 	ASSERT_EQ(-ENOMEM, call_alloc(self, variant->flags, PAGES, 0));
@@ -504,7 +504,7 @@ TEST_F(dma, map_fails)
 	size_t i, page, first = variant->way == HMMIRROR_DMA_IOVA;
 	size_t last = variant->way == HMMIRROR_DMA_IOVA ? 2 : 0;
 
-	if (MISS(failing(&self->area, self->lacking), self->lacking ? self->why : self->area.why))
+	if (MISS(failing(&self->area, self->setup_ret), self->setup_ret ? self->why : self->area.why))
 		return;
 	if (!READY("anon_writable", PAGES))
 		return;
@@ -551,10 +551,10 @@ TEST_F(dma, arguments)
 }
 
 /* What query says is so. */
-TEST_F(dma, query)
+TEST_F(dma, query_matches)
 {
-	ASSERT_EQ(!!self->lacking, !!self->why[0]);
-	ASSERT_EQ(self->lacking ? -EOPNOTSUPP : 0, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(!!self->setup_ret, !!self->why[0]);
+	ASSERT_EQ(self->setup_ret ? -EOPNOTSUPP : 0, call_alloc(self, variant->flags, PAGES, 0));
 }
 
 #include "hmm_main.h"

@@ -124,7 +124,7 @@ TEST_F(dma_peer, map)
 	ASSERT_EQ(PAGES, self->call.pages);
 }
 
-TEST_F(dma_peer, again)
+TEST_F(dma_peer, map_again)
 {
 	size_t i;
 

@@ -25,22 +25,7 @@
 		__need == HMM_SKIP;					\
 	})
 
-/* A snapshot, and it causes no fault. */
-static inline void quiet_snapshot(struct __test_metadata *_metadata, int fd,
-				  const void *addr, size_t length, __u64 *entries)
-{
-	long faults;
-	int time;
-
-	/* once for nothing, so that the buffer is there the second time */
-	for (time = 0; time < 2; time++) {
-		faults = hmm_faults();
-		ASSERT_EQ(0, hmm_walk(fd, addr, length, 0, entries));
-	}
-	ASSERT_EQ(faults, hmm_faults());
-}
-
-/* The flags of all entries are the same. */
+/* All entries have the same flags. */
 #define ASSERT_ENTRIES(_entries, _pages, _want)				\
 	do {								\
 		const __u64 *__entries = (_entries);			\

@@ -18,7 +18,7 @@ FIXTURE(migrate_fail)
 	char *addr;
 	size_t page;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -103,7 +103,7 @@ TEST_F(migrate_fail, to_device)
 	long isolated = hmm_isolated(LONG_MAX);
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
@@ -121,7 +121,7 @@ TEST_F(migrate_fail, to_system)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
@@ -139,7 +139,7 @@ TEST_F(migrate_fail, unpopulated)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
@@ -155,7 +155,7 @@ TEST_F(migrate_fail, zero_page)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
@@ -174,7 +174,7 @@ TEST_F(migrate_fail, shared)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (!expect_when(WHEN_HOME_FOR_ALL))
 		SKIP(return, "shared pages come home for one process at a time");
@@ -196,11 +196,11 @@ TEST_F(migrate_fail, shared)
 }
 
 /* Several in a row, up to all. */
-TEST_F(migrate_fail, many)
+TEST_F(migrate_fail, several_pages)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	for (n = 2; n <= PAGES; n += 2) {
 		hmm_pattern_fill(self->addr, self->length, n);
@@ -236,34 +236,48 @@ static char *nowhere(size_t length, unsigned int number)
 	return addr == MAP_FAILED ? NULL : addr;
 }
 
+FIXTURE(migrate_fail_tables)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	int fd;
+};
+
+FIXTURE_SETUP(migrate_fail_tables)
+{
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_page_size(), 0));
+}
+
+FIXTURE_TEARDOWN(migrate_fail_tables)
+{
+	hmm_area_end(&self->area);
+}
+
 /*
  * The kernel's own allocations for the place of a page fail, each in turn: that page is
  * not populated, the next one is, and the first as soon as there is memory.
  */
-TEST(migrate_no_table)
+TEST_F(migrate_fail_tables, alloc_fails)
 {
 	size_t page = hmm_page_size(), length = 2 * page;
-	struct hmm_area area = { 0 };
-	struct hmmirror_stats before;
 	__u8 outcomes[2];
 	unsigned int n;
 	char *addr;
-	int fd, hits = 1;
+	int hits = 1;
 
-	ASSERT_EQ(0, hmm_area_begin(&area, page, 0));
-	if (MISS(hmm_area_use_memory(&area, HMM_DEV_PRIVATE, &fd, &before), area.why))
+	if (MISS(hmm_area_use_memory(&self->area, HMM_DEV_PRIVATE, &self->fd, &self->before), self->area.why))
 		return;
 	for (n = 1; hits && n < 10; n++) {
 		addr = nowhere(length, n);
 		ASSERT_NE(NULL, addr);
-		if (hmm_inject(fd, HMMIRROR_INJECT_TABLE, n, 1) == -EOPNOTSUPP)
+		if (hmm_inject(self->fd, HMMIRROR_INJECT_TABLE, n, 1) == -EOPNOTSUPP)
 			SKIP(return, "functions of the kernel can't be made to fail");
-		ASSERT_EQ(0, hmm_to_device(fd, addr, length, outcomes, NULL));
-		hits = hmm_inject(fd, HMMIRROR_INJECT_TABLE, 0, 0);
+		ASSERT_EQ(0, hmm_to_device(self->fd, addr, length, outcomes, NULL));
+		hits = hmm_inject(self->fd, HMMIRROR_INJECT_TABLE, 0, 0);
 		ASSERT_EQ(hits ? HMMIRROR_OUT_REFUSED : HMMIRROR_OUT_POPULATED, outcomes[0])
 			TH_LOG("allocation %u: %s", n, hmm_outcome_str(outcomes[0]));
 		ASSERT_EQ(HMMIRROR_OUT_POPULATED, outcomes[1]);
-		ASSERT_EQ(0, hmm_to_device(fd, addr, page, outcomes, NULL));
+		ASSERT_EQ(0, hmm_to_device(self->fd, addr, page, outcomes, NULL));
 		ASSERT_EQ(hits ? HMMIRROR_OUT_POPULATED : HMMIRROR_OUT_NONE, outcomes[0]);
 		ASSERT_EQ(-1, hmm_all_bytes(addr, length, 0));
 		hmm_unmap(addr, length);
@@ -271,8 +285,7 @@ TEST(migrate_no_table)
 	/* a PUD, a PMD, a PTE and an anon_vma at least; with five levels one more */
 	ASSERT_EQ(0, hits);
 	ASSERT_LE(6, n);
-	ASSERT_EQ(0, hmm_used_since(fd, &before));
-	hmm_area_end(&area);
+	ASSERT_EQ(0, hmm_used_since(self->fd, &self->before));
 }
 
 #include "hmm_main.h"

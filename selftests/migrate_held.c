@@ -40,7 +40,7 @@ FIXTURE(migrate_held)
 	char *touched;
 	size_t page;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -50,37 +50,37 @@ FIXTURE_VARIANT(migrate_held)
 	unsigned int flags;
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, there_setup)
+FIXTURE_VARIANT_ADD(migrate_held, to_device_setup)
 {
 	.stage = HMMIRROR_STAGE_SETUP,
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, there_copied)
+FIXTURE_VARIANT_ADD(migrate_held, to_device_copied)
 {
 	.stage = HMMIRROR_STAGE_COPIED,
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, there_moved)
+FIXTURE_VARIANT_ADD(migrate_held, to_device_moved)
 {
 	.stage = HMMIRROR_STAGE_MOVED,
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, back_setup)
+FIXTURE_VARIANT_ADD(migrate_held, to_system_setup)
 {
 	.stage = HMMIRROR_STAGE_SETUP,
 	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, back_copied)
+FIXTURE_VARIANT_ADD(migrate_held, to_system_copied)
 {
 	.stage = HMMIRROR_STAGE_COPIED,
 	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, back_moved)
+FIXTURE_VARIANT_ADD(migrate_held, to_system_moved)
 {
 	.stage = HMMIRROR_STAGE_MOVED,
 	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
@@ -131,7 +131,7 @@ FIXTURE_SETUP(migrate_held)
 
 FIXTURE_TEARDOWN(migrate_held)
 {
-	if (!self->lacking) {
+	if (!self->setup_ret) {
 		hmm_hold_release(self->fd);
 		hmm_call_end(&self->call);
 	}
@@ -144,7 +144,7 @@ FIXTURE_TEARDOWN(migrate_held)
 /* What goes home is on the device before. */
 #define BEGIN()								\
 	({								\
-		int __need = MISS(self->lacking, self->area.why);	\
+		int __need = MISS(self->setup_ret, self->area.why);	\
 									\
 		if (!__need) {						\
 			if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM) \
@@ -175,15 +175,15 @@ static void touch_waits(struct __test_metadata *_metadata, struct _test_data_mig
 	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
 	END();
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 }
 
 /* Is there anything that the device may populate yet? Return: what MISS() takes */
 static int may_populate(struct _test_data_migrate_held *self,
 			const struct _fixture_variant_migrate_held *variant)
 {
-	if (self->lacking)
-		return self->lacking;
+	if (self->setup_ret)
+		return self->setup_ret;
 	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
 	    variant->stage == HMMIRROR_STAGE_MOVED)
 		return hmm_skip(&self->area, "nothing is populated after that");
@@ -214,7 +214,7 @@ TEST_F(migrate_held, cpu_writes)
 }
 
 /* The pages are thrown away meanwhile: both copies go, and nothing is left of them. */
-TEST_F(migrate_held, discarded)
+TEST_F(migrate_held, dontneed)
 {
 	if (BEGIN())
 		return;
@@ -238,14 +238,14 @@ TEST_F(migrate_held, other_device)
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL, &migrated));
 	ASSERT_EQ(0, migrated);
 	END();
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	TOUCH();
 }
 
 /* The device's memory is taken down: what is on its way is waited for, then all is home. */
-TEST_F(migrate_held, taken_down)
+TEST_F(migrate_held, released)
 {
 	struct hmmirror_stats now;
 
@@ -297,7 +297,7 @@ TEST_F(migrate_held, killed)
 	pid_t child;
 	char fine;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
@@ -317,10 +317,10 @@ TEST_F(migrate_held, killed)
 }
 
 /* What the device is to populate, a CPU populates first, and its page is the one. */
-TEST_F(migrate_held, populated_meanwhile)
+TEST_F(migrate_held, populated_by_cpu)
 {
 	self->toucher.writes = 1;
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM)
 		SKIP(return, "nothing is populated on the way back");
@@ -330,14 +330,14 @@ TEST_F(migrate_held, populated_meanwhile)
 	if (variant->stage != HMMIRROR_STAGE_MOVED) {
 		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
 		END();
-		all_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_REFUSED);
+		check_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_REFUSED);
 	} else {
 		END();
 		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
-		all_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_POPULATED);
+		check_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_POPULATED);
 	}
-	all_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
-	all_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
+	check_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
 		     HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
@@ -360,15 +360,15 @@ TEST_F(migrate_held, populated_by_other)
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, 2 * self->page, NULL, &migrated));
 	ASSERT_EQ(2, migrated);
 	END();
-	all_outcomes(_metadata, self->outcomes, 0, 2, HMMIRROR_OUT_REFUSED);
-	all_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, 2, HMMIRROR_OUT_REFUSED);
+	check_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES - 2, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	TOUCH();
 }
 
 /* The same, read only: the zero page is there first, and gives way to the device's. */
-TEST_F(migrate_held, zero_page_meanwhile)
+TEST_F(migrate_held, zero_page_mapped)
 {
 	if (MISS(may_populate(self, variant), self->area.why))
 		return;
@@ -376,13 +376,13 @@ TEST_F(migrate_held, zero_page_meanwhile)
 	HOLD();
 	TOUCH();
 	END();
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
 /* A huge page comes to be where small ones were to be populated. */
-TEST_F(migrate_held, huge_meanwhile)
+TEST_F(migrate_held, populated_by_thp)
 {
 	size_t huge = hmm_pmd_size(), i;
 	__u8 outcome;
@@ -399,7 +399,7 @@ TEST_F(migrate_held, huge_meanwhile)
 	/* what is in the huge page already can't be populated */
 	outcome = hmm_smaps(self->addr, "AnonHugePages") > 0 ? HMMIRROR_OUT_REFUSED :
 							       HMMIRROR_OUT_POPULATED;
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, outcome);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, outcome);
 	ASSERT_EQ(outcome == HMMIRROR_OUT_REFUSED ? 0 : PAGES, USED());
 	for (i = 0; i < huge; i += self->page) {
 		if (i == 100 * self->page)

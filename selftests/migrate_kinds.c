@@ -5,14 +5,14 @@
 
 #define PAGES	8
 
-FIXTURE(migrate_kind)
+FIXTURE(migrate_kinds)
 {
 	struct hmm_area area;
 	__u8 *outcomes;
 	size_t pages;
 };
 
-FIXTURE_VARIANT(migrate_kind)
+FIXTURE_VARIANT(migrate_kinds)
 {
 	const char *state;
 	int error;
@@ -25,70 +25,70 @@ FIXTURE_VARIANT(migrate_kind)
 	int forgotten;	/* what is tried changes the state: no proof afterwards */
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_writable)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_writable)
 {
 	.state = "anon_writable",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_mlocked)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_mlocked)
 {
 	.state = "anon_mlocked",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_softclean)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_softclean)
 {
 	.state = "anon_softclean",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_parent)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_parent)
 {
 	.state = "anon_cow_parent",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_child)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_child)
 {
 	.state = "anon_cow_child",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
 /* A page that is swapped out is left where it is. */
-FIXTURE_VARIANT_ADD(migrate_kind, anon_swapped)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_swapped)
 {
 	.state = "anon_swapped",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
 /* Pages of files are offered, copied, and then kept. */
-FIXTURE_VARIANT_ADD(migrate_kind, file_private_read)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_private_read)
 {
 	.state = "file_private_read",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, file_private_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_private_written)
 {
 	.state = "file_private_written",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, file_shared_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_shared_written)
 {
 	.state = "file_shared_written",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_written)
 {
 	.state = "shmem_shared_written",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
 /* Only anonymous memory is populated. */
-FIXTURE_VARIANT_ADD(migrate_kind, file_private_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_private_none)
 {
 	.state = "file_private_none",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -96,7 +96,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, file_private_none)
 	.hole = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_none)
 {
 	.state = "shmem_shared_none",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -105,65 +105,65 @@ FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_none)
 };
 
 /* Huge pages are split, and then go one by one. */
-FIXTURE_VARIANT_ADD(migrate_kind, thp_writable)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_writable)
 {
 	.state = "thp_writable",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_cow_parent)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_cow_parent)
 {
 	.state = "thp_cow_parent",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_zero)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_zero)
 {
 	.state = "thp_zero",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, hugetlb)
+FIXTURE_VARIANT_ADD(migrate_kinds, hugetlb)
 {
 	.state = "hugetlb_shared",
 	.error = -EINVAL,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, noaccess)
+FIXTURE_VARIANT_ADD(migrate_kinds, noaccess)
 {
 	.state = "anon_noaccess",
 	.error = -EFAULT,
 };
 
 /* An empty entry in a table that is there. */
-FIXTURE_VARIANT_ADD(migrate_kind, anon_emptied)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_emptied)
 {
 	.state = "anon_emptied",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_none_readonly)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_none_readonly)
 {
 	.state = "anon_none_readonly",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_readonly)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_readonly)
 {
 	.state = "anon_readonly",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_left)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_left)
 {
 	.state = "anon_cow_left",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_wp)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_wp)
 {
 	.state = "anon_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
@@ -171,7 +171,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_wp)
 };
 
 /* Not there, and userfaultfd is to say what will be. */
-FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_missing)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_missing)
 {
 	.state = "anon_uffd_missing",
 	.outcome = HMMIRROR_OUT_REFUSED,
@@ -179,63 +179,63 @@ FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_missing)
 };
 
 /* Given up by MADV_FREE, and still there. */
-FIXTURE_VARIANT_ADD(migrate_kind, lazyfree)
+FIXTURE_VARIANT_ADD(migrate_kinds, lazyfree)
 {
 	.state = "lazyfree",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, stack)
+FIXTURE_VARIANT_ADD(migrate_kinds, stack)
 {
 	.state = "stack",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_private_read)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_private_read)
 {
 	.state = "shmem_private_read",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_private_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_private_written)
 {
 	.state = "shmem_private_written",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_swapped)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_swapped)
 {
 	.state = "shmem_shared_swapped",
 	.outcome = HMMIRROR_OUT_NONE,
 	.hole = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, sealed_copied)
+FIXTURE_VARIANT_ADD(migrate_kinds, sealed_copied)
 {
 	.state = "sealed_copied",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_readonly)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_readonly)
 {
 	.state = "thp_readonly",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_cow_child)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_cow_child)
 {
 	.state = "thp_cow_child",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_none)
 {
 	.state = "thp_none",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_uffd_wp)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_uffd_wp)
 {
 	.state = "thp_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
@@ -243,7 +243,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, thp_uffd_wp)
 };
 
 /* Split to be looked at, and then there are holes, as in any file. */
-FIXTURE_VARIANT_ADD(migrate_kind, thp_shmem_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_shmem_written)
 {
 	.state = "thp_shmem_written",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -251,42 +251,42 @@ FIXTURE_VARIANT_ADD(migrate_kind, thp_shmem_written)
 	.forgotten = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_16k)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_16k)
 {
 	.state = "mthp_16k",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_64k)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_64k)
 {
 	.state = "mthp_64k",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_1m)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_1m)
 {
 	.state = "mthp_1m",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_cow)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_cow)
 {
 	.state = "mthp_cow",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_none)
 {
 	.state = "mthp_none",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_shmem)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_shmem)
 {
 	.state = "mthp_shmem",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -295,19 +295,19 @@ FIXTURE_VARIANT_ADD(migrate_kind, mthp_shmem)
 };
 
 /* What a device has already, in one way or the other, is not offered. */
-FIXTURE_VARIANT_ADD(migrate_kind, dev_other)
+FIXTURE_VARIANT_ADD(migrate_kinds, dev_other)
 {
 	.state = "dev_other",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, dev_coherent)
+FIXTURE_VARIANT_ADD(migrate_kinds, dev_coherent)
 {
 	.state = "dev_coherent",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, dev_exclusive)
+FIXTURE_VARIANT_ADD(migrate_kinds, dev_exclusive)
 {
 	.state = "dev_exclusive",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -315,34 +315,34 @@ FIXTURE_VARIANT_ADD(migrate_kind, dev_exclusive)
 };
 
 /* Offered as any page of a file, but who is to copy it can't read it. */
-FIXTURE_VARIANT_ADD(migrate_kind, secret_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, secret_written)
 {
 	.state = "secret_written",
 	.outcome = HMMIRROR_OUT_NOCOPY,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mixed_normal)
+FIXTURE_VARIANT_ADD(migrate_kinds, mixed_normal)
 {
 	.state = "mixed_normal",
 	.error = -EINVAL,
 	.unread = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, pfnmap)
+FIXTURE_VARIANT_ADD(migrate_kinds, pfnmap)
 {
 	.state = "pfnmap",
 	.error = -EINVAL,
 	.unread = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, io)
+FIXTURE_VARIANT_ADD(migrate_kinds, io)
 {
 	.state = "io",
 	.error = -EINVAL,
 	.unread = 1,
 };
 
-FIXTURE_SETUP(migrate_kind)
+FIXTURE_SETUP(migrate_kinds)
 {
 	const struct hmm_state *state = hmm_state_find(variant->state);
 
@@ -356,13 +356,13 @@ FIXTURE_SETUP(migrate_kind)
 				    0));
 }
 
-FIXTURE_TEARDOWN(migrate_kind)
+FIXTURE_TEARDOWN(migrate_kinds)
 {
 	hmm_unmap(self->outcomes, self->pages);
 	hmm_area_end(&self->area);
 }
 
-TEST_F(migrate_kind, to_device)
+TEST_F(migrate_kinds, to_device)
 {
 	const struct hmm_state *state = hmm_state_find(variant->state);
 	size_t length = self->pages * hmm_page_size(), i;
@@ -413,38 +413,38 @@ TEST_F(migrate_kind, to_device)
 }
 
 /* What stops a migration: all before it is done, the rest left alone. */
-FIXTURE(migrate_stop)
+FIXTURE(migrate_kinds_stop)
 {
 	struct hmm_area area;
 	__u8 outcomes[PAGES];
 };
 
-FIXTURE_VARIANT(migrate_stop)
+FIXTURE_VARIANT(migrate_kinds_stop)
 {
 	const char *state;
 };
 
-FIXTURE_VARIANT_ADD(migrate_stop, hole)
+FIXTURE_VARIANT_ADD(migrate_kinds_stop, hole)
 {
 	.state = "hole",
 };
 
-FIXTURE_VARIANT_ADD(migrate_stop, noaccess)
+FIXTURE_VARIANT_ADD(migrate_kinds_stop, noaccess)
 {
 	.state = "anon_noaccess",
 };
 
-FIXTURE_SETUP(migrate_stop)
+FIXTURE_SETUP(migrate_kinds_stop)
 {
 	ASSERT_EQ(0, hmm_area_begin(&self->area, PAGES * hmm_page_size(), 0));
 }
 
-FIXTURE_TEARDOWN(migrate_stop)
+FIXTURE_TEARDOWN(migrate_kinds_stop)
 {
 	hmm_area_end(&self->area);
 }
 
-TEST_F(migrate_stop, in_the_middle)
+TEST_F(migrate_kinds_stop, in_the_middle)
 {
 	const struct hmm_state *writable = hmm_state_find("anon_writable");
 	const struct hmm_state *state = hmm_state_find(variant->state);

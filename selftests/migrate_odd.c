@@ -30,7 +30,7 @@ FIXTURE(migrate_odd)
 	char *addr;
 	size_t page;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -66,7 +66,7 @@ FIXTURE_TEARDOWN(migrate_odd)
 	self->area.child = 0;
 	hmm_unmap(self->area.guard, self->area.guard_length);
 	self->area.guard = NULL;
-	if (!self->lacking)
+	if (!self->setup_ret)
 		EXPECT_EQ(0, USED());
 	hmm_area_end(&self->area);
 }
@@ -130,13 +130,13 @@ static void *pin(void *data)
 }
 
 /* What the kernel's documentation asks of a caller, not done: it says so, nothing moves. */
-TEST_F(migrate_odd, mistakes)
+TEST_F(migrate_odd, bad_migrate_vma)
 {
 	__u64 migrated = 7;
 	unsigned int n;
 	int ret;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
 	for (n = 1; n < HMMIRROR_MISTAKE_GIVEN_BACK; n++) {
@@ -163,7 +163,7 @@ TEST_F(migrate_odd, populate)
 	__u64 entry;
 	size_t i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, 2 * self->page, 3);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, 2 * self->page, NULL, NULL));
@@ -183,12 +183,12 @@ TEST_F(migrate_odd, populate)
 }
 
 /* By their numbers: those that the device has, in this process and in its child. */
-TEST_F(migrate_odd, by_number)
+TEST_F(migrate_odd, device_range)
 {
 	__u64 migrated = 0;
 	int ret;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 5);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + self->page, 2 * self->page, NULL, NULL));
@@ -209,30 +209,30 @@ TEST_F(migrate_odd, by_number)
 
 	/* a page whose mappings do not go away stays where it is */
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
-	if (INJECT(HMMIRROR_INJECT_MAPPED, 3, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_MAPPED, 3, 1))
 		return;
 	MOVE(BY_PFN, 2, 1, NONE, MIGRATED);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_MAPPED));
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_MAPPED));
 	ASSERT_EQ(1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 }
 
 /* A page that somebody has locked is left alone, and so are those kept off the LRU. */
-TEST_F(migrate_odd, busy)
+TEST_F(migrate_odd, locked_or_isolated)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	fill(_metadata, self);
-	if (INJECT(HMMIRROR_INJECT_LOCKED, 3, 2))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 3, 2))
 		return;
 	MOVE(TO_DEVICE, 2, 2, NONE, MIGRATED);
-	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_LOCKED));
+	ASSERT_EQ(2, INJECTED(self->fd, HMMIRROR_INJECT_LOCKED));
 	ASSERT_EQ(PAGES - 2, USED());
 	fill(_metadata, self);
-	if (INJECT(HMMIRROR_INJECT_ISOLATED, 5, 3))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_ISOLATED, 5, 3))
 		return;
 	MOVE(TO_DEVICE, 4, 3, NONE, MIGRATED);
-	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_ISOLATED));
+	ASSERT_EQ(3, INJECTED(self->fd, HMMIRROR_INJECT_ISOLATED));
 	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	fill(_metadata, self);
@@ -242,16 +242,16 @@ TEST_F(migrate_odd, busy)
 /* Pages of two processes, of which one keeps a mapping. */
 TEST_F(migrate_odd, stays_mapped)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	fill(_metadata, self);
 	self->area.child = hmm_fork_holder();
 	ASSERT_LT(0, self->area.child);
-	if (INJECT(HMMIRROR_INJECT_MAPPED, 2, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_MAPPED, 2, 1))
 		return;
 	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr, self->length, self->outcomes,
 			      NULL));
-	if (!HITS(HMMIRROR_INJECT_MAPPED))
+	if (!INJECTED(self->fd, HMMIRROR_INJECT_MAPPED))
 		SKIP(return, "the kernel has no try_to_migrate()");
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
 	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[1]);
@@ -261,14 +261,14 @@ TEST_F(migrate_odd, stays_mapped)
 }
 
 /* There is no memory for what comes last: the charge of a page. It is tried for again. */
-TEST_F(migrate_odd, no_charge)
+TEST_F(migrate_odd, charge_fails)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
-	if (INJECT(HMMIRROR_INJECT_CHARGE, 1, 3))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_CHARGE, 1, 3))
 		return;
 	MOVE(TO_DEVICE, 0, 3, REFUSED, POPULATED);
-	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_CHARGE));
+	ASSERT_EQ(3, INJECTED(self->fd, HMMIRROR_INJECT_CHARGE));
 	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
@@ -277,21 +277,21 @@ TEST_F(migrate_odd, no_charge)
  * A page table has gone when it is locked: a page that was to get there is not populated;
  * where pages are looked for, kernels that can tell look again.
  */
-TEST_F(migrate_odd, table_gone)
+TEST_F(migrate_odd, pte_table_gone)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
-	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_TABLE_GONE, 1, 1))
 		return;
 	MOVE(TO_DEVICE, 0, 1, REFUSED, POPULATED);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_TABLE_GONE));
 	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	fill(_metadata, self);
-	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_TABLE_GONE, 1, 1))
 		return;
 	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
-	ASSERT_GE(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
+	ASSERT_GE(1, INJECTED(self->fd, HMMIRROR_INJECT_TABLE_GONE));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
@@ -314,7 +314,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 	};
 	struct pinner pinner = { .addr = self->addr, .length = self->page };
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (variant->device != HMM_DEV_COHERENT)
 		SKIP(return, "a page that no CPU can use can't be pinned");
@@ -323,7 +323,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 		SKIP(return, NO_GUP_TEST);
 	hmm_pattern_fill(self->addr, self->length, 7);
 	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
-	if (INJECT(HMMIRROR_INJECT_LOCKED, 1, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 1, 1))
 		return;
 	/* to make a thread needs what a migration that is held has */
 	ASSERT_EQ(0, sem_init(&pinner.go, 0, 0));
@@ -335,7 +335,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 	ASSERT_EQ(0, hmm_call_end(&call));
 	ASSERT_EQ(0, pthread_join(pinner.thread, NULL));
 	ASSERT_EQ(0, pinner.error);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_LOCKED));
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_LOCKED));
 	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
@@ -347,13 +347,13 @@ TEST_F(migrate_odd, pinned_while_locked)
  * there, because some are being written there, then for nothing. Who knows how gives the
  * places up that nobody needs, and the pages move.
  */
-TEST_F(migrate_odd, in_swap_cache)
+TEST_F(migrate_odd, swapcache)
 {
 	__u64 flags;
 	__u8 want;
 	size_t i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 6);
 	if (MISS(hmm_area_pageout(&self->area, self->addr, self->length, prove_swapped),
@@ -376,11 +376,11 @@ TEST_F(migrate_odd, in_swap_cache)
 		if (!(flags & hmm_kpf(KPF_SWAPCACHE)))
 			SKIP(return, "memory is short: the places in the swap were given up");
 	}
-	if (INJECT(HMMIRROR_INJECT_WRITEBACK, 3, 2))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_WRITEBACK, 3, 2))
 		return;
 	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr, self->length, self->outcomes,
 			      NULL));
-	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_WRITEBACK));
+	ASSERT_EQ(2, INJECTED(self->fd, HMMIRROR_INJECT_WRITEBACK));
 	/* __migrate_device_pages() knows since 6.12, so all kernels with huge ones do */
 	want = self->outcomes[0];
 	if (want != HMMIRROR_OUT_REFUSED ||

@@ -30,7 +30,7 @@ FIXTURE_TEARDOWN(migrate_parts)
 }
 
 /* From the middle of one huge page to the middle of the next; then all of the rest. */
-TEST_F(migrate_parts, across_two)
+TEST_F(migrate_parts, halves_of_two_thps)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size(), half = huge / 2;
 	struct hmm_area *area = &self->area;
@@ -56,7 +56,7 @@ TEST_F(migrate_parts, across_two)
 }
 
 /* A huge page that a pipe has a part of can't be split, and stays whole until it can. */
-TEST_F(migrate_parts, huge_held)
+TEST_F(migrate_parts, thp_referenced)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size();
 	struct hmm_area *area = &self->area;
@@ -89,7 +89,7 @@ TEST_F(migrate_parts, huge_held)
  * A huge page of which a part is not mapped any more, and another has a right less: it
  * is small pages to the tables. Only kernels that have huge pages on devices split it.
  */
-TEST_F(migrate_parts, mapped_in_part)
+TEST_F(migrate_parts, thp_partly_mapped)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size(), gap = 10 * page;
 	struct hmm_area *area = &self->area;
@@ -158,7 +158,7 @@ static __u8 expected(const char *state, __u8 outcome)
 }
 
 /* Pages of one call in several mappings and kinds, the holes between them in calls apart. */
-TEST_F(migrate_parts, patchwork)
+TEST_F(migrate_parts, many_mappings)
 {
 	static const struct {
 		const char *state;
@@ -236,7 +236,7 @@ TEST_F(migrate_parts, dax)
 }
 
 /* Pages that another CPU has just brought in wait in a list of its own. */
-TEST_F(migrate_parts, of_other_cpu)
+TEST_F(migrate_parts, lru_batch_of_other_cpu)
 {
 	size_t length = 8 * hmm_page_size();
 	struct hmm_area *area = &self->area;
@@ -262,7 +262,7 @@ TEST_F(migrate_parts, of_other_cpu)
 }
 
 /* Brought home is only what a device has: no zero page, no hole, no page of the system's. */
-TEST_F(migrate_parts, nothing_to_bring_home)
+TEST_F(migrate_parts, to_system_nothing)
 {
 	size_t page = hmm_page_size(), length = 8 * page;
 	struct hmm_area *area = &self->area;
@@ -285,7 +285,7 @@ TEST_F(migrate_parts, nothing_to_bring_home)
 }
 
 /* One small page out of a huge one. */
-TEST_F(migrate_parts, one_page)
+TEST_F(migrate_parts, one_page_of_thp)
 {
 	struct hmm_area *area = &self->area;
 	size_t page = hmm_page_size();

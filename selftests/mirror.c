@@ -158,14 +158,14 @@ TEST_F(mirror, mremap)
 		ASSERT_EQ(self->entries[FIRST + i], entries[i]);
 }
 
-TEST_F(mirror, discard)
+TEST_F(mirror, dontneed)
 {
 	ASSERT_EQ(0, madvise(self->addr + FIRST * self->page,
 			     HIT * self->page, MADV_DONTNEED));
 	check_gone(_metadata, self, FIRST, HIT);
 }
 
-TEST_F(mirror, map_over)
+TEST_F(mirror, mmap_fixed)
 {
 	ASSERT_EQ(0, hmm_area_map_small(&self->area,
 					self->addr + FIRST * self->page,
@@ -319,7 +319,7 @@ TEST_F(mirror, counters)
 }
 
 /* A huge page in the mirror, hit by a change of one of its small pages. */
-TEST_F(mirror, part_of_huge)
+TEST_F(mirror, part_of_thp)
 {
 	size_t pages = hmm_pmd_size() / self->page, i;
 	__u64 *entries = hmm_map_anon(pages * sizeof(__u64), 0);

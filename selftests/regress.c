@@ -25,14 +25,14 @@ FIXTURE(regress)
 	size_t page;
 	size_t length;
 	char *addr;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
 FIXTURE_SETUP(regress)
 {
 	FILLED_PAGES(PAGES);
-	self->lacking = hmm_area_memory(&self->area, 0);
+	self->setup_ret = hmm_area_memory(&self->area, 0);
 }
 
 FIXTURE_TEARDOWN(regress)
@@ -109,7 +109,7 @@ static int softdirty(struct __test_metadata *_metadata, struct _test_data_regres
 
 TEST_F(regress, softdirty_on_device)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (!softdirty(_metadata, self))
 		SKIP(return, NO_SOFT_DIRTY);
@@ -122,12 +122,12 @@ TEST_F(regress, softdirty_on_device)
  * A child that looks at its own pages when it is told to. The parent's are unmapped
  * one by one where they are collected, the child's by the rmap walk.
  */
-TEST_F(regress, softdirty_shared_home)
+TEST_F(regress, softdirty_shared_to_system)
 {
 	pid_t child;
 	int go;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (!softdirty(_metadata, self))
 		SKIP(return, NO_SOFT_DIRTY);
@@ -149,8 +149,8 @@ static int wp_begin(struct _test_data_regress *self, int *uffd)
 	__u64 entry;
 	int fd, ret;
 
-	if (self->lacking)
-		return self->lacking;
+	if (self->setup_ret)
+		return self->setup_ret;
 	fd = hmm_uffd_register(self->addr, self->length, UFFDIO_REGISTER_MODE_WP,
 			       UFFD_FEATURE_PAGEFAULT_FLAG_WP);
 	if (fd < 0 || hmm_uffd_protect(fd, self->addr, self->length)) {
@@ -212,7 +212,7 @@ TEST_F(regress, reused_page_shared)
 	int go;
 
 	if (!child) {
-		if (self->lacking)
+		if (self->setup_ret)
 			_exit(0);
 		self->fd = hmm_open(0);
 		if (self->fd < 0)
@@ -223,7 +223,7 @@ TEST_F(regress, reused_page_shared)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	to_device(_metadata, self);
@@ -237,9 +237,9 @@ TEST_F(regress, reused_page_shared)
 }
 
 /* Pages that the device was the first to have, and may write, remain so at home. */
-TEST_F(regress, populated_home_writable)
+TEST_F(regress, populated_to_system_writable)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	to_device(_metadata, self);
@@ -267,7 +267,7 @@ TEST_F(regress, lazyfree_written)
 	size_t kept = self->length - self->page;
 	__u64 flags, migrated = 0;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	/* 6.0 has both; what tells the fix alone is this test */
 	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The walker, for device 0, on pages that devices have. */
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_device)
 {
@@ -62,7 +61,29 @@ FIXTURE_TEARDOWN(walk_device)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_device
-#include "walk_tests.h"
+TEST_F(walk_device, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_device, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_device, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_device, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_device, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

@@ -7,6 +7,7 @@
 
 #include "expect_kernel.h"
 #include "hmm_test.h"
+#include "snapshot.h"
 
 #define PAGES		8
 #define LIMIT_MS	8000	/* of a hold that is to be ended */
@@ -182,7 +183,7 @@ TEST_F(walk_held, snapshot)
 {
 	if (MISS(hold(self, variant, LIMIT_MS), self->area.why))
 		return;
-	quiet_snapshot(_metadata, self->fd, self->area.addr, self->length, self->entries);
+	snapshot_without_fault(_metadata, self->fd, self->area.addr, self->length, self->entries);
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->holder.fd, 1));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->holder.fd));

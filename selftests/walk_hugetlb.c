@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The walker on pages of hugetlbfs. */
 #include "expect_kernel.h"
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_hugetlb)
 {
@@ -80,11 +79,23 @@ FIXTURE_TEARDOWN(walk_hugetlb)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_hugetlb
-#include "walk_huge_tests.h"
+TEST_F(walk_hugetlb, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, 0);
+}
+
+TEST_F(walk_hugetlb, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_hugetlb, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_ALL);
+}
 
 /* From within a huge page to within the next; the second one is in use. */
-TEST_F(walk_hugetlb, inside)
+TEST_F(walk_hugetlb, unaligned_range)
 {
 	static const __u64 requests[] = {
 		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,

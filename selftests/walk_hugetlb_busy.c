@@ -19,6 +19,7 @@
 
 #include "expect_kernel.h"
 #include "hmm_test.h"
+#include "snapshot.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
 #define VALID	HMMIRROR_PTE_VALID
@@ -87,7 +88,7 @@ static int check(struct hmm_area *area, const char *addr, const __u64 *entries,
  * A page table for a GiB that two processes share. Both have used the first page
  * and only we the last: that the other has it too, in one entry, is the proof.
  */
-FIXTURE(walk_hugetlb_table)
+FIXTURE(walk_hugetlb_busy_pmd_sharing)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
@@ -98,7 +99,7 @@ FIXTURE(walk_hugetlb_table)
 	int fd;
 };
 
-FIXTURE_SETUP(walk_hugetlb_table)
+FIXTURE_SETUP(walk_hugetlb_busy_pmd_sharing)
 {
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pud_size(), hmm_pud_size()));
 	self->last = self->area.addr + hmm_pud_size() - hmm_pmd_size();
@@ -108,7 +109,7 @@ FIXTURE_SETUP(walk_hugetlb_table)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_hugetlb_table)
+FIXTURE_TEARDOWN(walk_hugetlb_busy_pmd_sharing)
 {
 	hmm_holder_end(self->other);
 	hmm_area_end(&self->area);
@@ -183,11 +184,11 @@ static int share_table(struct hmm_area *area, const char *last, pid_t *other)
 #define NOT_SHARED()							\
 	MISS(share_table(&self->area, self->last, &self->other), self->area.why)
 
-TEST_F(walk_hugetlb_table, snapshot)
+TEST_F(walk_hugetlb_busy_pmd_sharing, snapshot)
 {
 	if (NOT_SHARED())
 		return;
-	quiet_snapshot(_metadata, self->fd, self->border, self->length, self->entries);
+	snapshot_without_fault(_metadata, self->fd, self->border, self->length, self->entries);
 	ASSERT_EQ(0, check(&self->area, self->border, self->entries, EDGE,
 			   VALID | WRITE))
 		TH_LOG("%s", self->area.why);
@@ -204,7 +205,7 @@ TEST_F(walk_hugetlb_table, snapshot)
 
 /* The page that a fault brings is the other's at once. */
 static void shared_fault(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(walk_hugetlb_table) * self, __u64 request)
+			 FIXTURE_DATA(walk_hugetlb_busy_pmd_sharing) * self, __u64 request)
 {
 	char *second = self->border + EDGE * hmm_page_size();
 
@@ -219,12 +220,12 @@ static void shared_fault(struct __test_metadata *_metadata,
 		TH_LOG("%s", self->area.why);
 }
 
-TEST_F(walk_hugetlb_table, read_fault)
+TEST_F(walk_hugetlb_busy_pmd_sharing, read_fault)
 {
 	shared_fault(_metadata, self, HMMIRROR_REQ_FAULT);
 }
 
-TEST_F(walk_hugetlb_table, write_fault)
+TEST_F(walk_hugetlb_busy_pmd_sharing, write_fault)
 {
 	shared_fault(_metadata, self, HMMIRROR_REQ_ALL);
 }
@@ -233,7 +234,7 @@ TEST_F(walk_hugetlb_table, write_fault)
  * A change of protection takes our table away and not the entries: nothing is
  * there until it is asked for, and what was mirrored is taken back.
  */
-TEST_F(walk_hugetlb_table, unshared)
+TEST_F(walk_hugetlb_busy_pmd_sharing, unshared)
 {
 	struct hmm_area *area = &self->area;
 	char *addr = area->addr;
@@ -261,7 +262,7 @@ TEST_F(walk_hugetlb_table, unshared)
 }
 
 /* The other goes; the table and what is mirrored of it stay. */
-TEST_F(walk_hugetlb_table, other_ends)
+TEST_F(walk_hugetlb_busy_pmd_sharing, other_ends)
 {
 	struct hmm_area *area = &self->area;
 
@@ -287,7 +288,7 @@ TEST_F(walk_hugetlb_table, other_ends)
  * Pages that a thread moves to and fro between two nodes. Nothing else takes them
  * away, so that an answer of nothing, or a fault, was a page on its way.
  */
-FIXTURE(walk_hugetlb_moving)
+FIXTURE(walk_hugetlb_busy_move_pages)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
@@ -300,24 +301,24 @@ FIXTURE(walk_hugetlb_moving)
 	int fd;
 };
 
-FIXTURE_VARIANT(walk_hugetlb_moving)
+FIXTURE_VARIANT(walk_hugetlb_busy_move_pages)
 {
 	int flags;
 };
 
-FIXTURE_VARIANT_ADD(walk_hugetlb_moving, private)
+FIXTURE_VARIANT_ADD(walk_hugetlb_busy_move_pages, private)
 {
 	.flags = MAP_PRIVATE,
 };
 
-FIXTURE_VARIANT_ADD(walk_hugetlb_moving, shared)
+FIXTURE_VARIANT_ADD(walk_hugetlb_busy_move_pages, shared)
 {
 	.flags = MAP_SHARED,
 };
 
 #define MOVE_MS	20000	/* how long it may take until a page is met on its way */
 
-FIXTURE_SETUP(walk_hugetlb_moving)
+FIXTURE_SETUP(walk_hugetlb_busy_move_pages)
 {
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * hmm_pmd_size(), 0));
 	self->border = self->area.addr + hmm_pmd_size() - EDGE * hmm_page_size();
@@ -326,7 +327,7 @@ FIXTURE_SETUP(walk_hugetlb_moving)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_hugetlb_moving)
+FIXTURE_TEARDOWN(walk_hugetlb_busy_move_pages)
 {
 	__atomic_store_n(&self->stop, 1, __ATOMIC_SEQ_CST);
 	if (self->running)
@@ -336,7 +337,7 @@ FIXTURE_TEARDOWN(walk_hugetlb_moving)
 
 static void *move(void *data)
 {
-	struct _test_data_walk_hugetlb_moving *self = data;
+	struct _test_data_walk_hugetlb_busy_move_pages *self = data;
 	void *pages[] = { self->area.addr, self->area.addr + hmm_pmd_size() };
 	int nodes[2] = { 0, 0 }, status[2];
 
@@ -350,7 +351,7 @@ static void *move(void *data)
 	return NULL;
 }
 
-static int moving(struct _test_data_walk_hugetlb_moving *self, int flags)
+static int moving(struct _test_data_walk_hugetlb_busy_move_pages *self, int flags)
 {
 	struct hmm_area *area = &self->area;
 	int ret = map_file(area, flags, 4);
@@ -384,7 +385,7 @@ static int all_moved(const long *moves)
 	return __atomic_load_n(moves, __ATOMIC_SEQ_CST) > 1;
 }
 
-TEST_F(walk_hugetlb_moving, snapshot)
+TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 {
 	long end = now_ms() + MOVE_MS, there = 0, away = 0;
 	size_t i;
@@ -417,7 +418,7 @@ TEST_F(walk_hugetlb_moving, snapshot)
 }
 
 static void moving_fault(struct __test_metadata *_metadata,
-			 struct _test_data_walk_hugetlb_moving *self, int flags,
+			 struct _test_data_walk_hugetlb_busy_move_pages *self, int flags,
 			 __u64 request)
 {
 	struct hmmirror_range range = {
@@ -455,18 +456,18 @@ static void moving_fault(struct __test_metadata *_metadata,
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->area.length, 0));
 }
 
-TEST_F(walk_hugetlb_moving, read_fault)
+TEST_F(walk_hugetlb_busy_move_pages, read_fault)
 {
 	moving_fault(_metadata, self, variant->flags, HMMIRROR_REQ_FAULT);
 }
 
-TEST_F(walk_hugetlb_moving, write_fault)
+TEST_F(walk_hugetlb_busy_move_pages, write_fault)
 {
 	moving_fault(_metadata, self, variant->flags, HMMIRROR_REQ_ALL);
 }
 
 /* A mark of userfaultfd in the place of a page that is not there. */
-FIXTURE(walk_hugetlb_marker)
+FIXTURE(walk_hugetlb_busy_pte_marker)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
@@ -476,7 +477,7 @@ FIXTURE(walk_hugetlb_marker)
 	int fd;
 };
 
-FIXTURE_SETUP(walk_hugetlb_marker)
+FIXTURE_SETUP(walk_hugetlb_busy_pte_marker)
 {
 	self->uffd = -1;
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * hmm_pmd_size(), 0));
@@ -486,7 +487,7 @@ FIXTURE_SETUP(walk_hugetlb_marker)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_hugetlb_marker)
+FIXTURE_TEARDOWN(walk_hugetlb_busy_pte_marker)
 {
 	if (self->uffd >= 0)
 		close(self->uffd);
@@ -517,7 +518,7 @@ static int mark(struct hmm_area *area, int *uffd)
 }
 
 /* As an empty one on a snapshot and a read, which keeps the mark; no write. */
-TEST_F(walk_hugetlb_marker, wp)
+TEST_F(walk_hugetlb_busy_pte_marker, uffd_wp)
 {
 	struct hmm_area *area = &self->area;
 	size_t i;

@@ -118,7 +118,7 @@ TEST_F(walk_mthp, write_fault)
 }
 
 /* From within the first folio to within the second; and one page in the middle of one. */
-TEST_F(walk_mthp, inside)
+TEST_F(walk_mthp, unaligned_range)
 {
 	static const __u64 requests[] = {
 		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,

@@ -8,6 +8,7 @@
 
 #include "expect_kernel.h"
 #include "hmm_test.h"
+#include "snapshot.h"
 
 #define EDGE	4	/* pages that a range reaches into the PMD's neighbours */
 
@@ -117,7 +118,7 @@ TEST_F(walk_planted, snapshot)
 
 	if (NOT_PLANTED())
 		return;
-	quiet_snapshot(_metadata, self->fd, start, self->pmd + 2 * EDGE * hmm_page_size(),
+	snapshot_without_fault(_metadata, self->fd, start, self->pmd + 2 * EDGE * hmm_page_size(),
 		       self->entries);
 	for (i = 0; i < EDGE - 1; i++)
 		ASSERT_EQ(0, self->entries[i]);
@@ -130,7 +131,7 @@ TEST_F(walk_planted, snapshot)
 }
 
 /* From its first, a middle and its last page on. */
-TEST_F(walk_planted, parts)
+TEST_F(walk_planted, part_of_pmd)
 {
 	size_t places[] = { 0, self->pages / 2, self->pages - 1 }, i;
 
@@ -319,14 +320,14 @@ TEST_F(walk_planted, exit)
 	}
 }
 
-FIXTURE(plant)
+FIXTURE(walk_planted_abi)
 {
 	struct hmm_area area;
 	size_t pmd;
 	int fd;
 };
 
-FIXTURE_SETUP(plant)
+FIXTURE_SETUP(walk_planted_abi)
 {
 	self->pmd = hmm_pmd_size();
 	ASSERT_EQ(0, hmm_area_begin_small(&self->area, 2 * self->pmd));
@@ -335,12 +336,12 @@ FIXTURE_SETUP(plant)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(plant)
+FIXTURE_TEARDOWN(walk_planted_abi)
 {
 	hmm_area_end(&self->area);
 }
 
-TEST_F(plant, refused)
+TEST_F(walk_planted_abi, refused)
 {
 	char *used = self->area.addr, *none = used + self->pmd;
 	const enum hmmirror_planted bad = HMMIRROR_PLANT_PMD_BAD;
@@ -386,7 +387,7 @@ TEST_F(plant, refused)
 #define LONG_BEFORE	5
 
 /* Who waits for the entry can't be killed: it goes with the process all the same. */
-TEST_F(plant, waiter_killed)
+TEST_F(walk_planted_abi, waiter_killed)
 {
 	__u64 entry = 0;
 	struct hmm_call walk = {
@@ -419,7 +420,7 @@ TEST_F(plant, waiter_killed)
 	ASSERT_GT(LONG_BEFORE, end.tv_sec - begin.tv_sec);
 }
 
-TEST_F(plant, closed_under_waiter)
+TEST_F(walk_planted_abi, closed_under_waiter)
 {
 	__u64 entry = 0;
 	struct hmm_call walk = {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The walker on small pages of shmem. */
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_shmem)
 {
@@ -72,7 +71,29 @@ FIXTURE_TEARDOWN(walk_shmem)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_shmem
-#include "walk_tests.h"
+TEST_F(walk_shmem, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_shmem, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_shmem, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_shmem, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_shmem, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The walker on transparent huge pages. */
 #include "expect_kernel.h"
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_thp)
 {
@@ -110,11 +109,23 @@ FIXTURE_TEARDOWN(walk_thp)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_thp
-#include "walk_huge_tests.h"
+TEST_F(walk_thp, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, 0);
+}
+
+TEST_F(walk_thp, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_thp, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_ALL);
+}
 
 /* Two huge pages, from within the first to within the second. */
-TEST_F(walk_thp, inside)
+TEST_F(walk_thp, unaligned_range)
 {
 	struct walk *walk = &self->walk;
 	size_t huge = self->huge;
@@ -209,30 +220,30 @@ FIXTURE_VARIANT(walk_thp_part)
 	__u64 lost;	/* its answer for the page */
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, discarded_snapshot)
+FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_snapshot)
 {
 	.lost = 0,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, discarded_read)
+FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_read)
 {
 	.request = HMMIRROR_REQ_FAULT,
 	.lost = HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, discarded_write)
+FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_write)
 {
 	.request = HMMIRROR_REQ_ALL,
 	.lost = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, unmapped_snapshot)
+FIXTURE_VARIANT_ADD(walk_thp_part, munmap_snapshot)
 {
 	.unmap = 1,
 	.lost = HMMIRROR_PTE_ERROR,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, unmapped_read)
+FIXTURE_VARIANT_ADD(walk_thp_part, munmap_read)
 {
 	.unmap = 1,
 	.request = HMMIRROR_REQ_FAULT,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The walker on small pages that userfaultfd watches. */
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_userfault)
 {
@@ -57,7 +56,29 @@ FIXTURE_TEARDOWN(walk_userfault)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_userfault
-#include "walk_tests.h"
+TEST_F(walk_userfault, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_userfault, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_userfault, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_userfault, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_userfault, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fail_nth.h"
+#include "fail_run.h"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -34,28 +34,26 @@ static const struct {
 	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/verbose", "0" },
 };
 
-static long used_pages(struct fail_world *world)
+static long used_pages(struct fail_case *c)
 {
 	struct hmmirror_stats stats;
 
-	if (hmm_stats(world->fd, 0, &stats))
+	if (hmm_stats(c->fd, 0, &stats))
 		return -1;
 	return hmm_stats_used(&stats);
 }
 
-int fail_begin(struct fail_world *world)
+static int set_up(struct fail_case *c)
 {
-	struct hmm_area *area = &world->area;
+	struct hmm_area *area = &c->area;
 	size_t i;
 	int ret;
 
-	memset(world, 0, sizeof(*world));
-	world->fd = -1;
-	world->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (world->nth < 0)
+	c->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (c->nth < 0)
 		return hmm_skip(area, "the kernel was built without CONFIG_FAULT_INJECTION");
-	world->page = hmm_page_size();
-	world->length = FAIL_PAGES * world->page;
+	c->page = hmm_page_size();
+	c->length = FAIL_PAGES * c->page;
 	ret = hmm_area_begin(area, hmm_pmd_size(), 0);
 	if (ret)
 		return hmm_fail(area, ret, "window");
@@ -67,67 +65,75 @@ int fail_begin(struct fail_world *world)
 		if (ret)
 			return hmm_fail(area, ret, "%s", knobs[i].path);
 	}
-	world->addr = area->addr;
-	world->buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
+	c->addr = area->addr;
+	c->buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (world->buffer == MAP_FAILED)
+	if (c->buffer == MAP_FAILED)
 		return hmm_fail(area, -errno, "buffer");
-	world->fd = hmm_area_device(area, 0);
-	if (world->fd < 0)
-		return hmm_fail(area, world->fd, "/dev/hmm_dmirror0");
-	world->used = used_pages(world);
+	c->fd = hmm_area_device(area, 0);
+	if (c->fd < 0)
+		return hmm_fail(area, c->fd, "/dev/hmm_dmirror0");
+	c->used = used_pages(c);
 	return 0;
 }
 
-int fail_memory(struct fail_world *world)
+void fail_begin(struct fail_case *c)
 {
-	int ret = hmm_area_map_small(&world->area, world->addr, world->length,
+	memset(c, 0, sizeof(*c));
+	c->fd = -1;
+	c->setup_ret = set_up(c);
+}
+
+/* Let the device have memory: the first migration would add it, and allocate for that. */
+static int add_memory(struct fail_case *c)
+{
+	int ret = hmm_area_map_small(&c->area, c->addr, c->length,
 				     PROT_READ | PROT_WRITE);
 
 	if (ret)
 		return ret;
-	hmm_touch_write(world->addr, world->length);
-	return hmm_to_device(world->fd, world->addr, world->length, NULL, NULL);
+	hmm_touch_write(c->addr, c->length);
+	return hmm_to_device(c->fd, c->addr, c->length, NULL, NULL);
 }
 
-void fail_end(struct fail_world *world)
+void fail_end(struct fail_case *c)
 {
-	if (world->nth > 0)
-		close(world->nth);
-	if (world->buffer && world->buffer != MAP_FAILED)
-		munmap(world->buffer, BUFFER_SIZE);
-	hmm_area_end(&world->area);
+	if (c->nth > 0)
+		close(c->nth);
+	if (c->buffer && c->buffer != MAP_FAILED)
+		munmap(c->buffer, BUFFER_SIZE);
+	hmm_area_end(&c->area);
 }
 
-static int arm(struct fail_world *world, unsigned int nth)
+static int arm(struct fail_case *c, unsigned int nth)
 {
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%u", nth);
 
-	return pwrite(world->nth, text, len, 0) == len ? 0 : -errno;
+	return pwrite(c->nth, text, len, 0) == len ? 0 : -errno;
 }
 
 /* Return: 1 if it was hit since arm(), 0 if there was not as much to fail, -errno. */
-static int disarm(struct fail_world *world)
+static int disarm(struct fail_case *c)
 {
 	char text[16];
-	ssize_t len = pread(world->nth, text, sizeof(text) - 1, 0);
+	ssize_t len = pread(c->nth, text, sizeof(text) - 1, 0);
 	int hit;
 
 	if (len <= 0)
 		return len ? -errno : -EIO;
 	text[len] = '\0';
 	hit = !strcmp(text, "0\n");
-	return arm(world, 0) ? -EIO : hit;
+	return arm(c, 0) ? -EIO : hit;
 }
 
 /* All that the last call took is given back when its memory is gone. */
-static int nothing_left(struct fail_world *world)
+static int nothing_left(struct fail_case *c)
 {
 	int i;
 
 	for (i = 0; i < SETTLE_STEPS; i++) {
-		if (used_pages(world) == world->used)
+		if (used_pages(c) == c->used)
 			return 1;
 		usleep(1000);
 	}
@@ -145,43 +151,42 @@ static int documented(const struct fail_call *call, int error)
 }
 
 /* Memory as it is before each call: nothing of the last one is left. */
-static int fresh(struct fail_world *world, const struct fail_call *call)
+static int fresh(struct fail_case *c, const struct fail_call *call)
 {
-	int ret = hmm_area_map_small(&world->area, world->addr, hmm_pmd_size(),
+	int ret = hmm_area_map_small(&c->area, c->addr, hmm_pmd_size(),
 				     PROT_READ | PROT_WRITE);
 
 	if (ret)
 		return ret;
-	if (!nothing_left(world))
+	if (!nothing_left(c))
 		return -ENOTEMPTY;
 	/* the page table is there as a rule */
-	world->addr[world->length] = 1;
+	c->addr[c->length] = 1;
 	if (!call->empty)
-		hmm_pattern_fill(world->addr, world->length, 1);
-	world->spare = -1;
-	return call->before ? call->before(world, call) : 0;
+		hmm_pattern_fill(c->addr, c->length, 1);
+	c->spare = -1;
+	return call->before ? call->before(c, call) : 0;
 }
 
-static int intact(struct fail_world *world, const struct fail_call *call)
+static int intact(struct fail_case *c, const struct fail_call *call)
 {
 	if (call->written)
 		return 1;
 	if (call->empty)
-		return hmm_all_bytes(world->addr, world->length, 0) < 0;
-	return hmm_pattern_check(world->addr, world->length, 1) < 0;
+		return hmm_all_bytes(c->addr, c->length, 0) < 0;
+	return hmm_pattern_check(c->addr, c->length, 1) < 0;
 }
 
 #define WRONG(...)							\
 	({								\
-		int __len = snprintf(why, size, "%s, allocation %u: ",	\
+		int __len = snprintf(c->why, sizeof(c->why), "%s, allocation %u: ",	\
 				     call->name, nth);			\
 									\
-		snprintf(why + __len, size - __len, __VA_ARGS__);	\
+		snprintf(c->why + __len, sizeof(c->why) - __len, __VA_ARGS__);	\
 		-EIO;							\
 	})
 
-int fail_sweep(struct fail_world *world, const struct fail_call *call, char *why,
-	       size_t size)
+static int sweep(struct fail_case *c, const struct fail_call *call)
 {
 	unsigned int nth = 0, coped = 0;
 	int hit = 1, ret;
@@ -189,36 +194,53 @@ int fail_sweep(struct fail_world *world, const struct fail_call *call, char *why
 	for (nth = 1; hit; nth++) {
 		if (nth == FAIL_LIMIT)
 			return WRONG("there is no end of them");
-		ret = fresh(world, call);
+		ret = fresh(c, call);
 		if (ret)
 			return WRONG("preparing it: %s", strerror(-ret));
-		if (arm(world, nth))
+		if (arm(c, nth))
 			return WRONG("fail-nth can't be set");
-		ret = call->call(world, call);
-		hit = disarm(world);
+		ret = call->call(c, call);
+		hit = disarm(c);
 		if (hit < 0)
 			return WRONG("fail-nth can't be read");
 		if (ret && !hit)
 			return WRONG("error %d without a failure", ret);
 		if (ret && !documented(call, ret))
 			return WRONG("error %d is not one of those that are documented", ret);
-		if (!intact(world, call))
+		if (!intact(c, call))
 			return WRONG("the memory has changed");
 		if (call->after)
-			call->after(world, call);
+			call->after(c, call);
 		coped += hit && !ret;
 
 		/* the next one is as good as ever */
-		ret = fresh(world, call);
+		ret = fresh(c, call);
 		if (!ret)
-			ret = call->call(world, call);
-		if (ret || !intact(world, call))
+			ret = call->call(c, call);
+		if (ret || !intact(c, call))
 			return WRONG("the next call: %d", ret);
 		if (call->after)
-			call->after(world, call);
-		world->injected += hit;
+			call->after(c, call);
+		c->injected += hit;
 	}
 	printf("# %s: %u failures, %u of them told, %u not\n", call->name, nth - 2,
 	       nth - 2 - coped, coped);
 	return 0;
+}
+
+int fail_sweep(struct fail_case *c, enum hmmirror_feature feature,
+	       const struct fail_call *calls, size_t nr)
+{
+	int ret = c->setup_ret;
+	size_t i;
+
+	if (!ret)
+		ret = hmm_area_feature(&c->area, feature);
+	if (!ret && feature == HMMIRROR_FEAT_DEVICE_PRIVATE && add_memory(c))
+		ret = hmm_fail(&c->area, -ENOMEM, "migrating pages");
+	if (ret)
+		snprintf(c->why, sizeof(c->why), "%s", c->area.why);
+	for (i = 0; i < nr && !ret; i++)
+		ret = sweep(c, &calls[i]);
+	return ret;
 }

@@ -1,79 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of kinds that few look at. */
+/* The walker at the lower end of a stack. */
+#include <sys/mman.h>
+
 #include "hmm_test.h"
 #include "walk_run.h"
 
-FIXTURE(walk_special)
-{
-	struct walk walk;
-};
-
-FIXTURE_VARIANT(walk_special)
-{
-	const char *state;
-};
-
-FIXTURE_VARIANT_ADD(walk_special, secret_none)
-{
-	.state = "secret_none",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, secret_written)
-{
-	.state = "secret_written",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, secret_readonly)
-{
-	.state = "secret_readonly",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, sealed_shared)
-{
-	.state = "sealed_shared",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, sealed_private)
-{
-	.state = "sealed_private",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, sealed_copied)
-{
-	.state = "sealed_copied",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, key_none)
-{
-	.state = "key_none",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, key_written)
-{
-	.state = "key_written",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, lazyfree)
-{
-	.state = "lazyfree",
-};
-
-FIXTURE_VARIANT_ADD(walk_special, stack)
-{
-	.state = "stack",
-};
-
-FIXTURE_SETUP(walk_special)
-{
-}
-
-FIXTURE_TEARDOWN(walk_special)
-{
-	walk_end(&self->walk);
-}
-
-#define WALK_FIXTURE walk_special
-#include "walk_tests.h"
+#define PAGES	16
 
 /*
  * What is below a stack: a hole to the walker, though a CPU that touches it makes
@@ -123,18 +55,18 @@ FIXTURE_TEARDOWN(walk_stack)
 
 TEST_F(walk_stack, below)
 {
-	size_t middle = WALK_PAGES / 2, size = hmm_page_size();
+	size_t middle = PAGES / 2, size = hmm_page_size();
 	struct walk *walk = &self->walk;
 	char *stack;
 
-	ASSERT_EQ(0, walk_begin(walk, WALK_PAGES, 0));
+	ASSERT_EQ(0, walk_begin(walk, PAGES, 0));
 	stack = walk->area.addr + middle * size;
 	if (MISS(walk_put(walk, "hole", 0, middle), walk->why))
 		return;
 	if (MISS(walk_put(walk, "stack", middle, middle), walk->why))
 		return;
 	/* with what is below, without it, and from the page right below on */
-	if (MISS(walk_ask(walk, 0, 0, WALK_PAGES, variant->request), walk->why))
+	if (MISS(walk_ask(walk, 0, 0, PAGES, variant->request), walk->why))
 		return;
 	if (MISS(walk_ask(walk, 0, middle, middle, variant->request), walk->why))
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Calls made again and again, while the first, second, third, ... allocation fails. */
-#ifndef FAIL_NTH_H
-#define FAIL_NTH_H
+#ifndef FAIL_RUN_H
+#define FAIL_RUN_H
 
 #include "hmmirror_lib.h"
 
@@ -14,7 +14,7 @@
 #define FAIL_ERRORS	6
 
 /**
- * struct fail_world - what the calls work on
+ * struct fail_case - what the calls work on
  * @area: window of 2 MiB
  * @addr: its start: FAIL_PAGES pages, written, or empty if @empty
  * @length: bytes of these
@@ -25,8 +25,10 @@
  * @used: pages of the device that were in use before
  * @nth: this thread's fail-nth
  * @injected: failures so far
+ * @setup_ret: what fail_begin() returned
+ * @why: what was missing or wrong
  */
-struct fail_world {
+struct fail_case {
 	struct hmm_area area;
 	char *addr;
 	size_t length;
@@ -37,6 +39,8 @@ struct fail_world {
 	int fd;
 	int nth;
 	unsigned int injected;
+	int setup_ret;
+	char why[256];
 };
 
 /**
@@ -55,31 +59,28 @@ struct fail_call {
 	unsigned long request;
 	int empty;
 	int written;
-	int (*before)(struct fail_world *world, const struct fail_call *call);
-	int (*call)(struct fail_world *world, const struct fail_call *call);
-	void (*after)(struct fail_world *world, const struct fail_call *call);
+	int (*before)(struct fail_case *c, const struct fail_call *call);
+	int (*call)(struct fail_case *c, const struct fail_call *call);
+	void (*after)(struct fail_case *c, const struct fail_call *call);
 	int errors[FAIL_ERRORS];
 };
 
-/* fail_begin - what all calls need; 0, HMM_SKIP or -errno with world->area.why */
-int fail_begin(struct fail_world *world);
-
-/* fail_memory - let the device have memory, else the first migration would add it; 0 or -errno */
-int fail_memory(struct fail_world *world);
+/* fail_begin - set up what all calls need; what is missing, fail_sweep() tells */
+void fail_begin(struct fail_case *c);
 
 /* fail_end - take it down */
-void fail_end(struct fail_world *world);
+void fail_end(struct fail_case *c);
 
 /**
- * fail_sweep - make a call until none of its allocations is left to fail
- * @world: from fail_begin()
- * @call: the call
- * @why: gets what was wrong
- * @size: bytes of @why
+ * fail_sweep - make each of several calls until none of its allocations is left to fail
+ * @c: from fail_begin()
+ * @feature: what the kernel must have for the calls
+ * @calls: the calls
+ * @nr: number of calls
  *
- * Return: 0 or -errno.
+ * Return: 0; HMM_SKIP or -errno with c->why.
  */
-int fail_sweep(struct fail_world *world, const struct fail_call *call, char *why,
-	       size_t size);
+int fail_sweep(struct fail_case *c, enum hmmirror_feature feature,
+	       const struct fail_call *calls, size_t nr);
 
-#endif /* FAIL_NTH_H */
+#endif /* FAIL_RUN_H */

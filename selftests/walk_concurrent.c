@@ -41,7 +41,7 @@ struct doer {
 	int error;
 };
 
-FIXTURE(events_during)
+FIXTURE(walk_concurrent)
 {
 	struct hmm_area area;
 	struct hmm_call holder;
@@ -52,7 +52,7 @@ FIXTURE(events_during)
 	int fd;
 };
 
-FIXTURE_SETUP(events_during)
+FIXTURE_SETUP(walk_concurrent)
 {
 	self->length = PAGES * hmm_page_size();
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * self->length, 0));
@@ -69,7 +69,7 @@ FIXTURE_SETUP(events_during)
 }
 
 /* Whatever still waits for something is let go. */
-FIXTURE_TEARDOWN(events_during)
+FIXTURE_TEARDOWN(walk_concurrent)
 {
 	if (self->holder.running)
 		hmm_hold_release(self->holder.fd);
@@ -120,7 +120,7 @@ static void *doer_run(void *data)
 }
 
 /* The walk that waits, and its doer. No new thread and no new page from here on. */
-static int begin(struct _test_data_events_during *self, enum deed deed, __u32 flags)
+static int begin(struct _test_data_walk_concurrent *self, enum deed deed, __u32 flags)
 {
 	size_t page = hmm_page_size();
 	int ret;
@@ -167,7 +167,7 @@ static int begin(struct _test_data_events_during *self, enum deed deed, __u32 fl
 
 /* The lock is held for reading: this goes on at once, and the walk begins anew. */
 static void at_once(struct __test_metadata *_metadata,
-		    struct _test_data_events_during *self, __u64 first)
+		    struct _test_data_walk_concurrent *self, __u64 first)
 {
 	struct hmmirror_stats stats;
 	__u64 last;
@@ -193,14 +193,14 @@ static void at_once(struct __test_metadata *_metadata,
 	ASSERT_EQ(VALID | WRITE | PRIVATE, first & ZERO ? last | PRIVATE : last);
 }
 
-TEST_F(events_during, dontneed)
+TEST_F(walk_concurrent, dontneed)
 {
 	if (NOT_BEGUN(EMPTY, 0))
 		return;
 	at_once(_metadata, self, VALID | ZERO);
 }
 
-TEST_F(events_during, migrate)
+TEST_F(walk_concurrent, migrate)
 {
 	if (NOT_BEGUN(MIGRATE, 0))
 		return;
@@ -210,7 +210,7 @@ TEST_F(events_during, migrate)
 
 /* This needs the lock for writing, and waits; then the device must know of it. */
 static void later(struct __test_metadata *_metadata,
-		  struct _test_data_events_during *self)
+		  struct _test_data_walk_concurrent *self)
 {
 	sem_post(&self->doer.go);
 	usleep(WAIT_US);
@@ -226,14 +226,14 @@ static void later(struct __test_metadata *_metadata,
 }
 
 static void forgotten(struct __test_metadata *_metadata,
-		      struct _test_data_events_during *self)
+		      struct _test_data_walk_concurrent *self)
 {
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->area.addr, self->length,
 				self->entries));
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
 }
 
-TEST_F(events_during, munmap)
+TEST_F(walk_concurrent, munmap)
 {
 	if (NOT_BEGUN(UNMAP, HMMIRROR_RANGE_MAP))
 		return;
@@ -241,7 +241,7 @@ TEST_F(events_during, munmap)
 	forgotten(_metadata, self);
 }
 
-TEST_F(events_during, mremap)
+TEST_F(walk_concurrent, mremap)
 {
 	if (NOT_BEGUN(MOVE, HMMIRROR_RANGE_MAP))
 		return;
@@ -252,7 +252,7 @@ TEST_F(events_during, mremap)
 }
 
 /* No page of it can be written any more. */
-TEST_F(events_during, mprotect)
+TEST_F(walk_concurrent, mprotect)
 {
 	size_t page;
 

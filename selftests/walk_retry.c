@@ -23,7 +23,7 @@
 #define MADV_COLLAPSE	25
 #endif
 
-FIXTURE(events_walk)
+FIXTURE(walk_retry)
 {
 	struct hmm_area area;
 	__u64 entries[PAGES];
@@ -31,7 +31,7 @@ FIXTURE(events_walk)
 	int fd;
 };
 
-FIXTURE_VARIANT(events_walk)
+FIXTURE_VARIANT(walk_retry)
 {
 	/* 0, HMM_SKIP or -errno; NULL: small written pages */
 	int (*prepare)(struct hmm_area *area, size_t length);
@@ -53,7 +53,7 @@ static int unmap(struct hmm_area *area, size_t length)
 	return munmap(area->addr, length);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, munmap)
+FIXTURE_VARIANT_ADD(walk_retry, munmap)
 {
 	.happen = unmap,
 	.after = HMMIRROR_PTE_ERROR,
@@ -64,7 +64,7 @@ static int readonly(struct hmm_area *area, size_t length)
 	return mprotect(area->addr, length, PROT_READ);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, mprotect)
+FIXTURE_VARIANT_ADD(walk_retry, mprotect)
 {
 	.happen = readonly,
 	.after = VALID,
@@ -76,7 +76,7 @@ static int move(struct hmm_area *area, size_t length)
 		      area->addr + length) == MAP_FAILED;
 }
 
-FIXTURE_VARIANT_ADD(events_walk, mremap)
+FIXTURE_VARIANT_ADD(walk_retry, mremap)
 {
 	.happen = move,
 	.after = HMMIRROR_PTE_ERROR,
@@ -87,7 +87,7 @@ static int empty(struct hmm_area *area, size_t length)
 	return madvise(area->addr, length, MADV_DONTNEED);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, dontneed)
+FIXTURE_VARIANT_ADD(walk_retry, dontneed)
 {
 	.happen = empty,
 	.after = 0,
@@ -99,7 +99,7 @@ static int share(struct hmm_area *area, size_t length)
 	return hmm_area_share(area, 0);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, fork)
+FIXTURE_VARIANT_ADD(walk_retry, fork)
 {
 	.happen = share,
 	.after = VALID,
@@ -117,7 +117,7 @@ static int migrate(struct hmm_area *area, size_t length)
 	return hmm_to_device(hmm_area_device(area, 0), area->addr, length, NULL, NULL);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, migrate)
+FIXTURE_VARIANT_ADD(walk_retry, migrate)
 {
 	.prepare = device_memory,
 	.happen = migrate,
@@ -152,7 +152,7 @@ static int move_node(struct hmm_area *area, size_t length)
 	return 0;
 }
 
-FIXTURE_VARIANT_ADD(events_walk, move_pages)
+FIXTURE_VARIANT_ADD(walk_retry, move_pages)
 {
 	.prepare = two_nodes,
 	.happen = move_node,
@@ -174,7 +174,7 @@ static int merge(struct hmm_area *area, size_t length)
 	return ret ? ret : hmm_prove_pages(area, area->addr, length, &merged);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, ksm)
+FIXTURE_VARIANT_ADD(walk_retry, ksm)
 {
 	.prepare = mergeable,
 	.happen = merge,
@@ -211,7 +211,7 @@ static int collapse(struct hmm_area *area, size_t length)
 	return madvise(area->addr, hmm_pmd_size(), MADV_COLLAPSE);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, collapse)
+FIXTURE_VARIANT_ADD(walk_retry, collapse)
 {
 	.prepare = collapsible,
 	.happen = collapse,
@@ -244,7 +244,7 @@ static int swap_out(struct hmm_area *area, size_t length)
 	return ret ? ret : prove_away(area, area->addr, length);
 }
 
-FIXTURE_VARIANT_ADD(events_walk, swap)
+FIXTURE_VARIANT_ADD(walk_retry, swap)
 {
 	.prepare = swappable,
 	.happen = swap_out,
@@ -276,14 +276,14 @@ static int truncate_file(struct hmm_area *area, size_t length)
 	return truncate(path, 0) ? -errno : 0;
 }
 
-FIXTURE_VARIANT_ADD(events_walk, truncate)
+FIXTURE_VARIANT_ADD(walk_retry, truncate)
 {
 	.prepare = shared_file,
 	.happen = truncate_file,
 	.after = 0,
 };
 
-FIXTURE_SETUP(events_walk)
+FIXTURE_SETUP(walk_retry)
 {
 	self->length = PAGES * hmm_page_size();
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
@@ -291,13 +291,13 @@ FIXTURE_SETUP(events_walk)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(events_walk)
+FIXTURE_TEARDOWN(walk_retry)
 {
 	hmm_area_end(&self->area);
 }
 
-static void held_at(struct __test_metadata *_metadata, struct _test_data_events_walk *self,
-		    const struct _fixture_variant_events_walk *variant,
+static void held_at(struct __test_metadata *_metadata, struct _test_data_walk_retry *self,
+		    const struct _fixture_variant_walk_retry *variant,
 		    enum hmmirror_stage stage)
 {
 	struct hmm_call walk = {
@@ -333,13 +333,13 @@ static void held_at(struct __test_metadata *_metadata, struct _test_data_events_
 }
 
 /* Before the walker is called: it must not even begin. */
-TEST_F(events_walk, before)
+TEST_F(walk_retry, before_walk)
 {
 	held_at(_metadata, self, variant, HMMIRROR_STAGE_WALK);
 }
 
 /* Between answer and use: nothing of the answer may be used. */
-TEST_F(events_walk, after)
+TEST_F(walk_retry, after_walk)
 {
 	held_at(_metadata, self, variant, HMMIRROR_STAGE_WALKED);
 }

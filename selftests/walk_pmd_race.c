@@ -18,7 +18,7 @@
 /* A look that the walker never takes. */
 #define NEVER	16
 
-FIXTURE(walk_flicker)
+FIXTURE(walk_pmd_race)
 {
 	struct hmm_area area;
 	__u64 *entries;
@@ -27,7 +27,7 @@ FIXTURE(walk_flicker)
 	int fd;
 };
 
-FIXTURE_VARIANT(walk_flicker)
+FIXTURE_VARIANT(walk_pmd_race)
 {
 	const char *state;
 	int table;		/* of small pages */
@@ -35,27 +35,27 @@ FIXTURE_VARIANT(walk_flicker)
 	__u64 written;		/* after a write fault */
 };
 
-FIXTURE_VARIANT_ADD(walk_flicker, huge)
+FIXTURE_VARIANT_ADD(walk_pmd_race, huge)
 {
 	.state = "thp_writable",
 	.flags = VALID | WRITE,
 	.written = VALID | WRITE,
 };
 
-FIXTURE_VARIANT_ADD(walk_flicker, huge_readonly)
+FIXTURE_VARIANT_ADD(walk_pmd_race, huge_readonly)
 {
 	.state = "thp_readonly",
 	.flags = VALID,
 };
 
-FIXTURE_VARIANT_ADD(walk_flicker, huge_zero)
+FIXTURE_VARIANT_ADD(walk_pmd_race, huge_zero)
 {
 	.state = "thp_zero",
 	.flags = VALID | ZERO,
 	.written = VALID | WRITE,
 };
 
-FIXTURE_VARIANT_ADD(walk_flicker, table)
+FIXTURE_VARIANT_ADD(walk_pmd_race, table)
 {
 	.state = "anon_writable",
 	.table = 1,
@@ -63,7 +63,7 @@ FIXTURE_VARIANT_ADD(walk_flicker, table)
 	.written = VALID | WRITE,
 };
 
-FIXTURE_SETUP(walk_flicker)
+FIXTURE_SETUP(walk_pmd_race)
 {
 	self->pmd = hmm_pmd_size();
 	self->pages = self->pmd / hmm_page_size();
@@ -74,7 +74,7 @@ FIXTURE_SETUP(walk_flicker)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_flicker)
+FIXTURE_TEARDOWN(walk_pmd_race)
 {
 	hmm_area_end(&self->area);
 	hmm_unmap(self->entries, self->pages * sizeof(__u64));
@@ -134,7 +134,7 @@ static void flicker(struct __test_metadata *_metadata, struct hmm_area *area, in
 	flicker(_metadata, &self->area, self->fd, self->entries,	\
 		_places, _request, _nth, _looks, _flags)
 
-TEST_F(walk_flicker, never)
+TEST_F(walk_pmd_race, never)
 {
 	if (NOT_BOTH() || NOT_PREPARED())
 		return;
@@ -143,7 +143,7 @@ TEST_F(walk_flicker, never)
 }
 
 /* Nothing is what the walker found; a fault looks again. */
-TEST_F(walk_flicker, first_look)
+TEST_F(walk_pmd_race, first_read)
 {
 	if (NOT_PREPARED())
 		return;
@@ -151,7 +151,7 @@ TEST_F(walk_flicker, first_look)
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 1, 1, variant->flags);
 }
 
-TEST_F(walk_flicker, second_look)
+TEST_F(walk_pmd_race, second_read)
 {
 	if (NOT_BOTH() || NOT_PREPARED())
 		return;
@@ -159,7 +159,7 @@ TEST_F(walk_flicker, second_look)
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 2, 4, variant->flags);
 }
 
-TEST_F(walk_flicker, write_fault)
+TEST_F(walk_pmd_race, write_fault)
 {
 	if (NOT_BOTH() || NOT_PREPARED())
 		return;
@@ -176,7 +176,7 @@ TEST_F(walk_flicker, write_fault)
 }
 
 /* For the one mapping, the one walk, and the one process that it was asked for. */
-TEST_F(walk_flicker, once)
+TEST_F(walk_pmd_race, once)
 {
 	pid_t child;
 
@@ -200,13 +200,13 @@ TEST_F(walk_flicker, once)
 	ASSERT_EQ(1, hmm_flicker_end(self->fd));
 }
 
-FIXTURE(flicker)
+FIXTURE(walk_pmd_race_abi)
 {
 	struct hmm_area area;
 	int fd;
 };
 
-FIXTURE_SETUP(flicker)
+FIXTURE_SETUP(walk_pmd_race_abi)
 {
 	size_t pmd = hmm_pmd_size();
 
@@ -215,12 +215,12 @@ FIXTURE_SETUP(flicker)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(flicker)
+FIXTURE_TEARDOWN(walk_pmd_race_abi)
 {
 	hmm_area_end(&self->area);
 }
 
-TEST_F(flicker, refused)
+TEST_F(walk_pmd_race_abi, refused)
 {
 	struct hmmirror_flicker flicker = { .flags = HMMIRROR_FLICKER_END };
 	size_t pmd = hmm_pmd_size();
@@ -254,7 +254,7 @@ TEST_F(flicker, refused)
 }
 
 /* As many as the CPU has breakpoints; and they are free again with their files. */
-TEST_F(flicker, ends_with_file)
+TEST_F(walk_pmd_race_abi, ends_with_file)
 {
 	int fds[8], n, round;
 
@@ -282,7 +282,7 @@ TEST_F(flicker, ends_with_file)
 #define ENOUGH	5
 
 /* A process that is killed leaves none behind, or there were none left in the end. */
-TEST_F(flicker, killed)
+TEST_F(walk_pmd_race_abi, killed)
 {
 	pid_t child;
 	int i;

@@ -17,7 +17,7 @@
 #define HUGE		512	/* pages of a huge page */
 #define LIMIT_MS	8000
 
-FIXTURE(migrate_taken)
+FIXTURE(migrate_race)
 {
 	struct hmm_area area;
 	struct hmmirror_stats before;
@@ -25,35 +25,35 @@ FIXTURE(migrate_taken)
 	__u8 outcomes[HUGE];
 	char *addr;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
-FIXTURE_VARIANT(migrate_taken)
+FIXTURE_VARIANT(migrate_race)
 {
 	unsigned int flags;
 };
 
-FIXTURE_VARIANT_ADD(migrate_taken, small)
+FIXTURE_VARIANT_ADD(migrate_race, small)
 {
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_taken, huge)
+FIXTURE_VARIANT_ADD(migrate_race, huge)
 {
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_HUGE,
 };
 
-FIXTURE_SETUP(migrate_taken)
+FIXTURE_SETUP(migrate_race)
 {
 	self->length = hmm_pmd_size();
 	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
 	self->addr = self->area.addr;
 	if (variant->flags & HMMIRROR_MIGRATE_HUGE)
-		self->lacking = hmm_area_huge_memory(&self->area, HMM_DEV_PRIVATE);
+		self->setup_ret = hmm_area_huge_memory(&self->area, HMM_DEV_PRIVATE);
 	else
-		self->lacking = hmm_area_memory(&self->area, HMM_DEV_PRIVATE);
-	if (self->lacking)
+		self->setup_ret = hmm_area_memory(&self->area, HMM_DEV_PRIVATE);
+	if (self->setup_ret)
 		return;
 	self->fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
 	ASSERT_LE(0, self->fd);
@@ -65,14 +65,14 @@ FIXTURE_SETUP(migrate_taken)
 	self->call.outcomes = self->outcomes;
 }
 
-FIXTURE_TEARDOWN(migrate_taken)
+FIXTURE_TEARDOWN(migrate_race)
 {
 	hmm_hold_release(self->fd);
 	hmm_call_end(&self->call);
 	hmm_area_end(&self->area);
 }
 
-static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_taken *self,
+static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_race *self,
 		     size_t pages, __u8 want)
 {
 	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, pages, want))
@@ -81,11 +81,11 @@ static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrat
 }
 
 /* A huge page is seen, and nothing is there any more when it is looked at. */
-TEST_F(migrate_taken, emptied)
+TEST_F(migrate_race, dontneed)
 {
 	int ret;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, self->length), self->area.why))
 		return;
@@ -105,11 +105,11 @@ TEST_F(migrate_taken, emptied)
  * A huge page that somebody has locked stays, and moves as soon as it is not: but kernels
  * without huge pages on devices keep a reference that they took (docs/findings.md).
  */
-TEST_F(migrate_taken, locked)
+TEST_F(migrate_race, locked)
 {
 	int ret;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, self->length), self->area.why))
 		return;
@@ -133,7 +133,7 @@ TEST_F(migrate_taken, locked)
 }
 
 /* In the process that will be reaped: a mirror, which it hands to who will use it. */
-static void be_reaped(struct _test_data_migrate_taken *self, int socket)
+static void be_reaped(struct _test_data_migrate_race *self, int socket)
 {
 	int fd = hmm_open(HMM_DEV_PRIVATE);
 
@@ -148,12 +148,12 @@ static void be_reaped(struct _test_data_migrate_taken *self, int socket)
  * The process dies, and its memory is reaped while a migration on its behalf is about to
  * populate it: the kernel no longer puts anything there.
  */
-TEST_F(migrate_taken, reaped)
+TEST_F(migrate_race, oom_reaped)
 {
 	int ends[2], status, pidfd, ret;
 	pid_t child;
 
-	if (MISS(self->lacking, self->area.why))
+	if (MISS(self->setup_ret, self->area.why))
 		return;
 	if (syscall(SYS_process_mrelease, -1, 0) && errno != EBADF)
 		SKIP(return, "the kernel has no process_mrelease()");

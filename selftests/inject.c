@@ -12,7 +12,7 @@
 #define WRITE	HMMIRROR_PTE_WRITE
 #define PRIVATE	HMMIRROR_PTE_PRIVATE
 
-FIXTURE(events)
+FIXTURE(inject)
 {
 	struct hmm_area area;
 	__u64 entries[PAGES];
@@ -21,7 +21,7 @@ FIXTURE(events)
 	int fd;
 };
 
-FIXTURE_SETUP(events)
+FIXTURE_SETUP(inject)
 {
 	self->length = PAGES * hmm_page_size();
 	ASSERT_EQ(0, hmm_area_begin_small(&self->area, self->length));
@@ -30,13 +30,13 @@ FIXTURE_SETUP(events)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(events)
+FIXTURE_TEARDOWN(inject)
 {
 	hmm_area_end(&self->area);
 }
 
 /* The kernel's own check, before it begins: -EBUSY, n times. */
-TEST_F(events, invalidated_before)
+TEST_F(inject, invalidated_before)
 {
 	static const unsigned int times[] = { 1, 2, 7 };
 	struct hmmirror_range range = {
@@ -60,7 +60,7 @@ TEST_F(events, invalidated_before)
 }
 
 /* Again and again: it ends in time, and says that it has no answer. */
-TEST_F(events, invalidated_always)
+TEST_F(inject, invalidated_always)
 {
 	struct hmmirror_range range = {
 		.addr = (uintptr_t)self->area.addr,
@@ -117,7 +117,7 @@ static void fail_nth(struct __test_metadata *_metadata, struct hmm_area *area,
 	}
 }
 
-TEST_F(events, alloc_fails)
+TEST_F(inject, alloc_fails)
 {
 	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
@@ -127,7 +127,7 @@ TEST_F(events, alloc_fails)
 		 self->outcomes, 0, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
 }
 
-TEST_F(events, copy_fails)
+TEST_F(inject, copy_fails)
 {
 	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
@@ -138,7 +138,7 @@ TEST_F(events, copy_fails)
 }
 
 /* Bad input changes nothing: what was asked for before goes on. */
-TEST_F(events, means_refuse)
+TEST_F(inject, bad_arguments)
 {
 	struct hmmirror_inject inject = { .nth = 1, .times = 1 };
 	struct hmmirror_hold hold = { .limit_ms = 1 };

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The walker's errors: what it answers before and behind one. */
+#include "expect_kernel.h"
+#include "hmm_test.h"
+#include "walk_run.h"
+
+/*
+ * Where a walk ends with an error: all before it has its answer, all from
+ * there on is as it was given.
+ */
+FIXTURE(walk_error)
+{
+	struct walk walk;
+};
+
+FIXTURE_VARIANT(walk_error)
+{
+	const char *state;
+	int error;
+	__u64 request;
+};
+
+FIXTURE_VARIANT_ADD(walk_error, hole)
+{
+	.state = "hole",
+	.error = -EFAULT,
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, noaccess)
+{
+	.state = "anon_noaccess",
+	.error = -EFAULT,
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, past_eof)
+{
+	.state = "file_past_eof",
+	.error = -EFAULT,
+	.request = HMMIRROR_REQ_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, readonly)
+{
+	.state = "anon_readonly",
+	.error = -EPERM,
+	.request = HMMIRROR_REQ_ALL,
+};
+
+FIXTURE_VARIANT_ADD(walk_error, none_readonly)
+{
+	.state = "anon_none_readonly",
+	.error = -EPERM,
+	.request = HMMIRROR_REQ_ALL,
+};
+
+FIXTURE_SETUP(walk_error)
+{
+}
+
+FIXTURE_TEARDOWN(walk_error)
+{
+	walk_end(&self->walk);
+}
+
+#define ERROR_PAGES	12
+
+/* The page in question at the start, in the middle, at the end. */
+static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
+			  const char *state, size_t at, __u64 request,
+			  int error)
+{
+	size_t i;
+
+	walk_end(walk);
+	ASSERT_EQ(0, walk_begin(walk, ERROR_PAGES, 0));
+	if (at)
+		if (MISS(walk_put(walk, "anon_zero", 0, at), walk->why))
+			return;
+	if (MISS(walk_put(walk, state, at, 1), walk->why))
+		return;
+	if (at + 1 < ERROR_PAGES)
+		if (MISS(walk_put(walk, "anon_emptied", at + 1,
+				  ERROR_PAGES - at - 1), walk->why))
+			return;
+	if (MISS(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why))
+		return;
+	/* The same once more in plain words, where it is as plain as that. */
+	if (expect_when(WHEN_BY_MAPPING))
+		return;
+	ASSERT_EQ(error, walk->error);
+	for (i = at; i < ERROR_PAGES; i++)
+		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, walk->entries[i]);
+	for (i = 0; i < at; i++)
+		ASSERT_NE(0, walk->entries[i] & HMMIRROR_PTE_VALID);
+}
+
+TEST_F(walk_error, first)
+{
+	walk_error_at(_metadata, &self->walk, variant->state, 0,
+		      variant->request, variant->error);
+}
+
+TEST_F(walk_error, middle)
+{
+	walk_error_at(_metadata, &self->walk, variant->state, ERROR_PAGES / 2,
+		      variant->request, variant->error);
+}
+
+TEST_F(walk_error, last)
+{
+	walk_error_at(_metadata, &self->walk, variant->state, ERROR_PAGES - 1,
+		      variant->request, variant->error);
+}
+
+#include "hmm_main.h"
