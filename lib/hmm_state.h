@@ -220,9 +220,15 @@ size_t hmm_state_unit(const struct hmm_state *state);
 int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
 		   size_t offset, size_t length);
 
-/* hmm_state_put - hmm_state_make() of a state by its name */
-int hmm_state_put(struct hmm_area *area, const char *name, size_t offset,
-		  size_t length);
+/* hmm_state_make_named - hmm_state_make() of a state by its name */
+int hmm_state_make_named(struct hmm_area *area, const char *name, size_t offset, size_t length);
+
+/* hmm_state_put - the name that hmm_state_make_named() had, kept for one release */
+static inline int hmm_state_put(struct hmm_area *area, const char *name, size_t offset,
+				size_t length)
+{
+	return hmm_state_make_named(area, name, offset, length);
+}
 
 /* hmm_state_prove - prove once more that a range is in a state */
 int hmm_state_prove(struct hmm_area *area, const struct hmm_state *state,

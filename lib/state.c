@@ -93,8 +93,7 @@ int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-int hmm_state_put(struct hmm_area *area, const char *name, size_t offset,
-		  size_t length)
+int hmm_state_make_named(struct hmm_area *area, const char *name, size_t offset, size_t length)
 {
 	const struct hmm_state *state = hmm_state_find(name);
 

@@ -290,7 +290,7 @@ FIXTURE_TEARDOWN(abi)
 
 TEST_F(abi, good)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	ASSERT_EQ(0, abi_call(&self->world));
 }
@@ -311,7 +311,7 @@ TEST_F(abi, size_short)
 
 TEST_F(abi, size_longer)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	self->world.arg.size = variant->call->size + 64;
 	ASSERT_EQ(0, abi_call(&self->world));
@@ -452,7 +452,7 @@ TEST_F(abi_span, bad_buffer)
 {
 	int copy = variant->call == &abi_copy;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	*abi_pointer(&self->world) = (uintptr_t)self->world.none;
 	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->world) :
@@ -465,14 +465,14 @@ TEST_F(abi_span, bad_buffer)
 /* The address space that the mirror is of has ended. */
 TEST_F(abi_span, opener_exits)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->world, 0));
 }
 
 TEST_F(abi_span, opener_execs)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->world, 1));
 }

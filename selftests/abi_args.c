@@ -182,7 +182,7 @@ TEST_F(abi_args_migrate, huge_if_supported)
 
 TEST_F(abi_args_migrate, null_outcomes)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	self->world.arg.migrate.outcomes = 0;
 	ASSERT_EQ(0, abi_call(&self->world));
@@ -229,7 +229,7 @@ TEST_F(abi_args_exclusive, atomic_length)
 
 TEST_F(abi_args_exclusive, atomic_alignment)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	self->excl->length = 8;
 	self->excl->held = 0;
@@ -247,7 +247,7 @@ TEST_F(abi_args_exclusive, atomic_alignment)
 
 TEST_F(abi_args_exclusive, null_held)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	self->excl->held = 0;
 	ASSERT_EQ(0, abi_call(&self->world));

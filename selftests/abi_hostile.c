@@ -72,7 +72,7 @@ static int answer(const struct abi_world *world)
 /* Nothing is mapped at the first page of all, and never is. */
 TEST_F(abi_hostile, address_zero)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	*abi_addr(&self->world) = 0;
 	if (variant->call == &abi_range)
@@ -87,7 +87,7 @@ TEST_F(abi_hostile, end_of_address_space)
 {
 	__u64 end = 0x7ffffffff000ULL;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	*abi_addr(&self->world) = end - self->length;
 	if (variant->call == &abi_range)
@@ -114,7 +114,7 @@ TEST_F(abi_hostile, kernel_addresses)
 	};
 	size_t i;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
 		*abi_addr(&self->world) = addresses[i];
@@ -129,7 +129,7 @@ TEST_F(abi_hostile, kernel_addresses)
 
 TEST_F(abi_hostile, readonly_buffer)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	ASSERT_EQ(0, mprotect(self->world.buffer, self->length, PROT_READ));
 	ASSERT_EQ(-EFAULT, abi_call(&self->world));
@@ -139,7 +139,7 @@ TEST_F(abi_hostile, readonly_buffer)
 /* The answers go where the pages are that the call is about. */
 TEST_F(abi_hostile, buffer_in_the_range)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	*abi_pointer(&self->world) = (uintptr_t)self->world.memory;
 	ASSERT_EQ(0, abi_call(&self->world));
@@ -153,10 +153,10 @@ TEST_F(abi_hostile, buffer_on_a_device)
 {
 	__u64 moved = 0;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
-	if (MISS(hmm_memory(self->world.fd) == HMMIRROR_MEMORY_NONE ? HMM_SKIP : 0,
-		 "the kernel was built without CONFIG_DEVICE_PRIVATE"))
+	if (!REQUIRE(hmm_memory(self->world.fd) == HMMIRROR_MEMORY_NONE ? HMM_SKIP : 0,
+		     "the kernel was built without CONFIG_DEVICE_PRIVATE"))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->world.fd, self->world.buffer, self->length, NULL,
 				   &moved));
@@ -186,7 +186,7 @@ TEST_F(abi_hostile, buffer_unmapped_meanwhile)
 	pthread_t thread;
 	int i, ret;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->world), self->world.why))
 		return;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, discard, self->world.buffer));
 	for (i = 0; i < 20; i++) {

@@ -285,7 +285,7 @@ TEST_F(copy, buffer_on_device)
 {
 	__u64 migrated = 0;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_touch_write(self->buffer, self->length);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->buffer, self->length, NULL,
@@ -302,7 +302,7 @@ TEST_F(copy, device_memory)
 {
 	struct hmmirror_stats before, after;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
 				   NULL));
@@ -326,7 +326,7 @@ TEST_F(copy, device_memory)
  */
 TEST_F(copy, device_memory_readonly)
 {
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
 				   NULL));
@@ -346,8 +346,7 @@ TEST_F(copy, other_device_memory)
 	struct hmmirror_stats before, after;
 
 	ASSERT_LE(0, other);
-	if (MISS(hmm_area_memory(&self->area, HMM_DEV_PRIVATE_OTHER),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, HMM_DEV_PRIVATE_OTHER), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL,
 				   NULL));
@@ -424,8 +423,7 @@ TEST_F(copy_huge, read_and_write)
 	size_t length = hmm_pmd_size();
 	int fd;
 
-	if (MISS(hmm_state_make(&self->area, state, 0, length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make(&self->area, state, 0, length), self->area.why))
 		return;
 	fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, fd);
@@ -473,8 +471,8 @@ TEST_F(copy_secret, read_and_write)
 {
 	size_t length = hmm_page_size();
 
-	if (MISS(hmm_state_make(&self->area, hmm_state_find("secret_written"),
-				0, length), self->area.why))
+	if (!REQUIRE(hmm_state_make(&self->area, hmm_state_find("secret_written"), 0, length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(-EFAULT, hmm_dev_read(self->fd, self->area.addr,
 					self->buffer, sizeof(self->buffer)));

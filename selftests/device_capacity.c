@@ -93,7 +93,7 @@ TEST_F(device_capacity, full)
 	size_t pages;
 	int fd;
 
-	if (MISS(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
 		return;
 	fd = hmm_area_device(&self->area, HMM_DEV_COHERENT);
 	/* the first page brings the memory */
@@ -124,7 +124,7 @@ TEST_F(device_capacity, max_device_mb)
 	size_t most;
 	int fd;
 
-	if (MISS(hmm_area_memory(&self->area, HMM_DEV_PRIVATE), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, HMM_DEV_PRIVATE), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_read_text(PARAMETERS "chunk_mb", chunk, sizeof(chunk)));
 	most = (size_t)atol(chunk) << 20;

@@ -185,7 +185,7 @@ static void used_by_other(struct __test_metadata *_metadata, struct device_case 
 	if (!child)
 		_exit(use(c, me));
 	ASSERT_LT(0, child);
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	device_make(_metadata, c);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
@@ -389,7 +389,7 @@ TEST_F(device_cpu, many_threads)
 
 	ASSERT_EQ(0, hmm_use_all_cpus());
 	ASSERT_EQ(0, pthread_barrier_init(&crowd.barrier, NULL, THREADS + 1));
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	for (i = 0; i < THREADS; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, add_and_check, &crowd));

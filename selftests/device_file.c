@@ -72,7 +72,7 @@ TEST_F(device_file, truncate)
 	struct device_case *c = &self->c;
 	size_t left = LEFT * c->page;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, ftruncate(self->file, left));
 	device_check_kept(_metadata, c, c->addr, LEFT);
@@ -89,7 +89,7 @@ TEST_F(device_file, punch_hole)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, fallocate(self->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			       c->length));
@@ -103,7 +103,7 @@ TEST_F(device_file, written)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 8);
 	ASSERT_EQ((ssize_t)c->length, pwrite(self->file, c->copy, c->length, 0));

@@ -83,7 +83,7 @@ static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
 }
 
-/* To read and to write, all in one call and some in each. Return: what MISS() takes. */
+/* To read and to write, all in one call and some in each. Return: for REQUIRE(). */
 static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigned long call)
 {
 	if (c->setup_ret)
@@ -97,7 +97,7 @@ static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigne
 }
 
 #define GUP(_call) \
-	((void)MISS(gup(_metadata, &self->c, _call), self->c.area.why))
+	((void)REQUIRE(gup(_metadata, &self->c, _call), self->c.area.why))
 
 TEST_F(device_gup, get_fast)
 {
@@ -170,9 +170,9 @@ TEST_F(device_gup, direct_io)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
+	if (!REQUIRE(get_disk(&self->disk, self->part, &c->area), c->area.why))
 		return;
 	device_make(_metadata, c);
 	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
@@ -213,9 +213,9 @@ TEST_F(device_gup, aio)
 	struct device_case *c = &self->c;
 	aio_context_t context = 0;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
+	if (!REQUIRE(get_disk(&self->disk, self->part, &c->area), c->area.why))
 		return;
 	if (syscall(SYS_io_setup, 1L, &context))
 		SKIP(return, "no AIO (CONFIG_AIO)");
@@ -252,7 +252,7 @@ static int ring_with(void *addr, size_t length)
 	return ret;
 }
 
-/* The same for a test. Return: what MISS() takes */
+/* The same for a test. Return: for REQUIRE() */
 static int get_ring(struct hmm_area *area, void *addr, size_t length, int *ring)
 {
 	*ring = ring_with(addr, length);
@@ -275,7 +275,7 @@ TEST_F(device_gup, io_uring_buffer)
 
 	if (!MAKE_CASE())
 		return;
-	if (MISS(get_ring(&c->area, c->addr, c->length, &ring), c->area.why))
+	if (!REQUIRE(get_ring(&c->area, c->addr, c->length, &ring), c->area.why))
 		return;
 	ASSERT_EQ(0, device_used(_metadata, c));
 	CHECK_DATA(0);
@@ -360,7 +360,7 @@ TEST_F(device_gup_pinned, vmsplice)
 	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
 	int ends[2];
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[1], &from, 1, 0));
@@ -388,7 +388,7 @@ TEST_F(device_gup_pinned, io_uring_buffer)
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (MISS(hold_by_ring(c, &ring), c->area.why))
+	if (!REQUIRE(hold_by_ring(c, &ring), c->area.why))
 		return;
 	others_go(_metadata, c, self->outcomes);
 	ASSERT_EQ(0, ring_lets_go(ring));
@@ -403,7 +403,7 @@ TEST_F(device_gup_pinned, beside_a_hole)
 	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
 	int ends[2];
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, madvise(c->addr, c->page, MADV_DONTNEED));
 	ASSERT_EQ(0, pipe(ends));
@@ -425,7 +425,7 @@ TEST_F(device_gup_pinned, io_uring_buffer_twice)
 	struct device_case *c = &self->c;
 	int ring, again;
 
-	if (MISS(hold_by_ring(c, &ring), c->area.why))
+	if (!REQUIRE(hold_by_ring(c, &ring), c->area.why))
 		return;
 	others_go(_metadata, c, self->outcomes);
 	again = ring_with(c->addr, c->length);
@@ -489,11 +489,11 @@ TEST_F(device_gup_pinned, referenced_on_device)
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (!c->coherent)
 		SKIP(return, "nobody can hold device-private pages");
-	if (MISS(get_ring(&c->area, c->copy, c->length, &ring), c->area.why))
+	if (!REQUIRE(get_ring(&c->area, c->copy, c->length, &ring), c->area.why))
 		return;
 	close(ring);
 	held_on_device(_metadata, c, 1, self->outcomes);

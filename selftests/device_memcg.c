@@ -166,7 +166,7 @@ static int in_child(struct __test_metadata *_metadata, struct _test_data_device_
 /* To the device, home by touch, home by a call, and gone: the charge goes with them. */
 TEST_F(device_memcg, charge)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(RIGHT, IN_CHILD(child_charge));
 	ASSERT_EQ(0, USED());
@@ -197,7 +197,7 @@ static int child_limit(struct hmm_area *area, const struct hmm_memcg *group,
 /* Memory gets short in the group: others are swapped out, and all data stays right. */
 TEST_F(device_memcg, limit)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (hmm_meminfo("SwapFree:") * 1024 < (long)self->length)
 		SKIP(return, "no swap");
@@ -234,7 +234,7 @@ static int child_oom(struct hmm_area *area, const struct hmm_memcg *group,
 /* It gets so short that the process is killed, with pages on the device: all are free. */
 TEST_F(device_memcg, oom_kill)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(-SIGKILL, IN_CHILD(child_oom));
 	ASSERT_LE(1, hmm_memcg_stat(&self->group, "memory.events", "oom_kill"));
@@ -316,7 +316,7 @@ TEST_F(device_memcg, no_charge)
 {
 	int found;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	found = IN_CHILD(child_no_charge);
 	ASSERT_EQ(0, USED());

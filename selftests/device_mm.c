@@ -111,7 +111,7 @@ static int advise(struct hmm_area *area, char *addr, size_t length, int advice,
 }
 
 #define ADVISE(_addr, _length, _advice) \
-	MISS(advise(&self->c.area, _addr, _length, _advice, #_advice), self->c.area.why)
+	REQUIRE(advise(&self->c.area, _addr, _length, _advice, #_advice), self->c.area.why)
 
 TEST_F(device_mm, mprotect_readonly)
 {
@@ -241,8 +241,8 @@ TEST_F(device_mm, munmap_part)
 	ASSERT_EQ(0, munmap(self->part, self->part_length));
 	part_given(_metadata, c);
 	device_check_kept(_metadata, c, c->addr, PART);
-	device_check_kept(_metadata, c, self->part + self->part_length,
-		     c->pages - PART - PART_PAGES);
+	device_check_kept(_metadata, c, self->part + self->part_length, c->pages - PART -
+			  PART_PAGES);
 	ASSERT_EQ(0, readable(self->part));
 	check_others(_metadata, c, 0);
 }
@@ -290,7 +290,7 @@ TEST_F(device_mm, madv_free)
 
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_FREE))
+	if (!ADVISE(c->addr, c->length, MADV_FREE))
 		return;
 	device_check_kept(_metadata, c, c->addr, c->pages);
 	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
@@ -303,7 +303,7 @@ TEST_F(device_mm, madv_free_part)
 
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(self->part, self->part_length, MADV_FREE))
+	if (!ADVISE(self->part, self->part_length, MADV_FREE))
 		return;
 	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	CHECK_DATA(0);
@@ -315,7 +315,7 @@ TEST_F(device_mm, madv_cold)
 
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_COLD))
+	if (!ADVISE(c->addr, c->length, MADV_COLD))
 		return;
 	device_check_kept(_metadata, c, c->addr, c->pages);
 	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
@@ -328,9 +328,9 @@ TEST_F(device_mm, madv_pageout)
 
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_PAGEOUT))
+	if (!ADVISE(c->addr, c->length, MADV_PAGEOUT))
 		return;
-	if (ADVISE(self->part, self->part_length, MADV_PAGEOUT))
+	if (!ADVISE(self->part, self->part_length, MADV_PAGEOUT))
 		return;
 	device_check_kept(_metadata, c, c->addr, c->pages);
 	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
@@ -344,13 +344,13 @@ TEST_F(device_mm, madv_populate)
 
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_POPULATE_READ))
+	if (!ADVISE(c->addr, c->length, MADV_POPULATE_READ))
 		return;
 	CHECK_CPU_USED(c->pages);
 	CHECK_DATA(0);
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_POPULATE_WRITE))
+	if (!ADVISE(c->addr, c->length, MADV_POPULATE_WRITE))
 		return;
 	CHECK_CPU_USED(c->pages);
 	CHECK_DATA(0);
@@ -363,7 +363,7 @@ TEST_F(device_mm, madv_guard_part)
 
 	if (!MAKE_CASE())
 		return;
-	if (ADVISE(self->part, self->part_length, MADV_GUARD_INSTALL))
+	if (!ADVISE(self->part, self->part_length, MADV_GUARD_INSTALL))
 		return;
 	part_given(_metadata, c);
 	ASSERT_EQ(0, readable(self->part));

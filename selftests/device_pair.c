@@ -53,7 +53,7 @@ FIXTURE_SETUP(device_pair)
 	ASSERT_NE(NULL, self->copy);
 	for (i = 0; i < 2 && !self->setup_ret; i++)
 		self->setup_ret = hmm_area_use_memory(&self->area, variant->device[i],
-						    &self->fd[i], &self->before[i]);
+						      &self->fd[i], &self->before[i]);
 }
 
 FIXTURE_TEARDOWN(device_pair)
@@ -89,7 +89,7 @@ TEST_F(device_pair, in_turn)
 {
 	int i;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 0);
 	for (i = 0; i < 4; i++) {
@@ -104,7 +104,7 @@ TEST_F(device_pair, in_turn)
 /* The second device writes what the first has, without asking for the pages. */
 TEST_F(device_pair, write_other_devices_page)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 0);
 	work_on(_metadata, self, 0, 0, 1);
@@ -126,7 +126,7 @@ TEST_F(device_pair, mixed)
 {
 	__u64 migrated = 0;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 3);
 	ASSERT_EQ(0, hmm_to_device(self->fd[0], self->addr, 3 * self->page, NULL, NULL));
@@ -148,7 +148,7 @@ TEST_F(device_pair, two_processes)
 	pid_t child;
 	int go, fd;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 4);
 	ASSERT_EQ(0, hmm_to_device(self->fd[0], self->addr, self->length, NULL, NULL));

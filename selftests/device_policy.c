@@ -63,7 +63,7 @@ FIXTURE_TEARDOWN(device_policy)
 	hmm_disk_close(&self->disk);
 }
 
-/* Return: what MISS() takes. */
+/* Return: for REQUIRE(). */
 static int need_nodes(struct device_case *c)
 {
 	if (!access("/sys/devices/system/node/node1", F_OK))
@@ -86,7 +86,7 @@ TEST_F(device_policy, move_pages)
 	void *pages[DEVICE_PAGES];
 	int status[DEVICE_PAGES], nodes[DEVICE_PAGES], i;
 
-	if (MISS(need_nodes(c), c->area.why))
+	if (!REQUIRE(need_nodes(c), c->area.why))
 		return;
 	if (!MAKE_CASE())
 		return;
@@ -112,7 +112,7 @@ TEST_F(device_policy, mbind)
 	int node = -1;
 	size_t i;
 
-	if (MISS(need_nodes(c), c->area.why))
+	if (!REQUIRE(need_nodes(c), c->area.why))
 		return;
 	if (!MAKE_CASE())
 		return;
@@ -130,7 +130,7 @@ TEST_F(device_policy, migrate_pages)
 	struct device_case *c = &self->c;
 	unsigned long from = 1, to = NODE1;
 
-	if (MISS(need_nodes(c), c->area.why))
+	if (!REQUIRE(need_nodes(c), c->area.why))
 		return;
 	if (!MAKE_CASE())
 		return;
@@ -192,7 +192,7 @@ TEST_F(device_policy, swapoff)
 	int ret;
 
 	ASSERT_NE(NULL, swapped);
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	/* the swap that was there before, if any */
 	hmm_pattern_fill(swapped, DEVICE_PAGES * c->page, 7);
@@ -284,11 +284,11 @@ TEST_F(device_policy, numa_balancing)
 	pid_t child;
 	int ret;
 
-	if (MISS(need_nodes(c), c->area.why))
+	if (!REQUIRE(need_nodes(c), c->area.why))
 		return;
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	if (MISS(numa_ready(&c->area), c->area.why))
+	if (!REQUIRE(numa_ready(&c->area), c->area.why))
 		return;
 	/* scans begin with a new address space: what was set before counts for it */
 	child = fork();
@@ -399,7 +399,7 @@ TEST_F(device_policy_collapse, madv_collapse)
 	struct device_case *c = &self->c;
 	int ret;
 
-	if (MISS(begin_collapse(_metadata, c, self->length), c->area.why))
+	if (!REQUIRE(begin_collapse(_metadata, c, self->length), c->area.why))
 		return;
 	ret = madvise(c->area.addr, self->length, MADV_COLLAPSE);
 	if (ret && errno == EINVAL && !c->coherent)
@@ -412,7 +412,7 @@ TEST_F(device_policy_collapse, khugepaged)
 	struct device_case *c = &self->c;
 	int huge;
 
-	if (MISS(begin_collapse(_metadata, c, self->length), c->area.why))
+	if (!REQUIRE(begin_collapse(_metadata, c, self->length), c->area.why))
 		return;
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "pages_to_scan", "100000"));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "scan_sleep_millisecs", "1"));

@@ -174,7 +174,7 @@ TEST_F(device_process, ptrace)
 	char *word;
 	size_t i;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child) {
@@ -239,7 +239,7 @@ TEST_F(device_process, core_dump)
 	pid_t child;
 	int core;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (hmm_area_set_knob(&c->area, "/proc/sys/kernel/core_pattern", CORE))
 		SKIP(return, "no core files (CONFIG_COREDUMP)");
@@ -273,7 +273,7 @@ TEST_F(device_process, exec)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child) {
@@ -293,7 +293,7 @@ TEST_F(device_process, exit)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child)
@@ -310,7 +310,7 @@ TEST_F(device_process, killed)
 	pid_t child;
 	char byte;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();

@@ -84,7 +84,7 @@ static void *take_down(void *data)
 /* Some are free, some have been given back in between, and some in use. */
 TEST_F(device_release, part_in_use)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 	ASSERT_EQ(0, madvise(self->addr + self->page, self->page, MADV_DONTNEED));
@@ -106,7 +106,7 @@ TEST_F(device_release, forked)
 	pid_t child;
 	int go;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 	child = hmm_fork_waiter(&go);
@@ -125,7 +125,7 @@ TEST_F(device_release, opener_gone)
 	pid_t child;
 	char byte;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ(0, pipe(go));
@@ -166,7 +166,7 @@ TEST_F(device_release, process_gone)
 	pid_t child;
 
 	ASSERT_NE(NULL, copy);
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->device == HMM_DEV_PRIVATE)
 		SKIP(return, "nothing but a page table can hold device-private pages");
@@ -244,7 +244,7 @@ TEST_F(device_release, freed_meanwhile)
 	pthread_t thread;
 
 	ASSERT_NE(NULL, others);
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");

@@ -104,7 +104,7 @@ TEST_F(device_remove, soft_offline_page)
 	char text[32];
 	int ret;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (!c->exclusive)
 		SKIP(return, "no page of the system is behind it");
@@ -206,11 +206,11 @@ TEST_F(device_remove, offline_memory_block)
 	size_t i;
 	int go;
 
-	if (MISS(c->setup_ret, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (!self->moves)
 		SKIP(return, "the kernel would try to move what a device has for itself for ever");
-	if (MISS(find_block(self), c->area.why))
+	if (!REQUIRE(find_block(self), c->area.why))
 		return;
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
 	/* of whose memory what is for movable pages only comes first */

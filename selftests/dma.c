@@ -104,10 +104,10 @@ static int call_free(struct _test_data_dma *self)
 static int ready(struct __test_metadata *_metadata, struct _test_data_dma *self,
 		 const struct _fixture_variant_dma *variant, const char *state, size_t pages)
 {
-	if (MISS(self->setup_ret, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return 0;
-	if (MISS(hmm_state_make(&self->area, hmm_state_find(state), 0, pages * self->page),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make(&self->area, hmm_state_find(state), 0, pages * self->page),
+		     self->area.why))
 		return 0;
 	ASSERT_EQ(0, call_alloc(self, variant->flags, pages, 0));
 	ASSERT_EQ(variant->way, self->call.way);
@@ -366,12 +366,12 @@ static int memory_above_4g(void)
  */
 TEST_F(dma, mask_32_bits)
 {
-	if (MISS(self->setup_ret, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return;
 	if (!memory_above_4g())
 		SKIP(return, "no memory above 4 GiB");
-	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_writable", 0, PAGES * self->page),
+		     self->area.why))
 		return;
 	if (variant->way == HMMIRROR_DMA_DIRECT) {
 		ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, 0, PAGES, 32));
@@ -393,10 +393,10 @@ TEST_F(dma, addresses_run_out)
 	size_t below = (5ULL << 30) / hmm_page_size(), i;
 	__u64 map;
 
-	if (MISS(self->setup_ret, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_writable", 0, PAGES * self->page),
+		     self->area.why))
 		return;
 	self->addr -= below * self->page;
 	if (variant->way != HMMIRROR_DMA_IOVA) {
@@ -432,7 +432,7 @@ TEST_F(dma, addresses_run_out)
 /* Memory that has to be synced can't be mapped for a mirror. */
 TEST_F(dma, bounce_buffer)
 {
-	if (MISS(self->setup_ret, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return;
 	ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, variant->flags | HMMIRROR_DMA_BOUNCED,
 					  PAGES, 0));
@@ -473,7 +473,8 @@ TEST_F(dma, alloc_fails)
 {
 	size_t below = (5ULL << 30) / hmm_page_size();
 
-	if (MISS(failing(&self->area, self->setup_ret), self->setup_ret ? self->why : self->area.why))
+	if (!REQUIRE(failing(&self->area, self->setup_ret), self->setup_ret ? self->why :
+		     self->area.why))
 		return;
 	ASSERT_LE(0, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 1, 1));
 	ASSERT_EQ(-ENOMEM, call_alloc(self, variant->flags, PAGES, 0));
@@ -504,7 +505,8 @@ TEST_F(dma, map_fails)
 	size_t i, page, first = variant->way == HMMIRROR_DMA_IOVA;
 	size_t last = variant->way == HMMIRROR_DMA_IOVA ? 2 : 0;
 
-	if (MISS(failing(&self->area, self->setup_ret), self->setup_ret ? self->why : self->area.why))
+	if (!REQUIRE(failing(&self->area, self->setup_ret), self->setup_ret ? self->why :
+		     self->area.why))
 		return;
 	if (!READY("anon_writable", PAGES))
 		return;

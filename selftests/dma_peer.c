@@ -116,7 +116,7 @@ static void all_mapped(struct __test_metadata *_metadata, struct _test_data_dma_
 
 TEST_F(dma_peer, map)
 {
-	if (MISS(ready(self, variant), self->area.why))
+	if (!REQUIRE(ready(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, map(self));
 	all_mapped(_metadata, self, variant, 0);
@@ -128,7 +128,7 @@ TEST_F(dma_peer, map_again)
 {
 	size_t i;
 
-	if (MISS(ready(self, variant), self->area.why))
+	if (!REQUIRE(ready(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, map(self));
 	ASSERT_EQ(0, map(self));
@@ -151,7 +151,7 @@ TEST_F(dma_peer, map_again)
 
 TEST_F(dma_peer, invalidated)
 {
-	if (MISS(ready(self, variant), self->area.why))
+	if (!REQUIRE(ready(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, map(self));
 	ASSERT_EQ(0, munmap(self->area.addr, 3 * self->page));
@@ -165,11 +165,11 @@ TEST_F(dma_peer, refused)
 	struct hmm_area *area = &self->area;
 	size_t half = PAGES / 2 * self->page, i;
 
-	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_DMA), area->why))
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_DMA), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "anon_writable", 0, half), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "anon_writable", 0, half), area->why))
 		return;
-	if (MISS(hmm_peer_map(area, variant->where, area->addr + half, half), area->why))
+	if (!REQUIRE(hmm_peer_map(area, variant->where, area->addr + half, half), area->why))
 		return;
 	ASSERT_EQ(0, alloc(self, 0));
 	ASSERT_EQ(-EIO, map(self));

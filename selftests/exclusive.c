@@ -62,7 +62,7 @@ TEST_F(exclusive, make_exclusive)
 	__u64 map;
 	int i;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	check_held(_metadata, self->fd, self->addr, "........");
 	ASSERT_EQ(0, TAKE());
@@ -83,7 +83,7 @@ TEST_F(exclusive, make_exclusive)
 
 TEST_F(exclusive, release)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_excl_pages(self->fd, HMMIRROR_EXCL_RELEASE,
@@ -104,7 +104,7 @@ TEST_F(exclusive, release)
 
 TEST_F(exclusive, cpu_read)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &self->stats));
@@ -120,7 +120,7 @@ TEST_F(exclusive, cpu_read)
 
 TEST_F(exclusive, cpu_write)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	hmm_pattern_fill(self->addr + 7 * self->page, self->page, 2);
@@ -136,7 +136,7 @@ TEST_F(exclusive, walk)
 	__u64 entries[PAGES];
 	int i;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, entries));
@@ -153,7 +153,7 @@ TEST_F(exclusive, walk)
 
 TEST_F(exclusive, unpopulated)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	ASSERT_EQ(0, TAKE());
@@ -163,10 +163,10 @@ TEST_F(exclusive, unpopulated)
 
 TEST_F(exclusive, zero_page)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_zero", 0, self->length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
@@ -178,10 +178,10 @@ TEST_F(exclusive, cow)
 {
 	__u64 before, after;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_cow_parent", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_cow_parent", 0, self->length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &before));
 	ASSERT_EQ(0, TAKE());
@@ -193,7 +193,7 @@ TEST_F(exclusive, cow)
 
 TEST_F(exclusive, readonly)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(-EFAULT, TAKE());
@@ -206,7 +206,7 @@ TEST_F(exclusive, readonly)
 
 TEST_F(exclusive, hole)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, munmap(self->addr + 4 * self->page, self->page));
 	ASSERT_EQ(-EFAULT, TAKE());
@@ -218,10 +218,10 @@ TEST_F(exclusive, hole)
 /* Only anonymous pages. */
 TEST_F(exclusive, shmem)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "shmem_shared_written", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "shmem_shared_written", 0,
+					  self->length), self->area.why))
 		return;
 	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? -EOPNOTSUPP : -EBUSY,
 		  TAKE());
@@ -231,10 +231,10 @@ TEST_F(exclusive, shmem)
 
 TEST_F(exclusive, private_file)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "file_private_read", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "file_private_read", 0, self->length),
+		     self->area.why))
 		return;
 	/* Copied to be written, and then as anonymous as any. */
 	ASSERT_EQ(0, TAKE());
@@ -251,11 +251,11 @@ TEST_F(exclusive, thp)
 	struct hmm_area *area = &self->area;
 	int whole = expect_when(WHEN_EXCLUSIVE_PAGE);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(area, "thp_writable", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	self->fd = hmm_area_device(area, 0);
 	ASSERT_EQ(whole ? 0 : -EBUSY,
@@ -270,7 +270,7 @@ TEST_F(exclusive, thp)
 
 TEST_F(exclusive, mprotect)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
@@ -284,7 +284,7 @@ TEST_F(exclusive, mprotect)
 
 TEST_F(exclusive, munmap)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	ASSERT_EQ(0, munmap(self->addr + self->page, 2 * self->page));
@@ -295,7 +295,7 @@ TEST_F(exclusive, mremap)
 {
 	char *to = hmm_map_none(self->length, 0);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, to);
 	ASSERT_EQ(0, TAKE());
@@ -309,7 +309,7 @@ TEST_F(exclusive, fork)
 {
 	pid_t child;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TAKE());
 	child = fork();
@@ -325,7 +325,7 @@ TEST_F(exclusive, close)
 {
 	int fd;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	fd = hmm_open(0);
 	ASSERT_LE(0, fd);
@@ -343,7 +343,7 @@ TEST_F(exclusive, two_devices)
 {
 	int other = hmm_area_device(&self->area, 1);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, TAKE());
@@ -360,8 +360,8 @@ TEST_F(exclusive, coherent)
 {
 	int fd = hmm_area_device(&self->area, HMM_DEV_COHERENT);
 
-	if (MISS(self->setup_ret, self->area.why) ||
-	    MISS(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why) ||
+	    !REQUIRE(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL, &self->pages));
 	ASSERT_EQ(PAGES, self->pages);
@@ -379,7 +379,7 @@ TEST_F(exclusive, add)
 {
 	__u64 *word = (__u64 *)(self->addr + self->page - 8);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	*word = 40;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD, word, 2, 0,
@@ -398,7 +398,7 @@ TEST_F(exclusive, xchg)
 {
 	__u64 *word = (__u64 *)self->addr, old = *word;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_XCHG, word, 7, 0,
 				     &self->value));
@@ -412,7 +412,7 @@ TEST_F(exclusive, cmpxchg)
 {
 	__u64 *word = (__u64 *)self->addr;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	*word = 5;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_CMPXCHG, word, 9,
@@ -442,7 +442,7 @@ TEST_F(exclusive, add_against_cpu)
 	pthread_t thread;
 	int i, ret = 0;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	*word = 0;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, cpu_adds, word));

@@ -312,7 +312,8 @@ TEST_F(fail_nth, allocates_nothing)
 		{ .name = "inject", .call = inject_call },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_EQ(0, self->c.injected);
 }
@@ -333,7 +334,8 @@ TEST_F(fail_nth, range)
 		{ .name = "mirror", .call = mirror_call, .before = map_call },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -345,7 +347,8 @@ TEST_F(fail_nth, unlocked)
 		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_UNLOCKED, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_UNLOCKED, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -360,7 +363,8 @@ TEST_F(fail_nth, copy)
 		  .errors = { WALKER } },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -378,7 +382,8 @@ TEST_F(fail_nth, migrate)
 		  .errors = { WALKER } },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls,
+				ARRAY_SIZE(calls)), self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -390,7 +395,8 @@ TEST_F(fail_nth, first_chunk)
 		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls,
+				ARRAY_SIZE(calls)), self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -402,7 +408,8 @@ TEST_F(fail_nth, cpu_fault)
 		  .errors = { -EFAULT } },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls,
+				ARRAY_SIZE(calls)), self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -424,7 +431,8 @@ TEST_F(fail_nth, exclusive)
 		  .errors = { -EBUSY, -EFAULT } },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_EXCLUSIVE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_EXCLUSIVE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -441,7 +449,8 @@ TEST_F(fail_nth, plant)
 		  .written = 1 },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -452,7 +461,8 @@ TEST_F(fail_nth, pmd_race)
 		{ .name = "flicker", .call = flicker_call, .after = flicker_after },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_FLICKER, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_FLICKER, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -467,7 +477,8 @@ TEST_F(fail_nth, dma)
 		  .after = dma_after },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_DMA, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DMA, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -484,7 +495,8 @@ TEST_F(fail_nth, dma_iommu)
 		  .after = dma_after, .request = HMMIRROR_DMA_IOMMU },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_DMA_IOMMU, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DMA_IOMMU, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -500,7 +512,8 @@ TEST_F(fail_nth, test_abi)
 		  .request = HMM_DMIRROR_SNAPSHOT },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -516,7 +529,8 @@ TEST_F(fail_nth, test_abi_migrate)
 		  .request = HMM_DMIRROR_RELEASE },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls,
+				ARRAY_SIZE(calls)), self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }

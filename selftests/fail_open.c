@@ -138,7 +138,8 @@ TEST_F(fail_open, open)
 		{ .name = "open 1", .call = open_call, .after = open_after, .request = 1 },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -152,7 +153,8 @@ TEST_F(fail_open, first_open)
 	int i;
 
 	for (i = 0; i < SWEEPS; i++)
-		if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+		if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls,
+					ARRAY_SIZE(calls)), self->c.why))
 			return;
 	ASSERT_LT(0, self->c.injected);
 }
@@ -166,7 +168,8 @@ TEST_F(fail_open, mmap)
 		{ .name = "io", .call = mmap_call, .request = HMMIRROR_FIXTURE_IO },
 	};
 
-	if (MISS(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->c.why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);
 }

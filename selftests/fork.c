@@ -150,7 +150,7 @@ TEST_F(fork, device_pages_read_by_child)
 {
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	all_to_device(_metadata, self);
 	child = fork();
@@ -165,7 +165,7 @@ TEST_F(fork, device_pages_written_by_child)
 {
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	all_to_device(_metadata, self);
 	child = fork();
@@ -184,7 +184,7 @@ static pid_t share_device_pages(struct __test_metadata *_metadata,
 {
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return 0;
 	all_to_device(_metadata, self);
 	child = hmm_fork_waiter(go);

@@ -8,21 +8,28 @@
 #include "hmmirror_lib.h"
 
 /*
- * What a state maker or a walk returned, told to the harness: true after a
- * skip, and then the test has to return; false if all is well; a failure ends
- * the test. The reason is the one other argument.
+ * REQUIRE - go on only with what a test needs
+ * @_ret: what a function of lib/ or common/ returned that makes or asks for it: 0, HMM_SKIP
+ *	if the machine or the kernel lacks it, or -errno
+ * @_why: what is lacking, or what went wrong
+ *
+ * Fails the test for an error. Gives true for 0, and false after it skipped the test:
+ *
+ *	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
+ *		return;
  */
-#define MISS(_ret, ...)							\
+#define REQUIRE(_ret, _why)						\
 	({								\
-		int __need = (_ret);					\
+		int __required = (_ret);				\
+		const char *__why = (_why);				\
 									\
-		if (__need == HMM_SKIP) {				\
-			SKIP(, "%s", ##__VA_ARGS__);			\
+		if (__required == HMM_SKIP) {				\
+			SKIP(, "%s", __why);				\
 		} else {						\
-			ASSERT_EQ(0, __need)				\
-				TH_LOG("%s", ##__VA_ARGS__);		\
+			ASSERT_EQ(0, __required)			\
+				TH_LOG("%s", __why);			\
 		}							\
-		__need == HMM_SKIP;					\
+		__required != HMM_SKIP;					\
 	})
 
 /* All entries have the same flags. */

@@ -119,7 +119,7 @@ static void fail_nth(struct __test_metadata *_metadata, struct hmm_area *area,
 
 TEST_F(inject, alloc_fails)
 {
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	fail_nth(_metadata, &self->area, self->fd, self->length,
 		 self->outcomes, 1, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
@@ -129,7 +129,7 @@ TEST_F(inject, alloc_fails)
 
 TEST_F(inject, copy_fails)
 {
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	fail_nth(_metadata, &self->area, self->fd, self->length,
 		 self->outcomes, 1, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);

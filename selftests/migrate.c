@@ -81,15 +81,14 @@ TEST_F(migrate, round_trip)
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 	int i;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 1);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 		ASSERT_EQ(0, TO_DEVICE());
 		ASSERT_EQ(PAGES, self->migrated);
-		check_outcomes(_metadata, self->outcomes, 0, PAGES,
-			     HMMIRROR_OUT_MIGRATED);
+		check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 		all_entries(_metadata, self->fd, self->addr, PAGES,
 			    rw | self->kind);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
@@ -99,8 +98,7 @@ TEST_F(migrate, round_trip)
 
 		ASSERT_EQ(0, TO_SYSTEM());
 		ASSERT_EQ(PAGES, self->migrated);
-		check_outcomes(_metadata, self->outcomes, 0, PAGES,
-			     HMMIRROR_OUT_MIGRATED);
+		check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 		all_entries(_metadata, self->fd, self->addr, PAGES, rw);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(self->before.to_system + PAGES,
@@ -117,7 +115,7 @@ TEST_F(migrate, cpu_read)
 	__u64 home = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -138,7 +136,7 @@ TEST_F(migrate, cpu_write)
 	__u64 home = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 3);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -160,12 +158,11 @@ TEST_F(migrate, cpu_write)
 /* What is not there is made on the device, and reads as zeroes. */
 TEST_F(migrate, unpopulated)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
-	check_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
 	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
@@ -173,14 +170,13 @@ TEST_F(migrate, unpopulated)
 
 TEST_F(migrate, zero_page)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_zero", 0, self->length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, TO_DEVICE());
-	check_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
 	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
@@ -189,12 +185,11 @@ TEST_F(migrate, zero_page)
 /* Nothing there, no right to write: a read-only zeroed page. */
 TEST_F(migrate, unpopulated_readonly)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
-	check_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
 	all_entries(_metadata, self->fd, self->addr, PAGES,
 		    self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
@@ -202,13 +197,12 @@ TEST_F(migrate, unpopulated_readonly)
 
 TEST_F(migrate, readonly)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 5);
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
-	check_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	all_entries(_metadata, self->fd, self->addr, PAGES,
 		    self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
@@ -223,7 +217,7 @@ TEST_F(migrate, readonly)
 /* Only some pages are there; each gets its own outcome. */
 TEST_F(migrate, mixed)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr + self->page, 2 * self->page, 7);
 	hmm_touch_read(self->addr + 4 * self->page, self->page);
@@ -243,7 +237,7 @@ TEST_F(migrate, mixed)
 /* What is there already is not offered again. */
 TEST_F(migrate, to_device_twice)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 8);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -258,7 +252,7 @@ TEST_F(migrate, to_device_twice)
 
 TEST_F(migrate, to_system_nothing)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, 4 * self->page, 9);
 	ASSERT_EQ(0, TO_SYSTEM());
@@ -271,7 +265,7 @@ TEST_F(migrate, to_system_part)
 {
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 10);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -291,9 +285,9 @@ TEST_F(migrate, other_device)
 	unsigned int number = variant->device + 1;
 	int other;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_area_memory(&self->area, number), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, number), self->area.why))
 		return;
 	other = hmm_area_device(&self->area, number);
 	hmm_pattern_fill(self->addr, self->length, 11);
@@ -315,7 +309,7 @@ TEST_F(migrate, close)
 {
 	int fd = hmm_open(variant->device);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_LE(0, fd);
 	hmm_pattern_fill(self->addr, self->length, 12);
@@ -330,7 +324,7 @@ TEST_F(migrate, close)
 
 TEST_F(migrate, munmap)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 14);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
@@ -343,7 +337,7 @@ TEST_F(migrate, munmap)
 
 TEST_F(migrate, dontneed)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 15);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
@@ -358,7 +352,7 @@ TEST_F(migrate, mremap)
 {
 	char *to = hmm_map_none(self->length, 0);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, to);
 	hmm_pattern_fill(self->addr, self->length, 16);
@@ -372,7 +366,7 @@ TEST_F(migrate, mremap)
 
 TEST_F(migrate, mprotect)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 17);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -391,7 +385,7 @@ TEST_F(migrate, exit)
 	pid_t child;
 	int fd;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	child = fork();
@@ -413,15 +407,14 @@ TEST_F(migrate, exit)
 /* Several mappings in one call. */
 TEST_F(migrate, several_mappings)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 20);
 	ASSERT_EQ(0, mprotect(self->addr + 3 * self->page, 2 * self->page,
 			      PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
-	check_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	all_entries(_metadata, self->fd, self->addr, 3, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	all_entries(_metadata, self->fd, self->addr + 3 * self->page, 2,
@@ -435,7 +428,7 @@ TEST_F(migrate, large)
 	size_t length = 4UL << 20, pages = length / self->page;
 	char *memory = hmm_map_anon(length, 0);
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, memory);
 	hmm_pattern_fill(memory, length, 21);

@@ -103,7 +103,7 @@ TEST_F(migrate_fail, to_device)
 	long isolated = hmm_isolated(LONG_MAX);
 	size_t n;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
@@ -121,7 +121,7 @@ TEST_F(migrate_fail, to_system)
 {
 	size_t n;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
@@ -139,7 +139,7 @@ TEST_F(migrate_fail, unpopulated)
 {
 	size_t n;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
@@ -155,11 +155,11 @@ TEST_F(migrate_fail, zero_page)
 {
 	size_t n;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
-		if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
-			 self->area.why))
+		if (!REQUIRE(hmm_state_make_named(&self->area, "anon_zero", 0, self->length),
+			     self->area.why))
 			return;
 		ASSERT_EQ(0, USED());
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
@@ -174,14 +174,14 @@ TEST_F(migrate_fail, shared)
 {
 	size_t n;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!expect_when(WHEN_HOME_FOR_ALL))
 		SKIP(return, "shared pages come home for one process at a time");
 	if (expect_when(WHEN_PROTECTION_MADE_UP))
 		SKIP(return, "the kernel makes other pages of them at the second time");
-	if (MISS(hmm_state_put(&self->area, "anon_cow_parent", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_cow_parent", 0, self->length),
+		     self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
@@ -200,7 +200,7 @@ TEST_F(migrate_fail, several_pages)
 {
 	size_t n;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 2; n <= PAGES; n += 2) {
 		hmm_pattern_fill(self->addr, self->length, n);
@@ -265,7 +265,8 @@ TEST_F(migrate_fail_tables, alloc_fails)
 	char *addr;
 	int hits = 1;
 
-	if (MISS(hmm_area_use_memory(&self->area, HMM_DEV_PRIVATE, &self->fd, &self->before), self->area.why))
+	if (!REQUIRE(hmm_area_use_memory(&self->area, HMM_DEV_PRIVATE, &self->fd,
+					 &self->before), self->area.why))
 		return;
 	for (n = 1; hits && n < 10; n++) {
 		addr = nowhere(length, n);

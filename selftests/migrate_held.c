@@ -141,18 +141,18 @@ FIXTURE_TEARDOWN(migrate_held)
 #define HOLD()								\
 	ASSERT_EQ(0, hmm_hold_migration(&self->call, variant->stage, LIMIT_MS))
 
-/* What goes home is on the device before. */
+/* Start the migration and stop it at the stage; false if the test was skipped. */
 #define BEGIN()								\
 	({								\
-		int __need = MISS(self->setup_ret, self->area.why);	\
+		int __supported = REQUIRE(self->setup_ret, self->area.why); \
 									\
-		if (!__need) {						\
+		if (__supported) {					\
 			if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM) \
 				ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, \
 							   self->length, NULL, NULL)); \
 			HOLD();						\
 		}							\
-		__need;							\
+		__supported;						\
 	})
 
 #define END()								\
@@ -178,7 +178,7 @@ static void touch_waits(struct __test_metadata *_metadata, struct _test_data_mig
 	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 }
 
-/* Is there anything that the device may populate yet? Return: what MISS() takes */
+/* Is there anything that the device may populate yet? Return: for REQUIRE() */
 static int may_populate(struct _test_data_migrate_held *self,
 			const struct _fixture_variant_migrate_held *variant)
 {
@@ -193,7 +193,7 @@ static int may_populate(struct _test_data_migrate_held *self,
 /* The CPU waits for the page, whichever step it is at, and finds the data. */
 TEST_F(migrate_held, cpu_reads)
 {
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	touch_waits(_metadata, self);
 	ASSERT_EQ(-1, self->toucher.wrong);
@@ -204,7 +204,7 @@ TEST_F(migrate_held, cpu_reads)
 TEST_F(migrate_held, cpu_writes)
 {
 	self->toucher.writes = 1;
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	touch_waits(_metadata, self);
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
@@ -216,7 +216,7 @@ TEST_F(migrate_held, cpu_writes)
 /* The pages are thrown away meanwhile: both copies go, and nothing is left of them. */
 TEST_F(migrate_held, dontneed)
 {
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	END();
@@ -233,7 +233,7 @@ TEST_F(migrate_held, other_device)
 	__u64 migrated = 7;
 
 	ASSERT_LE(0, other);
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL, &migrated));
 	ASSERT_EQ(0, migrated);
@@ -250,7 +250,7 @@ TEST_F(migrate_held, released)
 	struct hmmirror_stats now;
 
 	self->toucher.takes_down = self->fd;
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	sem_post(&self->toucher.go);
 	usleep(30000);
@@ -297,7 +297,7 @@ TEST_F(migrate_held, killed)
 	pid_t child;
 	char fine;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
@@ -320,7 +320,7 @@ TEST_F(migrate_held, killed)
 TEST_F(migrate_held, populated_by_cpu)
 {
 	self->toucher.writes = 1;
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM)
 		SKIP(return, "nothing is populated on the way back");
@@ -338,7 +338,7 @@ TEST_F(migrate_held, populated_by_cpu)
 	}
 	check_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
 	check_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
-		     HMMIRROR_OUT_POPULATED);
+		       HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, TOUCHED * self->page, 0));
@@ -353,7 +353,7 @@ TEST_F(migrate_held, populated_by_other)
 	__u64 migrated = 0;
 
 	ASSERT_LE(0, other);
-	if (MISS(may_populate(self, variant), self->area.why))
+	if (!REQUIRE(may_populate(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	HOLD();
@@ -370,7 +370,7 @@ TEST_F(migrate_held, populated_by_other)
 /* The same, read only: the zero page is there first, and gives way to the device's. */
 TEST_F(migrate_held, zero_page_mapped)
 {
-	if (MISS(may_populate(self, variant), self->area.why))
+	if (!REQUIRE(may_populate(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	HOLD();
@@ -387,9 +387,9 @@ TEST_F(migrate_held, populated_by_thp)
 	size_t huge = hmm_pmd_size(), i;
 	__u8 outcome;
 
-	if (MISS(may_populate(self, variant), self->area.why))
+	if (!REQUIRE(may_populate(self, variant), self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "thp_none", 0, huge), self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_none", 0, huge), self->area.why))
 		return;
 	self->toucher.addr = self->addr + 100 * self->page;
 	self->toucher.writes = 1;

@@ -25,7 +25,7 @@ TEST_F(migrate_huge, round_trip)
 	struct huge_case *h = &self->h;
 	int i;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	for (i = 0; i < 3; i++) {
@@ -54,7 +54,7 @@ TEST_F(migrate_huge, device_writes)
 	struct huge_case *h = &self->h;
 	char *at = h->addr + 300 * h->page;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	hmm_pattern_fill_as(h->copy, at, 3 * h->page, 5);
@@ -74,7 +74,7 @@ TEST_F(migrate_huge, to_system_nothing)
 	struct huge_case *h = &self->h;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	ASSERT_EQ(0, hmm_area_map(&h->area, h->addr, 2 * h->length,
 				  PROT_READ | PROT_WRITE, flags, -1));
@@ -89,7 +89,7 @@ TEST_F(migrate_huge, two_huge_pages)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 2);
 	hmm_pattern_fill(h->addr, 2 * h->length, 1);
@@ -109,7 +109,7 @@ TEST_F(migrate_huge, without_huge_flag)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(1);
@@ -130,7 +130,7 @@ TEST_F(migrate_huge, unpopulated)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_none", 1);
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
@@ -143,7 +143,7 @@ TEST_F(migrate_huge, zero_page)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_zero", 1);
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
@@ -157,7 +157,7 @@ TEST_F(migrate_huge, readonly)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge_readonly", 1);
 	ENTRIES(0, HUGE, V | DEV, ORDER);
@@ -174,7 +174,7 @@ TEST_F(migrate_huge, cpu_read)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(HUGE, USED());
@@ -189,7 +189,7 @@ TEST_F(migrate_huge, cpu_write)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	hmm_pattern_fill(h->addr + 511 * h->page, h->page, 7);
@@ -206,7 +206,7 @@ TEST_F(migrate_huge, process_vm_readv)
 	struct iovec to = { h->copy, h->length };
 	struct iovec from = { h->addr, h->length };
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ((ssize_t)h->length, process_vm_readv(getpid(), &to, 1, &from, 1, 0));
@@ -219,7 +219,7 @@ TEST_F(migrate_huge, to_system_part)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	MIGRATE(TO_SYSTEM | WHOLE, 100, 5, HMMIRROR_OUT_MIGRATED);
@@ -239,7 +239,7 @@ TEST_F(migrate_huge, unaligned)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 2);
 	hmm_pattern_fill(h->addr, 2 * h->length, 1);
@@ -257,7 +257,7 @@ TEST_F(migrate_huge, block_reused)
 	struct huge_case *h = &self->h;
 	int i;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	for (i = 0; i < 3; i++) {
 		MAKE("dev_huge", 2);
@@ -279,7 +279,7 @@ TEST_F(migrate_huge, munmap)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, munmap(h->addr, h->length));
@@ -291,7 +291,7 @@ TEST_F(migrate_huge, dontneed)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, madvise(h->addr, h->length, MADV_DONTNEED));
@@ -304,7 +304,7 @@ TEST_F(migrate_huge, munmap_half)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, munmap(h->addr + 256 * h->page, 256 * h->page));
@@ -320,7 +320,7 @@ TEST_F(migrate_huge, dontneed_page)
 	struct huge_case *h = &self->h;
 	char *at = h->addr + 17 * h->page;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, madvise(at, h->page, MADV_DONTNEED));
@@ -336,7 +336,7 @@ TEST_F(migrate_huge, mprotect_part)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, mprotect(h->addr + 10 * h->page, 20 * h->page, PROT_READ));
@@ -351,7 +351,7 @@ TEST_F(migrate_huge, mprotect)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, mprotect(h->addr, h->length, PROT_READ));
@@ -368,7 +368,7 @@ TEST_F(migrate_huge, mprotect_part_to_system)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(0, mprotect(h->addr + 10 * h->page, 20 * h->page, PROT_READ));
@@ -384,7 +384,7 @@ TEST_F(migrate_huge, mremap)
 	struct huge_case *h = &self->h;
 	char *to = h->addr + h->length;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(to, mremap(h->addr, h->length, h->length,
@@ -402,7 +402,7 @@ TEST_F(migrate_huge, mremap_unaligned)
 	char *to = h->addr + h->length - 3 * h->page;
 	size_t half = h->length / 2;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(to, mremap(h->addr, half, half, MREMAP_MAYMOVE | MREMAP_FIXED, to));
@@ -419,7 +419,7 @@ TEST_F(migrate_huge, fork_and_write)
 	struct huge_case *h = &self->h;
 	pid_t child;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	child = fork();
@@ -445,7 +445,7 @@ TEST_F(migrate_huge, fork_and_device_writes)
 	pid_t child;
 	int go;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	child = hmm_fork_waiter(&go);
@@ -467,7 +467,7 @@ TEST_F(migrate_huge, shared)
 	pid_t child;
 	int go;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(23);
@@ -490,7 +490,7 @@ TEST_F(migrate_huge, exit)
 	struct huge_case *h = &self->h;
 	pid_t child = fork();
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	if (!child) {
 		h->area.device[0] = 0;
@@ -509,7 +509,7 @@ TEST_F(migrate_huge, other_device)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge_other", 1);
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);

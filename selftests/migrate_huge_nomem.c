@@ -22,7 +22,7 @@ TEST_F(migrate_huge_nomem, to_device)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(30);
@@ -38,7 +38,7 @@ TEST_F(migrate_huge_nomem, unpopulated)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_none", 1);
 	FAIL_NEXT_HUGE();
@@ -51,7 +51,7 @@ TEST_F(migrate_huge_nomem, zero_page)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_zero", 1);
 	FAIL_NEXT_HUGE();
@@ -64,7 +64,7 @@ TEST_F(migrate_huge_nomem, to_system)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	FAIL_NEXT_HUGE();
@@ -79,7 +79,7 @@ TEST_F(migrate_huge_nomem, cpu_fault)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	FAIL_NEXT_HUGE();
@@ -95,7 +95,7 @@ TEST_F(migrate_huge_nomem, cpu_fault_head)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	FAIL_NEXT_HUGE();
@@ -110,7 +110,7 @@ TEST_F(migrate_huge_nomem, cpu_fault_shared)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge_cow", 1);
 	FAIL_NEXT_HUGE();
@@ -127,7 +127,7 @@ TEST_F(migrate_huge_nomem, shared)
 	pid_t child;
 	int go;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(32);
@@ -155,7 +155,7 @@ TEST_F(migrate_huge_nomem, release_with_memory)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 2);
 	release(_metadata, h);
@@ -171,7 +171,7 @@ TEST_F(migrate_huge_nomem, release)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	FAIL_NEXT_HUGE();

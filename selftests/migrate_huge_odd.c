@@ -37,7 +37,7 @@ TEST_F(migrate_huge_odd, to_small_pages)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(40);
@@ -64,7 +64,7 @@ TEST_F(migrate_huge_odd, to_small_pages_split_fails)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(42);
@@ -83,7 +83,7 @@ TEST_F(migrate_huge_odd, populate)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_none", 2);
 	ASSERT_EQ(0, mprotect(h->addr + h->length, h->length, PROT_READ));
@@ -101,7 +101,7 @@ TEST_F(migrate_huge_odd, partial_and_readonly_holes)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_none", 2);
 	MIGRATE(TO_DEVICE | WHOLE, HUGE / 2, HUGE, HMMIRROR_OUT_POPULATED);
@@ -121,7 +121,7 @@ TEST_F(migrate_huge_odd, uffd_missing)
 	struct huge_case *h = &self->h;
 	int uffd;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_none", 1);
 	uffd = hmm_uffd_register(h->addr, h->length, UFFDIO_REGISTER_MODE_MISSING, 0);
@@ -140,7 +140,7 @@ TEST_F(migrate_huge_odd, table_alloc_fails)
 	unsigned int n;
 	int hits = 1;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	for (n = 1; hits && n < 10; n++) {
 		MAKE("thp_none", 1);
@@ -171,7 +171,7 @@ TEST_F(migrate_huge_odd, device_range)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
 	MIGRATE(BY_PFN, 0, HUGE / 2, HMMIRROR_OUT_NONE);
@@ -203,7 +203,7 @@ TEST_F(migrate_huge_odd, locked_or_pinned)
 	};
 	int file;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(44);
@@ -234,7 +234,7 @@ TEST_F(migrate_huge_odd, pte_mapped_split_fails)
 {
 	struct huge_case *h = &self->h;
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_writable", 1);
 	FILL(45);
@@ -277,7 +277,7 @@ TEST_F(migrate_huge_odd, populated_meanwhile)
 		.outcomes = h->outcomes,
 	};
 
-	if (MISS(h->setup_ret, h->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("thp_none", 1);
 	ASSERT_EQ(0, hmm_hold_migration(&call, HMMIRROR_STAGE_COPIED, LIMIT_MS));

@@ -375,7 +375,7 @@ TEST_F(migrate_kinds, to_device)
 
 	if (variant->hole && !expect_when(WHEN_HOLES_ANON))
 		outcome = HMMIRROR_OUT_REFUSED;
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	if (variant->protected && expect_when(WHEN_PROTECTION_MADE_UP))
 		SKIP(return, "the kernel makes another page of a protected one");
@@ -383,7 +383,7 @@ TEST_F(migrate_kinds, to_device)
 		outcome = HMMIRROR_OUT_NONE;
 		moves = 0;
 	}
-	if (MISS(hmm_state_make(area, state, 0, length), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, length), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	memset(self->outcomes, 0xee, self->pages);
@@ -401,7 +401,7 @@ TEST_F(migrate_kinds, to_device)
 	}
 	/* What could not move is as it was. */
 	if ((!moves || variant->error) && !variant->forgotten)
-		if (MISS(hmm_state_prove(area, state, 0, length), area->why))
+		if (!REQUIRE(hmm_state_prove(area, state, 0, length), area->why))
 			return;
 	if (!(state->prot & PROT_READ) || variant->unread)
 		return;
@@ -453,11 +453,11 @@ TEST_F(migrate_kinds_stop, in_the_middle)
 	__u64 migrated = 0, entry;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_make(area, writable, 0, length), area->why))
+	if (!REQUIRE(hmm_state_make(area, writable, 0, length), area->why))
 		return;
-	if (MISS(hmm_state_make(area, state, 3 * page, page), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 3 * page, page), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(-EFAULT, hmm_to_device(fd, area->addr, length,

@@ -136,7 +136,7 @@ TEST_F(migrate_odd, bad_migrate_vma)
 	unsigned int n;
 	int ret;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
 	for (n = 1; n < HMMIRROR_MISTAKE_GIVEN_BACK; n++) {
@@ -163,7 +163,7 @@ TEST_F(migrate_odd, populate)
 	__u64 entry;
 	size_t i;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, 2 * self->page, 3);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, 2 * self->page, NULL, NULL));
@@ -188,7 +188,7 @@ TEST_F(migrate_odd, device_range)
 	__u64 migrated = 0;
 	int ret;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 5);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + self->page, 2 * self->page, NULL, NULL));
@@ -220,7 +220,7 @@ TEST_F(migrate_odd, device_range)
 /* A page that somebody has locked is left alone, and so are those kept off the LRU. */
 TEST_F(migrate_odd, locked_or_isolated)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	fill(_metadata, self);
 	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 3, 2))
@@ -242,7 +242,7 @@ TEST_F(migrate_odd, locked_or_isolated)
 /* Pages of two processes, of which one keeps a mapping. */
 TEST_F(migrate_odd, stays_mapped)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	fill(_metadata, self);
 	self->area.child = hmm_fork_holder();
@@ -263,7 +263,7 @@ TEST_F(migrate_odd, stays_mapped)
 /* There is no memory for what comes last: the charge of a page. It is tried for again. */
 TEST_F(migrate_odd, charge_fails)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!INJECT(self->fd, HMMIRROR_INJECT_CHARGE, 1, 3))
 		return;
@@ -279,7 +279,7 @@ TEST_F(migrate_odd, charge_fails)
  */
 TEST_F(migrate_odd, pte_table_gone)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!INJECT(self->fd, HMMIRROR_INJECT_TABLE_GONE, 1, 1))
 		return;
@@ -314,7 +314,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 	};
 	struct pinner pinner = { .addr = self->addr, .length = self->page };
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->device != HMM_DEV_COHERENT)
 		SKIP(return, "a page that no CPU can use can't be pinned");
@@ -353,11 +353,11 @@ TEST_F(migrate_odd, swapcache)
 	__u8 want;
 	size_t i;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 6);
-	if (MISS(hmm_area_pageout(&self->area, self->addr, self->length, prove_swapped),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_pageout(&self->area, self->addr, self->length, prove_swapped),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, prove_swapped(&self->area, self->addr, self->length));
 	self->area.child = hmm_fork_holder();

@@ -39,9 +39,9 @@ TEST_F(migrate_parts, halves_of_two_thps)
 
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, 2 * huge, 0));
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, 2 * huge), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, 2 * huge), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	hmm_pattern_fill(area->addr, 2 * huge, 1);
@@ -65,9 +65,9 @@ TEST_F(migrate_parts, thp_referenced)
 	char copy[4096];
 	int ends[2], fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, huge), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, huge), area->why))
 		return;
 	ASSERT_EQ(sizeof(copy), page);
 	ASSERT_EQ(0, pipe(ends));
@@ -97,9 +97,9 @@ TEST_F(migrate_parts, thp_partly_mapped)
 	__u64 migrated = 0;
 	int fd, all;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, huge), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, huge), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, munmap(area->addr, gap));
@@ -121,9 +121,9 @@ TEST_F(migrate_parts, ksm)
 	char byte;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "anon_ksm", 0, length), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "anon_ksm", 0, length), area->why))
 		return;
 	byte = *area->addr;
 	fd = hmm_area_device(area, 0);
@@ -180,11 +180,11 @@ TEST_F(migrate_parts, many_mappings)
 	__u64 migrated = 0, want = 0;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	for (i = 0; i < n; i++) {
-		if (MISS(hmm_state_put(area, parts[i].state, at, parts[i].pages * page),
-			 area->why))
+		if (!REQUIRE(hmm_state_make_named(area, parts[i].state, at, parts[i].pages *
+						  page), area->why))
 			return;
 		at += parts[i].pages * page;
 	}
@@ -220,7 +220,7 @@ TEST_F(migrate_parts, dax)
 	__u64 migrated = 7;
 	int fd, dax;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	dax = hmm_dax_open(hmm_page_size());
 	if (dax < 0)
@@ -244,7 +244,7 @@ TEST_F(migrate_parts, lru_batch_of_other_cpu)
 	__u64 migrated = 0;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);
@@ -269,11 +269,11 @@ TEST_F(migrate_parts, to_system_nothing)
 	__u64 migrated = 7;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "anon_zero", 0, 3 * page), area->why) ||
-	    MISS(hmm_state_put(area, "anon_emptied", 3 * page, 3 * page), area->why) ||
-	    MISS(hmm_state_put(area, "anon_writable", 6 * page, 2 * page), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "anon_zero", 0, 3 * page), area->why) ||
+	    !REQUIRE(hmm_state_make_named(area, "anon_emptied", 3 * page, 3 * page), area->why) ||
+	    !REQUIRE(hmm_state_make_named(area, "anon_writable", 6 * page, 2 * page), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_system(fd, area->addr, length, self->outcomes, &migrated));
@@ -292,9 +292,9 @@ TEST_F(migrate_parts, one_page_of_thp)
 	__u64 migrated = 0, entry;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 100 * page, page,

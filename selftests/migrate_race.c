@@ -85,9 +85,10 @@ TEST_F(migrate_race, dontneed)
 {
 	int ret;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, self->length), self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, self->length),
+		     self->area.why))
 		return;
 	ret = hmm_hold_migration(&self->call, HMMIRROR_STAGE_COLLECT, LIMIT_MS);
 	if (ret == -EOPNOTSUPP)
@@ -109,9 +110,10 @@ TEST_F(migrate_race, locked)
 {
 	int ret;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, self->length), self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, self->length),
+		     self->area.why))
 		return;
 	ret = hmm_inject(self->fd, HMMIRROR_INJECT_LOCKED, 1, 1);
 	if (ret == -EOPNOTSUPP)
@@ -153,11 +155,12 @@ TEST_F(migrate_race, oom_reaped)
 	int ends[2], status, pidfd, ret;
 	pid_t child;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (syscall(SYS_process_mrelease, -1, 0) && errno != EBADF)
 		SKIP(return, "the kernel has no process_mrelease()");
-	if (MISS(hmm_state_put(&self->area, "thp_none", 0, self->length), self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_none", 0, self->length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 	child = fork();

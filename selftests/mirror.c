@@ -214,8 +214,8 @@ TEST_F(mirror, zero_page_written)
 	char *other = hmm_map_anon(self->page, 0);
 	__u64 entry;
 
-	if (MISS(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
-		 "the walker of this kernel refuses the zero page"))
+	if (!REQUIRE(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
+		     "the walker of this kernel refuses the zero page"))
 		return;
 	ASSERT_NE(NULL, other);
 	ASSERT_EQ(0, hmm_map(self->fd, other, self->page, HMMIRROR_REQ_FAULT,
@@ -328,8 +328,8 @@ TEST_F(mirror, part_of_thp)
 	ASSERT_NE(NULL, entries);
 	hmm_area_end(&self->area);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, hmm_pmd_size()),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, hmm_pmd_size()),
+		     self->area.why))
 		return;
 	fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, fd);

@@ -109,7 +109,7 @@ static int softdirty(struct __test_metadata *_metadata, struct _test_data_regres
 
 TEST_F(regress, softdirty_on_device)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!softdirty(_metadata, self))
 		SKIP(return, NO_SOFT_DIRTY);
@@ -127,7 +127,7 @@ TEST_F(regress, softdirty_shared_to_system)
 	pid_t child;
 	int go;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!softdirty(_metadata, self))
 		SKIP(return, NO_SOFT_DIRTY);
@@ -143,7 +143,7 @@ TEST_F(regress, softdirty_shared_to_system)
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
 }
 
-/* wp_begin - write protection by userfaultfd. Return: what MISS() takes */
+/* wp_begin - write protection by userfaultfd. Return: for REQUIRE() */
 static int wp_begin(struct _test_data_regress *self, int *uffd)
 {
 	__u64 entry;
@@ -171,7 +171,7 @@ TEST_F(regress, uffd_wp_on_device)
 {
 	int uffd;
 
-	if (MISS(wp_begin(self, &uffd), self->area.why))
+	if (!REQUIRE(wp_begin(self, &uffd), self->area.why))
 		return;
 	to_device(_metadata, self);
 	pagemap_has(_metadata, self->addr, HMM_PM_SWAP | HMM_PM_UFFD_WP,
@@ -189,7 +189,7 @@ TEST_F(regress, uffd_wp_fork)
 	pid_t child;
 	int uffd, go;
 
-	if (MISS(wp_begin(self, &uffd), self->area.why))
+	if (!REQUIRE(wp_begin(self, &uffd), self->area.why))
 		return;
 	to_device(_metadata, self);
 	child = hmm_fork_waiter(&go);
@@ -223,7 +223,7 @@ TEST_F(regress, reused_page_shared)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	to_device(_metadata, self);
@@ -239,7 +239,7 @@ TEST_F(regress, reused_page_shared)
 /* Pages that the device was the first to have, and may write, remain so at home. */
 TEST_F(regress, populated_to_system_writable)
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	to_device(_metadata, self);
@@ -267,11 +267,11 @@ TEST_F(regress, lazyfree_written)
 	size_t kept = self->length - self->page;
 	__u64 flags, migrated = 0;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	/* 6.0 has both; what tells the fix alone is this test */
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),
-		 "kernels before 6.0 lose the dirty bit"))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),
+		     "kernels before 6.0 lose the dirty bit"))
 		return;
 	if (madvise(self->addr, self->length, MADV_FREE))
 		SKIP(return, "no MADV_FREE");
@@ -301,11 +301,11 @@ TEST_F(regress, exclusive_hugetlb)
 	__u64 taken = 0, entry;
 	int ret;
 
-	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_EXCLUSIVE), area->why))
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_EXCLUSIVE), area->why))
 		return;
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(area, "hugetlb_writable", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "hugetlb_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	self->fd = hmm_area_device(area, 0);
 	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr, self->page, NULL,
@@ -359,7 +359,7 @@ TEST_F(regress, hugetlb_zap_race)
 	ASSERT_NE(NULL, entries);
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(area, "hugetlb_shared", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "hugetlb_shared", 0, hmm_pmd_size()), area->why))
 		return;
 	if (madvise(area->addr, hmm_pmd_size(), MADV_DONTNEED))
 		SKIP(return, "MADV_DONTNEED does not do hugetlb");

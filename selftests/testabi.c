@@ -125,8 +125,8 @@ TEST_F(testabi, snapshot_huge)
 
 	hmm_area_end(&self->area);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, hmm_pmd_size()),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, hmm_pmd_size()),
+		     self->area.why))
 		return;
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT,
@@ -142,7 +142,7 @@ TEST_F(testabi, migrate)
 	unsigned char got[PAGES];
 	int other, i;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 6);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_DEV,
@@ -177,7 +177,7 @@ TEST_F(testabi, migrate)
 
 TEST_F(testabi, migrate_hole)
 {
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 7);
 	ASSERT_EQ(0, munmap(self->area.addr + 3 * self->page, self->page));
@@ -188,8 +188,7 @@ TEST_F(testabi, migrate_hole)
 
 TEST_F(testabi, exclusive)
 {
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 8);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_EXCLUSIVE,
@@ -213,7 +212,7 @@ TEST_F(testabi, release)
 	__u64 entry;
 	int i;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 9);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length,
@@ -329,8 +328,7 @@ TEST_F(testabi_error, arguments)
 
 TEST_F(testabi_error, buffer)
 {
-	if (MISS(hmm_area_feature(&self->area, variant->feature),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, variant->feature), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, PAGES * self->page, 1);
 	ASSERT_EQ(0, munmap(self->buffer, PAGES * self->page));

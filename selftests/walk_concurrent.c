@@ -162,8 +162,8 @@ static int begin(struct _test_data_walk_concurrent *self, enum deed deed, __u32 
 	return ret;
 }
 
-#define NOT_BEGUN(_deed, _flags)					\
-	MISS(begin(self, _deed, _flags), self->area.why)
+#define BEGIN(_deed, _flags)					\
+	REQUIRE(begin(self, _deed, _flags), self->area.why)
 
 /* The lock is held for reading: this goes on at once, and the walk begins anew. */
 static void at_once(struct __test_metadata *_metadata,
@@ -195,14 +195,14 @@ static void at_once(struct __test_metadata *_metadata,
 
 TEST_F(walk_concurrent, dontneed)
 {
-	if (NOT_BEGUN(EMPTY, 0))
+	if (!BEGIN(EMPTY, 0))
 		return;
 	at_once(_metadata, self, VALID | ZERO);
 }
 
 TEST_F(walk_concurrent, migrate)
 {
-	if (NOT_BEGUN(MIGRATE, 0))
+	if (!BEGIN(MIGRATE, 0))
 		return;
 	at_once(_metadata, self, VALID | WRITE | PRIVATE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 0));
@@ -235,7 +235,7 @@ static void forgotten(struct __test_metadata *_metadata,
 
 TEST_F(walk_concurrent, munmap)
 {
-	if (NOT_BEGUN(UNMAP, HMMIRROR_RANGE_MAP))
+	if (!BEGIN(UNMAP, HMMIRROR_RANGE_MAP))
 		return;
 	later(_metadata, self);
 	forgotten(_metadata, self);
@@ -243,7 +243,7 @@ TEST_F(walk_concurrent, munmap)
 
 TEST_F(walk_concurrent, mremap)
 {
-	if (NOT_BEGUN(MOVE, HMMIRROR_RANGE_MAP))
+	if (!BEGIN(MOVE, HMMIRROR_RANGE_MAP))
 		return;
 	later(_metadata, self);
 	forgotten(_metadata, self);
@@ -256,7 +256,7 @@ TEST_F(walk_concurrent, mprotect)
 {
 	size_t page;
 
-	if (NOT_BEGUN(READONLY, HMMIRROR_RANGE_MAP))
+	if (!BEGIN(READONLY, HMMIRROR_RANGE_MAP))
 		return;
 	later(_metadata, self);
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->area.addr, self->length,

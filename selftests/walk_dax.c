@@ -125,7 +125,7 @@ static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
  */
 TEST_F(walk_dax, read_fault)
 {
-	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ | PROT_WRITE), self->area.why))
 		return;
 	ASK(0, 0, 0);
 	ASK(HMMIRROR_REQ_FAULT, 0, VALID | WRITE);
@@ -134,7 +134,7 @@ TEST_F(walk_dax, read_fault)
 
 TEST_F(walk_dax, write_fault)
 {
-	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ | PROT_WRITE), self->area.why))
 		return;
 	ASK(0, 0, 0);
 	ASK(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
@@ -144,7 +144,7 @@ TEST_F(walk_dax, write_fault)
 /* By the CPU before. */
 TEST_F(walk_dax, touched)
 {
-	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ | PROT_WRITE), self->area.why))
 		return;
 	hmm_touch_write(self->area.addr, self->area.length > self->unit ?
 			self->area.length : 1);
@@ -154,7 +154,7 @@ TEST_F(walk_dax, touched)
 
 TEST_F(walk_dax, readonly)
 {
-	if (MISS(MAP(PROT_READ), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ), self->area.why))
 		return;
 	ASK(HMMIRROR_REQ_FAULT, 0, VALID);
 	ASK(0, 0, VALID);

@@ -76,15 +76,15 @@ static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
 	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, ERROR_PAGES, 0));
 	if (at)
-		if (MISS(walk_put(walk, "anon_zero", 0, at), walk->why))
+		if (!REQUIRE(walk_make(walk, "anon_zero", 0, at), walk->why))
 			return;
-	if (MISS(walk_put(walk, state, at, 1), walk->why))
+	if (!REQUIRE(walk_make(walk, state, at, 1), walk->why))
 		return;
 	if (at + 1 < ERROR_PAGES)
-		if (MISS(walk_put(walk, "anon_emptied", at + 1,
-				  ERROR_PAGES - at - 1), walk->why))
+		if (!REQUIRE(walk_make(walk, "anon_emptied", at + 1, ERROR_PAGES - at - 1),
+			     walk->why))
 			return;
-	if (MISS(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why))
 		return;
 	/* The same once more in plain words, where it is as plain as that. */
 	if (expect_when(WHEN_BY_MAPPING))

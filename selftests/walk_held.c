@@ -181,7 +181,7 @@ static __u64 settled(const struct _fixture_variant_walk_held *variant)
 /* A snapshot waits for nobody, and says that there is nothing to be used. */
 TEST_F(walk_held, snapshot)
 {
-	if (MISS(hold(self, variant, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold(self, variant, LIMIT_MS), self->area.why))
 		return;
 	snapshot_without_fault(_metadata, self->fd, self->area.addr, self->length, self->entries);
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
@@ -206,7 +206,7 @@ static void held_fault(struct __test_metadata *_metadata, struct _test_data_walk
 
 TEST_F(walk_held, read_fault)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
+	if (!REQUIRE(face(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
 		return;
 	held_fault(_metadata, self, variant);
 }
@@ -214,7 +214,7 @@ TEST_F(walk_held, read_fault)
 /* A page of the device's own is not faulted, even if it can't be written. */
 TEST_F(walk_held, write_fault)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_ALL, LIMIT_MS), self->area.why))
+	if (!REQUIRE(face(self, variant, HMMIRROR_REQ_ALL, LIMIT_MS), self->area.why))
 		return;
 	/* our driver looks whether it is the device's, and it is nobody's yet */
 	if (!(variant->prot & PROT_WRITE) && expect_when(WHEN_WRITE_UNCHECKED)) {
@@ -241,7 +241,7 @@ TEST_F(walk_held, page_requests)
 			.timeout_ms = 30000,
 		};
 
-		if (MISS(face(self, variant, 0, LIMIT_MS), self->area.why))
+		if (!REQUIRE(face(self, variant, 0, LIMIT_MS), self->area.why))
 			return;
 		memset(self->entries, 0, PAGES * sizeof(__u64));
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
@@ -266,7 +266,7 @@ TEST_F(walk_held, page_requests)
 
 TEST_F(walk_held, holder_limit)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_FAULT, SHORT_MS), self->area.why))
+	if (!REQUIRE(face(self, variant, HMMIRROR_REQ_FAULT, SHORT_MS), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
@@ -277,7 +277,7 @@ TEST_F(walk_held, holder_limit)
 /* The hold ends with its file, though the call that is held keeps it open. */
 TEST_F(walk_held, holder_closes)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
+	if (!REQUIRE(face(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(1, hmm_call_blocks(&self->walk));
@@ -292,9 +292,9 @@ TEST_F(walk_held, holder_killed)
 {
 	pid_t child;
 
-	if (MISS(prepare_walk(self, variant, HMMIRROR_REQ_FAULT), self->area.why))
+	if (!REQUIRE(prepare_walk(self, variant, HMMIRROR_REQ_FAULT), self->area.why))
 		return;
-	if (MISS(prepare(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_hold_arm(self->holder.fd, variant->stage, LIMIT_MS));
 	/* else the child shares the pages, and they come home read-only */
@@ -324,9 +324,9 @@ TEST_F(walk_held, process_killed)
 	pid_t child;
 	char byte;
 
-	if (MISS(need_wait(&self->area, 0), self->area.why))
+	if (!REQUIRE(need_wait(&self->area, 0), self->area.why))
 		return;
-	if (MISS(prepare(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	self->walk.request = HMMIRROR_REQ_FAULT;
 	ASSERT_EQ(0, pipe(ready));
@@ -360,7 +360,7 @@ TEST_F(walk_held, process_killed)
 /* The state of the page that a mirror has is not that of before the migration. */
 TEST_F(walk_held, mirror_forgets)
 {
-	if (MISS(prepare(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_map(self->fd, self->area.addr, self->length, 0,
 			     self->entries));

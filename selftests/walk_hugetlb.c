@@ -105,13 +105,11 @@ TEST_F(walk_hugetlb, unaligned_range)
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+		if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 			return;
-		if (MISS(walk_put(walk, "hugetlb_writable", huge, huge),
-			 walk->why))
+		if (!REQUIRE(walk_make(walk, "hugetlb_writable", huge, huge), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, huge - 9, 14, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, huge - 9, 14, requests[i]), walk->why))
 			return;
 	}
 }
@@ -123,21 +121,19 @@ TEST_F(walk_hugetlb, page_requests)
 	size_t huge = self->huge;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+	if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[17].request = HMMIRROR_REQ_ALL;
-	if (MISS(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
 	/* taken for valid, it was taken for a request; and of a file it can be written then */
 	if (expect_when(WHEN_WALKED_TWICE) &&
 	    !strcmp(variant->state, "hugetlb_shared_none") &&
-	    MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+	    !REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[10].request = HMMIRROR_REQ_ALL;
 	walk->page[17].request = 0;
-	if (MISS(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
 }
 

@@ -181,12 +181,12 @@ static int share_table(struct hmm_area *area, const char *last, pid_t *other)
 	return ret ? ret : prove_shared(area, *other, last);
 }
 
-#define NOT_SHARED()							\
-	MISS(share_table(&self->area, self->last, &self->other), self->area.why)
+#define SHARE_TABLE()							\
+	REQUIRE(share_table(&self->area, self->last, &self->other), self->area.why)
 
 TEST_F(walk_hugetlb_busy_pmd_sharing, snapshot)
 {
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	snapshot_without_fault(_metadata, self->fd, self->border, self->length, self->entries);
 	ASSERT_EQ(0, check(&self->area, self->border, self->entries, EDGE,
@@ -209,7 +209,7 @@ static void shared_fault(struct __test_metadata *_metadata,
 {
 	char *second = self->border + EDGE * hmm_page_size();
 
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, request,
 			      self->entries));
@@ -240,7 +240,7 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, unshared)
 	char *addr = area->addr;
 	size_t length = EDGE * hmm_page_size();
 
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	ASSERT_EQ(0, hmm_map(self->fd, addr, length, 0, self->entries));
 	ASSERT_EQ(0, check(area, addr, self->entries, EDGE, VALID | WRITE))
@@ -266,7 +266,7 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, other_ends)
 {
 	struct hmm_area *area = &self->area;
 
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	ASSERT_EQ(0, hmm_map(self->fd, area->addr, self->length, 0,
 			     self->entries));
@@ -390,10 +390,10 @@ TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 	long end = now_ms() + MOVE_MS, there = 0, away = 0;
 	size_t i;
 
-	if (MISS(moving(self, variant->flags), self->area.why))
+	if (!REQUIRE(moving(self, variant->flags), self->area.why))
 		return;
-	if (MISS(expect_when(WHEN_EMPTY_HUGETLB_VALID) ? HMM_SKIP : 0,
-		 "the walker of this kernel takes any hugetlb entry for valid"))
+	if (!REQUIRE(expect_when(WHEN_EMPTY_HUGETLB_VALID) ? HMM_SKIP : 0,
+		     "the walker of this kernel takes any hugetlb entry for valid"))
 		return;
 	while ((!there || !away || !all_moved(&self->moves)) && now_ms() < end) {
 		ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, 0,
@@ -431,7 +431,7 @@ static void moving_fault(struct __test_metadata *_metadata,
 	};
 	long end = now_ms() + MOVE_MS, met = 0, faults;
 
-	if (MISS(moving(self, flags), self->area.why))
+	if (!REQUIRE(moving(self, flags), self->area.why))
 		return;
 	while ((!met || !all_moved(&self->moves)) && now_ms() < end) {
 		faults = expect_faults();
@@ -524,7 +524,7 @@ TEST_F(walk_hugetlb_busy_pte_marker, uffd_wp)
 	size_t i;
 	__u64 map;
 
-	if (MISS(mark(area, &self->uffd), area->why))
+	if (!REQUIRE(mark(area, &self->uffd), area->why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, 0,
 			      self->entries));

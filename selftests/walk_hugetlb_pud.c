@@ -49,7 +49,7 @@ static int map_pud(struct hmm_area *area, const char *state)
 {
 	if (expect_when(WHEN_MAPPING_INVALID))
 		return hmm_skip(area, "the walker of this kernel refuses hugetlb");
-	return hmm_state_put(area, state, 0, area->length);
+	return hmm_state_make_named(area, state, 0, area->length);
 }
 
 /* One walk, and each entry as it must be; its order and pfn too if it is valid. */
@@ -121,7 +121,7 @@ TEST_F(walk_hugetlb_pud, none)
 	long free = hmm_hugetlb_free(hmm_pud_size());
 	size_t i;
 
-	if (MISS(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
+	if (!REQUIRE(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
 		return;
 	for (i = 0; i < ARRAY_SIZE(self->places); i++)
 		WALK(self->places[i], 0, NOTHING);
@@ -140,7 +140,7 @@ TEST_F_TIMEOUT(walk_hugetlb_pud, private, LIMIT_S)
 	size_t i, place;
 	long faults;
 
-	if (MISS(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
+	if (!REQUIRE(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
 		return;
 	WALK(self->places[1], HMMIRROR_REQ_FAULT, VALID);
 	for (place = 0; place < ARRAY_SIZE(self->places); place++)
@@ -186,7 +186,7 @@ TEST_F_TIMEOUT(walk_hugetlb_pud, shared, LIMIT_S)
 {
 	size_t place;
 
-	if (MISS(map_pud(&self->area, "hugetlb_1g_shared_none"), self->area.why))
+	if (!REQUIRE(map_pud(&self->area, "hugetlb_1g_shared_none"), self->area.why))
 		return;
 	WALK(self->places[2], HMMIRROR_REQ_FAULT, VALID | WRITE);
 	for (place = 0; place < ARRAY_SIZE(self->places); place++)

@@ -84,10 +84,10 @@ TEST_F(walk_large, read_fault)
 	size_t pmd = hmm_pmd_size();
 
 	ASSERT_LE(0, fd);
-	if (MISS(hmm_state_make(area, state, 0, pmd), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, pmd), area->why))
 		return;
-	if (MISS(hmm_state_make(area, hmm_state_find("thp_none"), 0,
-				self->length), area->why))
+	if (!REQUIRE(hmm_state_make(area, hmm_state_find("thp_none"), 0, self->length),
+		     area->why))
 		return;
 	for (i = 0; i < self->length; i += 2 * pmd)
 		hmm_touch_read(area->addr + i, 1);

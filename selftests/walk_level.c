@@ -95,8 +95,8 @@ static void fault_levels(struct __test_metadata *_metadata,
 
 TEST_F(walk_level, read_fault)
 {
-	if (MISS(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
-		 "the walker of this kernel refuses the zero page"))
+	if (!REQUIRE(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
+		     "the walker of this kernel refuses the zero page"))
 		return;
 	fault_levels(_metadata, self, HMMIRROR_REQ_FAULT, HMMIRROR_PTE_ZERO);
 }

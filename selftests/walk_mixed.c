@@ -45,8 +45,8 @@ static bool put_many(struct __test_metadata *_metadata, struct walk *walk)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(many); i++)
-		if (MISS(walk_put(walk, many[i].state, many[i].first,
-				  many[i].pages), walk->why))
+		if (!REQUIRE(walk_make(walk, many[i].state, many[i].first, many[i].pages),
+			     walk->why))
 			return false;
 	return true;
 }
@@ -56,7 +56,7 @@ TEST_F(walk_mixed, snapshot)
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
 	if (!put_many(_metadata, &self->walk))
 		return;
-	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why))
+	if (!REQUIRE(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why))
 		return;
 }
 
@@ -65,8 +65,8 @@ TEST_F(walk_mixed, read_fault)
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
 	if (!put_many(_metadata, &self->walk))
 		return;
-	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
-		 self->walk.why))
+	if (!REQUIRE(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
+		     self->walk.why))
 		return;
 }
 
@@ -75,8 +75,8 @@ TEST_F(walk_mixed, write_fault)
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
 	if (!put_many(_metadata, &self->walk))
 		return;
-	if (MISS(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
-		 self->walk.why))
+	if (!REQUIRE(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
+		     self->walk.why))
 		return;
 }
 
@@ -91,8 +91,7 @@ TEST_F(walk_mixed, page_requests)
 	for (i = 0; i < MANY_PAGES; i++)
 		walk->page[i].request = i % 4 == 1 ? HMMIRROR_REQ_FAULT :
 					i % 4 == 3 ? HMMIRROR_REQ_ALL : 0;
-	if (MISS(walk_ask_pages(walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL), walk->why))
 		return;
 }
 
@@ -119,28 +118,28 @@ FIXTURE_TEARDOWN(walk_mixed_huge)
 static int put_or(struct walk *walk, const char *state, size_t first,
 		  size_t pages)
 {
-	int ret = walk_put(walk, state, first, pages);
+	int ret = walk_make(walk, state, first, pages);
 
-	return ret == HMM_SKIP ? walk_put(walk, "anon_writable", first, pages) :
+	return ret == HMM_SKIP ? walk_make(walk, "anon_writable", first, pages) :
 				 ret;
 }
 
 static int put_huge(struct walk *walk, size_t pmd)
 {
-	int ret = walk_put(walk, "anon_emptied", 0, pmd);
+	int ret = walk_make(walk, "anon_emptied", 0, pmd);
 
 	if (!ret)
 		ret = put_or(walk, "secret_written", 0, 3);
 	if (!ret)
 		ret = put_or(walk, "sealed_private", 3, 3);
 	if (!ret)
-		ret = walk_put(walk, "shmem_shared_none", 6, 3);
+		ret = walk_make(walk, "shmem_shared_none", 6, 3);
 	if (!ret)
 		ret = put_or(walk, "mthp_64k", 16, 32);
 	if (!ret)
 		ret = put_or(walk, "anon_uffd_wp_zero", pmd - 40, 1);
 	if (!ret)
-		ret = walk_put(walk, "stack", pmd - 4, 4);
+		ret = walk_make(walk, "stack", pmd - 4, 4);
 	if (!ret)
 		ret = put_or(walk, "thp_writable", pmd, pmd);
 	if (!ret)
@@ -150,7 +149,7 @@ static int put_huge(struct walk *walk, size_t pmd)
 	if (!ret)
 		ret = put_or(walk, "hugetlb_shared_none", 4 * pmd, pmd);
 	if (!ret)
-		ret = walk_put(walk, "anon_none", 5 * pmd, pmd);
+		ret = walk_make(walk, "anon_none", 5 * pmd, pmd);
 	return ret;
 }
 
@@ -162,19 +161,18 @@ static void mixed_huge(struct __test_metadata *_metadata, struct walk *walk,
 	size_t first = request == HMMIRROR_REQ_ALL ? pmd - 30 : 2;
 
 	ASSERT_EQ(0, walk_begin(walk, HUGE_PMDS * pmd, 0));
-	if (MISS(put_huge(walk, pmd), walk->why))
+	if (!REQUIRE(put_huge(walk, pmd), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, first, HUGE_PMDS * pmd - 7 - first, request),
-		 walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, first, HUGE_PMDS * pmd - 7 - first, request),
+		     walk->why))
 		return;
 	if (request) {
 		walk_end(walk);
 		ASSERT_EQ(0, walk_begin(walk, HUGE_PMDS * pmd, 0));
-		if (MISS(put_huge(walk, pmd), walk->why))
+		if (!REQUIRE(put_huge(walk, pmd), walk->why))
 			return;
 	}
-	if (MISS(walk_ask(walk, 0, 2 * pmd + pmd / 2, 2 * pmd + 9, request),
-		 walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 2 * pmd + pmd / 2, 2 * pmd + 9, request), walk->why))
 		return;
 }
 
@@ -199,13 +197,13 @@ TEST_F(walk_mixed_huge, page_requests)
 	struct walk *walk = &self->walk;
 
 	ASSERT_EQ(0, walk_begin(walk, HUGE_PMDS * pmd, 0));
-	if (MISS(put_huge(walk, pmd), walk->why))
+	if (!REQUIRE(put_huge(walk, pmd), walk->why))
 		return;
 	for (i = pmd - 30; i < HUGE_PMDS * pmd; i++)
 		walk->page[i].request = i % 97 == 5 ? HMMIRROR_REQ_FAULT :
 					i % 97 == 50 ? HMMIRROR_REQ_ALL : 0;
-	if (MISS(walk_ask_pages(walk, 0, pmd - 30, 5 * pmd + 20,
-				HMMIRROR_REQ_ALL), walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, pmd - 30, 5 * pmd + 20, HMMIRROR_REQ_ALL),
+		     walk->why))
 		return;
 }
 
@@ -219,21 +217,20 @@ TEST_F(walk_mixed_huge, hole_between)
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
 		walk_end(walk);
 		ASSERT_EQ(0, walk_begin(walk, 3 * pmd, 0));
-		if (MISS(put_or(walk, "thp_writable", 0, pmd), walk->why))
+		if (!REQUIRE(put_or(walk, "thp_writable", 0, pmd), walk->why))
 			return;
-		if (MISS(walk_put(walk, states[i], pmd, pmd), walk->why))
+		if (!REQUIRE(walk_make(walk, states[i], pmd, pmd), walk->why))
 			return;
-		if (MISS(put_or(walk, "hugetlb_writable", 2 * pmd, pmd),
-			 walk->why))
+		if (!REQUIRE(put_or(walk, "hugetlb_writable", 2 * pmd, pmd), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, pmd - 7, pmd + 16, 0), walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, pmd - 7, pmd + 16, 0), walk->why))
 			return;
 		/* this changes nothing, so that there can be another */
-		if (MISS(walk_ask(walk, 0, pmd - 7, pmd + 16,
-				  HMMIRROR_REQ_FAULT), walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, pmd - 7, pmd + 16, HMMIRROR_REQ_FAULT),
+			     walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, pmd - 7, pmd + 16,
-				  HMMIRROR_REQ_ALL), walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, pmd - 7, pmd + 16, HMMIRROR_REQ_ALL),
+			     walk->why))
 			return;
 	}
 }

@@ -83,20 +83,20 @@ static int begin(struct walk *walk, const char *state, size_t unit)
 	walk_end(walk);
 	ret = walk_begin(walk, 4 * unit, 0);
 	if (!ret)
-		ret = walk_put(walk, state, unit, 2 * unit);
+		ret = walk_make(walk, state, unit, 2 * unit);
 	if (!ret)
-		ret = walk_put(walk, "anon_zero", unit - 1, 1);
+		ret = walk_make(walk, "anon_zero", unit - 1, 1);
 	if (!ret)
-		ret = walk_put(walk, "anon_writable", 3 * unit, 1);
+		ret = walk_make(walk, "anon_writable", 3 * unit, 1);
 	return ret;
 }
 
 static void whole(struct __test_metadata *_metadata, struct walk *walk,
 		  const char *state, size_t unit, __u64 request)
 {
-	if (MISS(begin(walk, state, unit), walk->why))
+	if (!REQUIRE(begin(walk, state, unit), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, unit - 1, 2 * unit + 2, request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, unit - 1, 2 * unit + 2, request), walk->why))
 		return;
 }
 
@@ -127,15 +127,13 @@ TEST_F(walk_mthp, unaligned_range)
 	size_t unit = self->unit, i;
 
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(begin(walk, variant->state, unit), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, unit + 1, unit + 1, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, unit + 1, unit + 1, requests[i]), walk->why))
 			return;
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(begin(walk, variant->state, unit), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, unit + unit / 2, 1, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, unit + unit / 2, 1, requests[i]), walk->why))
 			return;
 	}
 }
@@ -149,22 +147,21 @@ TEST_F(walk_mthp, page_requests)
 	struct walk *walk = &self->walk;
 
 	for (i = 0; i < ARRAY_SIZE(kinds) * ARRAY_SIZE(places); i++) {
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(begin(walk, variant->state, unit), walk->why))
 			return;
 		walk->page[places[i / 2]].request = kinds[i % 2];
-		if (MISS(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2,
-					HMMIRROR_REQ_ALL), walk->why))
+		if (!REQUIRE(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2, HMMIRROR_REQ_ALL),
+			     walk->why))
 			return;
 	}
 	for (i = 0; i < 2; i++) {
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(begin(walk, variant->state, unit), walk->why))
 			return;
 		for (page = unit; page < 3 * unit; page++)
 			walk->page[page].request = page % 3 == 1 ? HMMIRROR_REQ_FAULT :
 						   page % 3 == 2 ? HMMIRROR_REQ_ALL : 0;
-		if (MISS(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2,
-					i ? HMMIRROR_REQ_FAULT : HMMIRROR_REQ_ALL),
-			 walk->why))
+		if (!REQUIRE(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2, i ?
+					    HMMIRROR_REQ_FAULT : HMMIRROR_REQ_ALL), walk->why))
 			return;
 	}
 }

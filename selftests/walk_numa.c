@@ -143,8 +143,8 @@ static int numa_hints(struct hmm_area *area, int huge, size_t length, int fd,
 
 TEST_F(walk_numa, snapshot)
 {
-	if (MISS(numa_hints(&self->area, variant->huge, self->length,
-			    self->fd, self->entries), self->area.why))
+	if (!REQUIRE(numa_hints(&self->area, variant->huge, self->length, self->fd,
+				self->entries), self->area.why))
 		return;
 	snapshot_without_fault(_metadata, self->fd, self->area.addr, self->length, self->entries);
 	ASSERT_ENTRIES(self->entries, self->pages, hint_shown(variant->huge));
@@ -163,8 +163,8 @@ static void numa_fault(struct __test_metadata *_metadata, int fd, char *addr,
 
 TEST_F(walk_numa, read_fault)
 {
-	if (MISS(numa_hints(&self->area, variant->huge, self->length,
-			    self->fd, self->entries), self->area.why))
+	if (!REQUIRE(numa_hints(&self->area, variant->huge, self->length, self->fd,
+				self->entries), self->area.why))
 		return;
 	numa_fault(_metadata, self->fd, self->area.addr, self->length,
 		   self->entries, HMMIRROR_REQ_FAULT);
@@ -172,8 +172,8 @@ TEST_F(walk_numa, read_fault)
 
 TEST_F(walk_numa, write_fault)
 {
-	if (MISS(numa_hints(&self->area, variant->huge, self->length,
-			    self->fd, self->entries), self->area.why))
+	if (!REQUIRE(numa_hints(&self->area, variant->huge, self->length, self->fd,
+				self->entries), self->area.why))
 		return;
 	numa_fault(_metadata, self->fd, self->area.addr, self->length,
 		   self->entries, HMMIRROR_REQ_ALL);

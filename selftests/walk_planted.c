@@ -99,8 +99,8 @@ static int zero_page(void)
 }
 
 /* Not in the setup: a test runs even if that was skipped. */
-#define NOT_PLANTED()							\
-	MISS(plant_entry(&self->area, self->fd, self->addr,		\
+#define PLANT()							\
+	REQUIRE(plant_entry(&self->area, self->fd, self->addr,		\
 			 variant->kind), self->area.why)
 
 static int walk(int fd, const char *addr, size_t pages, __u64 request,
@@ -116,10 +116,10 @@ TEST_F(walk_planted, snapshot)
 	__u64 want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 	size_t i;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
-	snapshot_without_fault(_metadata, self->fd, start, self->pmd + 2 * EDGE * hmm_page_size(),
-		       self->entries);
+	snapshot_without_fault(_metadata, self->fd, start, self->pmd + 2 * EDGE *
+			       hmm_page_size(), self->entries);
 	for (i = 0; i < EDGE - 1; i++)
 		ASSERT_EQ(0, self->entries[i]);
 	ASSERT_EQ(want, hmm_entry_flags(self->entries[i]));
@@ -135,7 +135,7 @@ TEST_F(walk_planted, part_of_pmd)
 {
 	size_t places[] = { 0, self->pages / 2, self->pages - 1 }, i;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		self->entries[0] = ~0ULL;
@@ -181,7 +181,7 @@ static void planted_fault(struct __test_metadata *_metadata, int fd,
 
 TEST_F(walk_planted, read_fault)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	planted_fault(_metadata, self->fd, self->addr, self->pages,
 		      self->entries, HMMIRROR_REQ_FAULT, variant->waits);
@@ -189,7 +189,7 @@ TEST_F(walk_planted, read_fault)
 
 TEST_F(walk_planted, write_fault)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	planted_fault(_metadata, self->fd, self->addr, self->pages,
 		      self->entries, HMMIRROR_REQ_ALL, variant->waits);
@@ -200,7 +200,7 @@ TEST_F(walk_planted, page_requests)
 {
 	size_t i;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	for (i = 0; i < self->pages; i++)
 		self->entries[i] = 0;
@@ -230,7 +230,7 @@ TEST_F(walk_planted, page_requests)
 
 TEST_F(walk_planted, taken_back)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	ASSERT_AS_BEFORE();
@@ -240,7 +240,7 @@ TEST_F(walk_planted, fork)
 {
 	pid_t child;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	child = fork();
 	ASSERT_LE(0, child);
@@ -253,7 +253,7 @@ TEST_F(walk_planted, fork)
 
 TEST_F(walk_planted, munmap)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, munmap(self->addr, self->pmd));
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
@@ -261,7 +261,7 @@ TEST_F(walk_planted, munmap)
 
 TEST_F(walk_planted, dontneed)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->pmd, MADV_DONTNEED));
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
@@ -272,7 +272,7 @@ TEST_F(walk_planted, mremap)
 {
 	char *to = self->area.addr;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(to, mremap(self->addr, self->pmd, self->pmd,
 			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
@@ -284,7 +284,7 @@ TEST_F(walk_planted, close)
 {
 	int fd;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	fd = hmm_open(0);
 	ASSERT_LE(0, fd);
@@ -300,7 +300,7 @@ TEST_F(walk_planted, exit)
 	int signals[] = { 0, SIGKILL }, fd, i;
 	pid_t child;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	for (i = 0; i < 2; i++) {
@@ -399,8 +399,8 @@ TEST_F(walk_planted_abi, waiter_killed)
 	struct timespec begin, end;
 	pid_t child;
 
-	if (MISS(plant_entry(&self->area, self->fd, walk.addr,
-			     HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
+	if (!REQUIRE(plant_entry(&self->area, self->fd, walk.addr,
+				 HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	clock_gettime(CLOCK_MONOTONIC, &begin);
@@ -431,8 +431,8 @@ TEST_F(walk_planted_abi, closed_under_waiter)
 		.entries = &entry,
 	};
 
-	if (MISS(plant_entry(&self->area, self->fd, walk.addr,
-			     HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
+	if (!REQUIRE(plant_entry(&self->area, self->fd, walk.addr,
+				 HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&walk));
 	ASSERT_EQ(1, hmm_call_blocks(&walk));

@@ -85,14 +85,14 @@ static int prepare(struct hmm_area *area, const char *state, int table)
 	int ret = hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
 
 	if (!ret)
-		ret = hmm_state_put(area, state, 0, area->length);
+		ret = hmm_state_make_named(area, state, 0, area->length);
 	if (!ret && table && !expect_when(WHEN_TABLE_CHECKED))
 		ret = hmm_skip(area, "the walker of this kernel does not check tables (6.5)");
 	return ret;
 }
 
-#define NOT_PREPARED()							\
-	MISS(prepare(&self->area, variant->state, variant->table), self->area.why)
+#define PREPARE()							\
+	REQUIRE(prepare(&self->area, variant->state, variant->table), self->area.why)
 
 /* The second look at a huge page; that at a table is in another function. */
 static int need_both(struct hmm_area *area, int table)
@@ -102,8 +102,8 @@ static int need_both(struct hmm_area *area, int table)
 	return hmm_skip(area, "clang has made one of the walker's two looks at a PMD");
 }
 
-#define NOT_BOTH()							\
-	MISS(need_both(&self->area, variant->table), self->area.why)
+#define HAS_BOTH_READS()							\
+	REQUIRE(need_both(&self->area, variant->table), self->area.why)
 
 /*
  * Each walk looks at the PMD once to see what it is, and once more for what it
@@ -136,7 +136,7 @@ static void flicker(struct __test_metadata *_metadata, struct hmm_area *area, in
 
 TEST_F(walk_pmd_race, never)
 {
-	if (NOT_BOTH() || NOT_PREPARED())
+	if (!HAS_BOTH_READS() || !PREPARE())
 		return;
 	FLICKER(PLACES, 0, NEVER, 2, variant->flags);
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, NEVER, 2, variant->flags);
@@ -145,7 +145,7 @@ TEST_F(walk_pmd_race, never)
 /* Nothing is what the walker found; a fault looks again. */
 TEST_F(walk_pmd_race, first_read)
 {
-	if (NOT_PREPARED())
+	if (!PREPARE())
 		return;
 	FLICKER(PLACES, 0, 1, 1, 0);
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 1, 1, variant->flags);
@@ -153,7 +153,7 @@ TEST_F(walk_pmd_race, first_read)
 
 TEST_F(walk_pmd_race, second_read)
 {
-	if (NOT_BOTH() || NOT_PREPARED())
+	if (!HAS_BOTH_READS() || !PREPARE())
 		return;
 	FLICKER(PLACES, 0, 2, 4, variant->flags);
 	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 2, 4, variant->flags);
@@ -161,7 +161,7 @@ TEST_F(walk_pmd_race, second_read)
 
 TEST_F(walk_pmd_race, write_fault)
 {
-	if (NOT_BOTH() || NOT_PREPARED())
+	if (!HAS_BOTH_READS() || !PREPARE())
 		return;
 	if (!variant->written) {
 		ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 2));
@@ -180,7 +180,7 @@ TEST_F(walk_pmd_race, once)
 {
 	pid_t child;
 
-	if (NOT_PREPARED())
+	if (!PREPARE())
 		return;
 	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
 	child = fork();
@@ -226,7 +226,7 @@ TEST_F(walk_pmd_race_abi, refused)
 	size_t pmd = hmm_pmd_size();
 	char *addr = self->area.addr;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
 		return;
 	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
 	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 0));
@@ -258,7 +258,7 @@ TEST_F(walk_pmd_race_abi, ends_with_file)
 {
 	int fds[8], n, round;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
 		return;
 	for (round = 0; round < 3; round++) {
 		for (n = 0; n < (int)ARRAY_SIZE(fds); n++) {
@@ -287,7 +287,7 @@ TEST_F(walk_pmd_race_abi, killed)
 	pid_t child;
 	int i;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
 		return;
 	for (i = 0; i < ENOUGH; i++) {
 		child = fork();

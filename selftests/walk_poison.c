@@ -94,12 +94,10 @@ TEST_F(walk_poison, pte)
 	struct hmm_area *area = &self->area;
 
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		if (MISS(hmm_area_map_small(area, area->addr, length, RW),
-			 area->why))
+		if (!REQUIRE(hmm_area_map_small(area, area->addr, length, RW), area->why))
 			return;
 		hmm_pattern_fill(area->addr, length, 0);
-		if (MISS(poison(area, area->addr + places[i] * size, size),
-			 area->why))
+		if (!REQUIRE(poison(area, area->addr + places[i] * size, size), area->why))
 			return;
 		poison_snapshot(_metadata, self->fd, area->addr, self->entries,
 				places[i]);
@@ -121,10 +119,10 @@ TEST_F(walk_poison, hugetlb)
 	size_t length = hmm_pmd_size(), page;
 	struct hmm_area *area = &self->area;
 
-	if (MISS(hmm_state_make(area, hmm_state_find("hugetlb_writable"), 0,
-				length), area->why))
+	if (!REQUIRE(hmm_state_make(area, hmm_state_find("hugetlb_writable"), 0, length),
+		     area->why))
 		return;
-	if (MISS(poison(area, area->addr, length), area->why))
+	if (!REQUIRE(poison(area, area->addr, length), area->why))
 		return;
 	ASSERT_EQ(refused, hmm_walk(self->fd, area->addr, length, 0,
 				    self->entries));

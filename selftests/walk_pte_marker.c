@@ -82,10 +82,9 @@ TEST_F(walk_pte_marker, uffd_wp)
 	struct hmm_area *area = &self->area;
 	__u64 map;
 
-	if (MISS(uffd_register(area, &self->uffd,
-			       UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
-			       UFFD_FEATURE_PAGEFAULT_FLAG_WP,
-			       UFFDIO_REGISTER_MODE_WP), area->why))
+	if (!REQUIRE(uffd_register(area, &self->uffd, UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
+				   UFFD_FEATURE_PAGEFAULT_FLAG_WP, UFFDIO_REGISTER_MODE_WP),
+		     area->why))
 		return;
 	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_WRITEPROTECT, &wp));
 	ASSERT_EQ(0, hmm_pagemap_one(area->addr, &map));
@@ -131,8 +130,8 @@ TEST_F(walk_pte_marker, uffd_missing)
 	struct hmm_area *area = &self->area;
 	size_t page;
 
-	if (MISS(uffd_register(area, &self->uffd, 0,
-			       UFFDIO_REGISTER_MODE_MISSING), area->why))
+	if (!REQUIRE(uffd_register(area, &self->uffd, 0, UFFDIO_REGISTER_MODE_MISSING),
+		     area->why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, area->addr, self->length, 0,
 			      self->entries));
@@ -187,8 +186,8 @@ TEST_F(walk_pte_marker, uffd_poison)
 	};
 	struct hmm_area *area = &self->area;
 
-	if (MISS(uffd_register(area, &self->uffd, UFFD_FEATURE_POISON,
-			       UFFDIO_REGISTER_MODE_MISSING), area->why))
+	if (!REQUIRE(uffd_register(area, &self->uffd, UFFD_FEATURE_POISON,
+				   UFFDIO_REGISTER_MODE_MISSING), area->why))
 		return;
 	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_POISON, &bad));
 	marked_bad(_metadata, self->fd, area->addr, self->length,
@@ -199,8 +198,7 @@ TEST_F(walk_pte_marker, guard)
 {
 	struct hmm_area *area = &self->area;
 
-	if (MISS(hmm_area_map_small(area, area->addr, self->length, RW),
-		 area->why))
+	if (!REQUIRE(hmm_area_map_small(area, area->addr, self->length, RW), area->why))
 		return;
 	if (madvise(area->addr, self->length, MADV_GUARD_INSTALL))
 		SKIP(return, "the kernel has no MADV_GUARD_INSTALL");

@@ -80,7 +80,7 @@ TEST_F(walk_pud, huge)
 			.entries = (uintptr_t)self->entries,
 		};
 
-		if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+		if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 			return;
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 		ASSERT_EQ(0, range.error);
@@ -101,7 +101,7 @@ TEST_F(walk_pud, huge)
 /* A write makes the kernel split it, and gets small pages. */
 TEST_F(walk_pud, huge_write_fault)
 {
-	if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, HMMIRROR_REQ_ALL,
 			      self->entries));
@@ -116,7 +116,7 @@ TEST_F(walk_pud, absent)
 
 	if (expect_when(WHEN_PUD_UNSEEN))
 		SKIP(return, "without hugetlb this kernel's walker sees no huge PUD");
-	if (MISS(plant(&self->area, self->fd, ABSENT), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, ABSENT), self->area.why))
 		return;
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, hmm_walk(self->fd, place(&self->area, self->length, i),
@@ -128,7 +128,7 @@ TEST_F(walk_pud, absent)
 
 TEST_F(walk_pud, absent_write_fault)
 {
-	if (MISS(plant(&self->area, self->fd, ABSENT), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, ABSENT), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, HMMIRROR_REQ_ALL,
 			      self->entries));
@@ -142,7 +142,7 @@ TEST_F(walk_pud, taken_back)
 	char *addr = self->area.addr;
 	pid_t child;
 
-	if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 		return;
 	ASSERT_EQ(-EBUSY, hmm_plant(self->fd, addr, ABSENT));
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
@@ -172,7 +172,7 @@ TEST_F(walk_pud, exit)
 	int i, fd;
 	pid_t child;
 
-	if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	for (i = 0; i < 2; i++) {

@@ -310,7 +310,7 @@ static void held_at(struct __test_metadata *_metadata, struct _test_data_walk_re
 	size_t page;
 	__u64 map;
 
-	if (MISS((variant->prepare ?: small_pages)(&self->area, self->length), self->area.why))
+	if (!REQUIRE((variant->prepare ?: small_pages)(&self->area, self->length), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &stats));
 	ASSERT_EQ(0, hmm_hold_arm(self->fd, stage, LIMIT_MS));

@@ -61,16 +61,16 @@ TEST_F(walk_stack, below)
 
 	ASSERT_EQ(0, walk_begin(walk, PAGES, 0));
 	stack = walk->area.addr + middle * size;
-	if (MISS(walk_put(walk, "hole", 0, middle), walk->why))
+	if (!REQUIRE(walk_make(walk, "hole", 0, middle), walk->why))
 		return;
-	if (MISS(walk_put(walk, "stack", middle, middle), walk->why))
+	if (!REQUIRE(walk_make(walk, "stack", middle, middle), walk->why))
 		return;
 	/* with what is below, without it, and from the page right below on */
-	if (MISS(walk_ask(walk, 0, 0, PAGES, variant->request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 0, PAGES, variant->request), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, middle, middle, variant->request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, middle, middle, variant->request), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, middle - 1, 2, variant->request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, middle - 1, 2, variant->request), walk->why))
 		return;
 	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, walk->area.addr,
 				       middle * size, -1));
@@ -82,7 +82,7 @@ TEST_F(walk_stack, below)
 	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, walk->area.addr,
 				       (middle - 1) * size, -1));
 	walk->page[middle - 1].state = walk->page[middle].state;
-	if (MISS(walk_ask(walk, 0, middle - 2, 4, variant->request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, middle - 2, 4, variant->request), walk->why))
 		return;
 }
 

@@ -136,11 +136,9 @@ TEST_F(walk_thp, unaligned_range)
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (MISS(walk_put(walk, variant->state, 0, 2 * huge),
-			 walk->why))
+		if (!REQUIRE(walk_make(walk, variant->state, 0, 2 * huge), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, huge - 9, 14, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, huge - 9, 14, requests[i]), walk->why))
 			return;
 	}
 }
@@ -152,11 +150,10 @@ TEST_F(walk_thp, page_requests)
 	size_t huge = self->huge;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+	if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[huge / 2].request = HMMIRROR_REQ_ALL;
-	if (MISS(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
 }
 
@@ -182,12 +179,12 @@ TEST_F(walk_thp_device, from_within)
 	__u64 base, pfn;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, "dev_huge", 0, huge), walk->why))
+	if (!REQUIRE(walk_make(walk, "dev_huge", 0, huge), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, 0, huge, 0), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 0, huge, 0), walk->why))
 		return;
 	base = hmm_entry_pfn(walk->entries[0]);
-	if (MISS(walk_ask(walk, 0, first, 9, 0), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, first, 9, 0), walk->why))
 		return;
 	for (i = 0; i < 9; i++) {
 		pfn = hmm_entry_pfn(walk->entries[first + i]);
@@ -278,7 +275,7 @@ TEST_F(walk_thp_part, walk)
 		answer = HMMIRROR_PTE_UNTOUCHED;
 		error = -EFAULT;
 	}
-	if (MISS(hmm_state_make(area, state, 0, area->length), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, area->length), area->why))
 		return;
 	ASSERT_EQ(0, variant->unmap ? munmap(at, page) :
 				      madvise(at, page, MADV_DONTNEED));

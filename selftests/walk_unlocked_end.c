@@ -73,7 +73,7 @@ TEST_F(walk_unlocked_end, killed_at_lock)
 	void *fixture;
 	char byte;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
 		return;
 	self->child = fork();
 	ASSERT_LE(0, self->child);
@@ -133,9 +133,9 @@ TEST_F(walk_unlocked_end, memory_reaped)
 	int told[2], fds[2], pidfd, ret, status;
 	size_t i;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
 		return;
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(told));
 	self->child = fork();

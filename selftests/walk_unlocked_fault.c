@@ -92,7 +92,7 @@ static void give(struct _test_data_walk_unlocked_fault *self, void *addr)
 static int start(struct __test_metadata *_metadata, struct _test_data_walk_unlocked_fault *self,
 		 int first, void (*serve)(struct _test_data_walk_unlocked_fault *self, void *addr))
 {
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return 0;
 	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, PAGES * self->page,
 					PROT_READ | PROT_WRITE));
@@ -293,7 +293,7 @@ TEST_F(walk_unlocked_fault, timeout)
 	};
 	pid_t child;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, memory);
 	ASSERT_NE(NULL, entries);
@@ -336,7 +336,7 @@ TEST_F(walk_unlocked_fault, signals)
 	pid_t child;
 	char byte;
 
-	if (MISS(self->setup_ret, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(told));
 	child = fork();

@@ -130,9 +130,9 @@ TEST_F(walk_unlocked_uffd, waits)
 	struct uffd_msg msg;
 	char *at = area->addr + hmm_pmd_size() / 2;
 
-	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_UNLOCKED), area->why))
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_UNLOCKED), area->why))
 		return;
-	if (MISS(hmm_state_make(area, state, 0, area->length), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, area->length), area->why))
 		return;
 	self->range.flags = HMMIRROR_RANGE_UNLOCKED;
 	self->range.addr = (uintptr_t)at;

@@ -28,7 +28,7 @@
  * @coherent: the pages are in device-coherent memory, which the CPU can use
  * @exclusive: the pages are in system memory, and the device has exclusive access
  * @huge: one PMD maps all of them
- * @setup_ret: 0; or HMM_SKIP or -errno with area.why, for MISS()
+ * @setup_ret: 0; or HMM_SKIP or -errno with area.why, for REQUIRE()
  * @fd: mirror of the device
  */
 struct device_case {
@@ -129,11 +129,11 @@ void device_check_cpu_used(struct __test_metadata *_metadata, struct device_case
 /* Bring the range into its state; false if the test was skipped instead. */
 #define MAKE_CASE()							\
 	({								\
-		int __skipped = MISS(self->c.setup_ret, self->c.area.why); \
+		int __supported = REQUIRE(self->c.setup_ret, self->c.area.why); \
 									\
-		if (!__skipped)						\
+		if (__supported)					\
 			device_make(_metadata, &self->c);		\
-		!__skipped;						\
+		__supported;						\
 	})
 
 /* The CPU used the first @_pages of the range. */

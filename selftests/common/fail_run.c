@@ -66,8 +66,8 @@ static int set_up(struct fail_case *c)
 			return hmm_fail(area, ret, "%s", knobs[i].path);
 	}
 	c->addr = area->addr;
-	c->buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	c->buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			 MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (c->buffer == MAP_FAILED)
 		return hmm_fail(area, -errno, "buffer");
 	c->fd = hmm_area_device(area, 0);

@@ -40,7 +40,7 @@ long huge_used(struct __test_metadata *_metadata, struct huge_case *h)
 void huge_make(struct __test_metadata *_metadata, struct huge_case *h, const char *state,
 	       size_t huge)
 {
-	ASSERT_EQ(0, hmm_state_put(&h->area, state, 0, huge * hmm_pmd_size()))
+	ASSERT_EQ(0, hmm_state_make_named(&h->area, state, 0, huge * hmm_pmd_size()))
 		TH_LOG("%s: %s", state, h->area.why);
 }
 

@@ -31,7 +31,7 @@
  * @addr: start of the window
  * @page: bytes of a small page
  * @length: bytes of a huge page
- * @setup_ret: 0; or HMM_SKIP or -errno with area.why, for MISS()
+ * @setup_ret: 0; or HMM_SKIP or -errno with area.why, for REQUIRE()
  * @fd: mirror of the device
  */
 struct huge_case {

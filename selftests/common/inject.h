@@ -18,7 +18,7 @@ int inject_failure(int fd, enum hmmirror_event event, unsigned int nth, unsigned
 
 /* Skips the test, and gives false, where that can't be done. */
 #define INJECT(_fd, _event, _nth, _times)				\
-	(!MISS(inject_failure(_fd, _event, _nth, _times),		\
+	(REQUIRE(inject_failure(_fd, _event, _nth, _times),		\
 	       "functions of the kernel can't be made to fail"))
 
 /* How many calls failed; no more will fail. */

@@ -31,7 +31,7 @@
 
 /*
  * For FIXTURE_SETUP(): sets fd to a mirror of a device with memory, and before to the
- * device's counters. Sets setup_ret, for MISS(), and gives that.
+ * device's counters. Sets setup_ret, for REQUIRE(), and gives that.
  */
 #define USE_MEMORY(_device)						\
 	(self->setup_ret = hmm_area_use_memory(&self->area, _device, &self->fd, &self->before))

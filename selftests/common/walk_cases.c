@@ -13,9 +13,9 @@ void walk_range(struct __test_metadata *_metadata, struct walk *walk, const char
 	if (!pages)
 		pages = PAGES;
 	ASSERT_EQ(0, walk_begin(walk, pages, 0));
-	if (MISS(walk_put(walk, state, 0, pages), walk->why))
+	if (!REQUIRE(walk_make(walk, state, 0, pages), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, 0, pages, request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 0, pages, request), walk->why))
 		return;
 }
 
@@ -27,11 +27,11 @@ static void ask_pages(struct __test_metadata *_metadata, struct walk *walk,
 
 	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, PAGES, 0));
-	if (MISS(walk_put(walk, state, 0, PAGES), walk->why))
+	if (!REQUIRE(walk_make(walk, state, 0, PAGES), walk->why))
 		return;
 	for (i = 0; i < PAGES; i++)
 		walk->page[i].request = requests[i];
-	if (MISS(walk_ask_pages(walk, 0, 0, PAGES, mask), walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, 0, PAGES, mask), walk->why))
 		return;
 }
 
@@ -65,13 +65,13 @@ static void ask_among_others(struct __test_metadata *_metadata, struct walk *wal
 	walk_end(walk);
 	ASSERT_EQ(0, walk_begin(walk, PAGES, 0));
 	for (i = 0; i < ARRAY_SIZE(picked); i++)
-		if (MISS(walk_put(walk, state, picked[i], 1), walk->why))
+		if (!REQUIRE(walk_make(walk, state, picked[i], 1), walk->why))
 			return;
 	for (i = 0; i + 1 < ARRAY_SIZE(picked); i++)
-		if (MISS(walk_put(walk, "anon_writable", picked[i] + 1,
-				  picked[i + 1] - picked[i] - 1), walk->why))
+		if (!REQUIRE(walk_make(walk, "anon_writable", picked[i] + 1, picked[i + 1] -
+				       picked[i] - 1), walk->why))
 			return;
-	if (MISS(walk_ask(walk, 0, 0, PAGES, request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 0, PAGES, request), walk->why))
 		return;
 }
 

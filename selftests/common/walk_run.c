@@ -66,7 +66,7 @@ static char *page_addr(const struct walk *walk, size_t page)
 	return walk->area.addr + page * hmm_page_size();
 }
 
-int walk_put(struct walk *walk, const char *state, size_t first, size_t pages)
+int walk_make(struct walk *walk, const char *state, size_t first, size_t pages)
 {
 	const struct hmm_state *s = hmm_state_find(state);
 	size_t size = hmm_page_size(), i;

@@ -55,7 +55,7 @@ void walk_end(struct walk *walk);
  *
  * Return: 0; HMM_SKIP or -errno with walk->why.
  */
-int walk_put(struct walk *walk, const char *state, size_t first, size_t pages);
+int walk_make(struct walk *walk, const char *state, size_t first, size_t pages);
 
 /**
  * walk_ask - walk pages with one request, and check all there is to check
