@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Device memory that is full, or limited by the module's parameter. */
+/*
+ * A device whose memory is full, or is limited by the module parameter max_device_mb.
+ *
+ * A migration of more pages than fit must migrate what fits and leave the rest in system
+ * memory with its data, report each page's outcome, and free everything afterwards.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "small_pages.h"
 
-/* Pages of the window of which there is a closer look, at its end. */
-#define LOOKED_AT	300
+/* Pages at the end of the window that are checked one by one. */
+#define CHECKED_PAGES	300
 
 struct filled {
 	struct hmm_area area;
 	size_t pages;
 	size_t moved;
-	size_t refused;		/* for want of memory */
+	size_t refused;		/* because the device has no memory left */
 	__u64 migrated;
 	struct hmmirror_stats stats;
 };
 
 /*
- * More pages than the device has room for, none of which was ever written: what fits
- * goes, and the rest stays right.
+ * Migrate more pages than the device has room for. None was written before, so that system
+ * memory is not needed.
  */
-static int fill_up(struct filled *filled, unsigned int device, size_t pages)
+static int fill_device(struct filled *filled, unsigned int device, size_t pages)
 {
 	size_t page = hmm_page_size(), i;
 	__u8 *outcomes = hmm_map_anon(pages, 0);
@@ -44,7 +49,7 @@ static int fill_up(struct filled *filled, unsigned int device, size_t pages)
 	return ret ? ret : hmm_stats(fd, 0, &filled->stats);
 }
 
-/* Return: what is not as it must be when there is no more memory, or NULL. */
+/* Return: what is wrong for a device without free memory, or NULL. */
 static const char *not_full(const struct filled *filled)
 {
 	size_t page = hmm_page_size(), i;
@@ -55,8 +60,11 @@ static const char *not_full(const struct filled *filled)
 		return "not as many moved as are told of";
 	if (filled->stats.device_pages_free)
 		return "some memory is free";
-	/* where the memory ended: pages of both kinds can be used */
-	for (i = filled->pages - LOOKED_AT; i < filled->pages; i++)
+	/*
+	 * at the end of the window there are pages that moved and some that did not: both
+	 * must be usable
+	 */
+	for (i = filled->pages - CHECKED_PAGES; i < filled->pages; i++)
 		if (hmm_all_bytes(filled->area.addr + i * page, 64, 0) >= 0)
 			return "pages are not empty";
 	return NULL;
@@ -96,7 +104,7 @@ TEST_F(device_capacity, full)
 	if (!REQUIRE(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
 		return;
 	fd = hmm_area_device(&self->area, HMM_DEV_COHERENT);
-	/* the first page brings the memory */
+	/* the first page makes the driver add memory */
 	ASSERT_EQ(0, hmm_to_device(fd, self->area.addr, hmm_page_size(), NULL, &migrated));
 	ASSERT_EQ(1, migrated);
 	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
@@ -105,7 +113,7 @@ TEST_F(device_capacity, full)
 		SKIP(return, "more than 256 MiB of device memory: it would take too long");
 	hmm_area_end(&self->area);
 
-	ASSERT_EQ(0, fill_up(&self->filled, HMM_DEV_COHERENT, pages));
+	ASSERT_EQ(0, fill_device(&self->filled, HMM_DEV_COHERENT, pages));
 	ASSERT_FULL(&self->filled);
 	ASSERT_LE(99, self->filled.refused);
 	hmm_area_end(&self->filled.area);
@@ -117,35 +125,35 @@ TEST_F(device_capacity, full)
 
 #define PARAMETERS	"/sys/module/hmmirror/parameters/"
 
-/* A device takes no more of the machine's memory than it is let, whoever asks. */
+/* max_device_mb limits the memory of a device for all processes. */
 TEST_F(device_capacity, max_device_mb)
 {
 	char chunk[16];
-	size_t most;
+	size_t limit;
 	int fd;
 
 	if (!REQUIRE(hmm_area_memory(&self->area, HMM_DEV_PRIVATE), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_read_text(PARAMETERS "chunk_mb", chunk, sizeof(chunk)));
-	most = (size_t)atol(chunk) << 20;
-	if (most > 256 << 20)
+	limit = (size_t)atol(chunk) << 20;
+	if (limit > 256 << 20)
 		SKIP(return, "chunk_mb is more than 256: it would take too long");
 	fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
-	/* what others left of it */
+	/* release what other tests left */
 	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, self->area.addr, 1, NULL, NULL));
 	ASSERT_EQ(0, hmm_area_set_knob(&self->area, PARAMETERS "max_device_mb", chunk));
 
-	ASSERT_EQ(0, fill_up(&self->filled, HMM_DEV_PRIVATE, most / hmm_page_size() + 100));
+	ASSERT_EQ(0, fill_device(&self->filled, HMM_DEV_PRIVATE, limit / hmm_page_size() + 100));
 	ASSERT_FULL(&self->filled);
-	ASSERT_EQ(most, self->filled.stats.device_pages * hmm_page_size());
+	ASSERT_EQ(limit, self->filled.stats.device_pages * hmm_page_size());
 	ASSERT_EQ(100, self->filled.refused);
 	hmm_area_end(&self->filled.area);
 
-	/* none at all */
+	/* less than a chunk: no memory at all */
 	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, self->area.addr, 1, NULL, NULL));
 	ASSERT_EQ(0, hmm_write_text(PARAMETERS "max_device_mb", "1"));
 	memset(&self->filled, 0, sizeof(self->filled));
-	ASSERT_EQ(0, fill_up(&self->filled, HMM_DEV_PRIVATE, 2 * LOOKED_AT));
+	ASSERT_EQ(0, fill_device(&self->filled, HMM_DEV_PRIVATE, 2 * CHECKED_PAGES));
 	ASSERT_FULL(&self->filled);
 	ASSERT_EQ(0, self->filled.migrated);
 	ASSERT_EQ(0, self->filled.stats.device_pages);

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A CPU uses pages that a device has: by itself, by system calls, from other processes. */
+/*
+ * A CPU accesses pages that a device has: by load and store, by system calls that copy from
+ * and to them, by futexes, from another process, from several threads at once.
+ *
+ * A fault on a device-private page migrates it back through the pgmap's migrate_to_ram(),
+ * one on an exclusive page ends the device's access, and coherent pages stay. Whatever the
+ * access, the data must be complete, the page must be where it belongs, and no page of the
+ * device may leak.
+ */
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -57,7 +65,7 @@ TEST_F(device_cpu, read)
 	CHECK_CPU_USED(self->c.pages);
 }
 
-/* One byte of one page, and the others are where they were. */
+/* One byte is read: only that page is migrated back. */
 TEST_F(device_cpu, read_one_page)
 {
 	struct device_case *c = &self->c;
@@ -82,7 +90,7 @@ TEST_F(device_cpu, write)
 	CHECK_DATA(1);
 }
 
-/* Each page is written in part, and the rest of it is as it was. */
+/* Part of each page is written, and the rest keeps its data. */
 TEST_F(device_cpu, write_part)
 {
 	struct device_case *c = &self->c;
@@ -102,7 +110,7 @@ TEST_F(device_cpu, write_part)
 	}
 }
 
-/* What the device has written there the CPU finds. */
+/* The CPU finds what the device wrote. */
 TEST_F(device_cpu, after_device_write)
 {
 	struct device_case *c = &self->c;
@@ -116,7 +124,7 @@ TEST_F(device_cpu, after_device_write)
 	CHECK_CPU_USED(c->pages);
 }
 
-/* A file gets the bytes: write() from such pages. */
+/* write() from the pages. */
 TEST_F(device_cpu, write_to_file)
 {
 	struct device_case *c = &self->c;
@@ -133,7 +141,7 @@ TEST_F(device_cpu, write_to_file)
 	close(file);
 }
 
-/* read() into them. */
+/* read() into the pages. */
 TEST_F(device_cpu, read_from_file)
 {
 	struct device_case *c = &self->c;
@@ -150,7 +158,7 @@ TEST_F(device_cpu, read_from_file)
 	close(file);
 }
 
-/* A system call's argument or answer lies there: a short copy by the kernel. */
+/* A path and a struct in the pages: the kernel copies a few bytes from and to user space. */
 TEST_F(device_cpu, syscall_argument)
 {
 	struct device_case *c = &self->c;
@@ -158,7 +166,7 @@ TEST_F(device_cpu, syscall_argument)
 
 	if (!MAKE_CASE())
 		return;
-	/* there is no file of such a name */
+	/* no file has such a name */
 	ASSERT_EQ(-1, open(c->addr, O_RDONLY));
 	device_check_cpu_used(_metadata, c, 0, 1);
 	CHECK_DATA(0);
@@ -172,10 +180,10 @@ TEST_F(device_cpu, syscall_argument)
 }
 
 /*
- * Another process uses them, which knew nothing of the device. @use is run there, and
- * returns its exit status; then there is the pattern @seed.
+ * Another process, forked before the device got the pages, calls @use, which returns its
+ * exit status. Afterwards the pages must have the pattern @seed.
  */
-static void used_by_other(struct __test_metadata *_metadata, struct device_case *c,
+static void check_other_process(struct __test_metadata *_metadata, struct device_case *c,
 			  int (*use)(struct device_case *c, pid_t process), __u64 seed)
 {
 	pid_t child, me = getpid();
@@ -209,7 +217,7 @@ static int vm_readv(struct device_case *c, pid_t process)
 
 TEST_F(device_cpu, process_vm_readv)
 {
-	used_by_other(_metadata, &self->c, vm_readv, 0);
+	check_other_process(_metadata, &self->c, vm_readv, 0);
 }
 
 static int vm_writev(struct device_case *c, pid_t process)
@@ -222,7 +230,7 @@ static int vm_writev(struct device_case *c, pid_t process)
 
 TEST_F(device_cpu, process_vm_writev)
 {
-	used_by_other(_metadata, &self->c, vm_writev, 5);
+	check_other_process(_metadata, &self->c, vm_writev, 5);
 }
 
 static int open_memory(pid_t process)
@@ -244,7 +252,7 @@ static int proc_mem_read(struct device_case *c, pid_t process)
 
 TEST_F(device_cpu, proc_mem_read)
 {
-	used_by_other(_metadata, &self->c, proc_mem_read, 0);
+	check_other_process(_metadata, &self->c, proc_mem_read, 0);
 }
 
 TEST_F(device_cpu, proc_mem_write)
@@ -262,7 +270,7 @@ TEST_F(device_cpu, proc_mem_write)
 	close(file);
 }
 
-/* With force: a debugger writes where the process may not, if the kernel lets any do so. */
+/* Write where the process may not (FOLL_FORCE), if the kernel allows that at all. */
 TEST_F(device_cpu, proc_mem_force)
 {
 	struct device_case *c = &self->c;
@@ -290,7 +298,10 @@ static long futex(void *word, int op, unsigned int value, unsigned long value2,
 	return ret < 0 ? -errno : ret;
 }
 
-/* The kernel looks at a word there, and changes it, with and without a key of the page. */
+/*
+ * The kernel reads and changes a word in the page, with a private and with a shared futex
+ * key.
+ */
 TEST_F(device_cpu, futex)
 {
 	struct device_case *c = &self->c;
@@ -304,14 +315,14 @@ TEST_F(device_cpu, futex)
 	was = hmm_pattern(other, 0);
 	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT_PRIVATE, value + 1, 0, NULL, 0));
 	CHECK_CPU_USED(1);
-	/* the second word is changed by the kernel */
+	/* the kernel changes the second word */
 	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, futex(word, FUTEX_WAKE_OP_PRIVATE, 1, 1, other, add));
 	device_check_cpu_used(_metadata, c, 1, 1);
 	ASSERT_EQ(was + 1, *other);
 	*other = was;
-	/* shared between processes, the page is looked up for its key */
+	/* a shared key needs the page itself */
 	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT, value + 1, 0, NULL, 0));
@@ -335,7 +346,7 @@ static void *sleep_on_word(void *data)
 	return NULL;
 }
 
-/* Who sleeps on a word is woken though its page went to the device meanwhile. */
+/* A thread that sleeps on a futex is woken even if the page has moved to the device since. */
 TEST_F(device_cpu, futex_sleeper)
 {
 	struct device_case *c = &self->c;
@@ -365,7 +376,10 @@ struct crowd {
 	int wrong;
 };
 
-/* All start at once on the same page: it comes home once, and nobody's add is lost. */
+/*
+ * All threads access the same page at once: it is migrated back once, and no addition is
+ * lost.
+ */
 static void *add_and_check(void *data)
 {
 	struct crowd *crowd = data;

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Copies of a file's pages that a device has, and what happens to the file meanwhile. */
+/*
+ * Private copies of file pages (MAP_PRIVATE, written) that a device has, while the file is
+ * truncated, punched or written.
+ *
+ * The copies are anonymous pages. Truncation zaps them all the same, also where they are
+ * device entries (zap_non_present_ptes()); a hole or a write must leave them alone.
+ */
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "device_case.h"
 
-#define LEFT	3	/* pages of the file after it was cut */
+#define LEFT	3	/* pages of the file that are left after ftruncate() */
 
 FIXTURE(device_file)
 {
@@ -34,7 +40,7 @@ FIXTURE_VARIANT_ADD(device_file, exclusive)
 	.state = "dev_exclusive",
 };
 
-/* The mapping is private, and its pages were written: they are the process's own. */
+/* The mapping is private and was written: its pages are anonymous. */
 FIXTURE_SETUP(device_file)
 {
 	struct device_case *c = &self->c;
@@ -66,7 +72,7 @@ static int readable(char *addr)
 	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
 }
 
-/* What is behind the end of the file goes, even what was the process's own. */
+/* Truncation takes the pages behind the new end, private copies too. */
 TEST_F(device_file, truncate)
 {
 	struct device_case *c = &self->c;
@@ -84,7 +90,7 @@ TEST_F(device_file, truncate)
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, left, 0));
 }
 
-/* A hole in the file takes the file's pages only, and there are none mapped. */
+/* A hole takes pages of the file only, and none of those is mapped. */
 TEST_F(device_file, punch_hole)
 {
 	struct device_case *c = &self->c;
@@ -98,7 +104,7 @@ TEST_F(device_file, punch_hole)
 	CHECK_DATA(0);
 }
 
-/* What is written to the file is not seen by who has copies. */
+/* A write to the file does not change private copies. */
 TEST_F(device_file, written)
 {
 	struct device_case *c = &self->c;

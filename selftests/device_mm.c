@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mappings change, and advice is given, while a device has the pages. */
+/*
+ * mprotect(), mremap(), munmap(), mlock() and madvise() on pages that a device has.
+ *
+ * Each walks page tables that hold device-private or device-exclusive entries in place of
+ * present PTEs, and has to move, split, zap or skip those. A device entry handled as a swap
+ * entry leaks the page or loses data; one that is dropped leaves a page of the device in
+ * use for ever.
+ */
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -19,7 +26,7 @@
 #define MADV_GUARD_REMOVE	103
 #endif
 
-/* The part that something is done to, in pages of a range of DEVICE_PAGES. */
+/* The part of the range that a test changes, in pages of DEVICE_PAGES. */
 #define PART		2
 #define PART_PAGES	3
 
@@ -28,7 +35,7 @@ FIXTURE(device_mm)
 	struct device_case c;
 	char *part;
 	size_t part_length;
-	char *elsewhere;	/* a place that nothing is mapped at, as large as the range */
+	char *elsewhere;	/* PROT_NONE memory to move the range to */
 	size_t room;
 };
 
@@ -75,7 +82,7 @@ FIXTURE_TEARDOWN(device_mm)
 	device_end(_metadata, &self->c);
 }
 
-/* All but the part has the pattern. */
+/* All pages but the part have the pattern. */
 static void check_others(struct __test_metadata *_metadata, struct device_case *c,
 			 __u64 seed)
 {
@@ -85,14 +92,14 @@ static void check_others(struct __test_metadata *_metadata, struct device_case *
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + end, c->length - end, seed));
 }
 
-/* Pages of the device are given back with the part; those of a huge page later. */
-static void part_given(struct __test_metadata *_metadata, struct device_case *c)
+/* The part's pages are freed at once; those of a huge page when all of it is. */
+static void check_part_freed(struct __test_metadata *_metadata, struct device_case *c)
 {
 	if (!c->huge && !c->exclusive)
 		ASSERT_EQ((long)c->pages - PART_PAGES, device_used(_metadata, c));
 }
 
-/* Would a CPU be let in? Asked of the kernel, which does not die of it. */
+/* Can a CPU read there? Asked of the kernel, so that the test survives. */
 static int readable(char *addr)
 {
 	char byte;
@@ -128,7 +135,7 @@ TEST_F(device_mm, mprotect_readonly)
 	CHECK_DATA(1);
 }
 
-/* Not to be had at all, and back. */
+/* PROT_NONE, and back. */
 TEST_F(device_mm, mprotect_none)
 {
 	struct device_case *c = &self->c;
@@ -174,7 +181,7 @@ TEST_F(device_mm, mremap)
 	ASSERT_EQ(-1, hmm_pattern_check(self->elsewhere, c->length, 3));
 }
 
-/* To where the boundary between page tables is at another page. */
+/* To an address where another page is the first of a page table. */
 TEST_F(device_mm, mremap_across_tables)
 {
 	struct device_case *c = &self->c;
@@ -201,7 +208,7 @@ TEST_F(device_mm, mremap_part)
 	check_others(_metadata, c, 0);
 }
 
-/* What is moved stays mapped at its old place too, without a page. */
+/* The old range stays mapped, and is empty. */
 TEST_F(device_mm, mremap_dontunmap)
 {
 	struct device_case *c = &self->c;
@@ -226,7 +233,7 @@ TEST_F(device_mm, mremap_shrink_and_grow)
 	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(c->addr, mremap(c->addr, c->length, left, 0));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(c->addr, mremap(c->addr, left, c->length, 0));
 	ASSERT_EQ(-1, hmm_all_bytes(c->addr + left, self->part_length, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, left, 0));
@@ -239,7 +246,7 @@ TEST_F(device_mm, munmap_part)
 	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, munmap(self->part, self->part_length));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	device_check_kept(_metadata, c, c->addr, PART);
 	device_check_kept(_metadata, c, self->part + self->part_length, c->pages - PART -
 			  PART_PAGES);
@@ -258,7 +265,7 @@ TEST_F(device_mm, munmap)
 	device_check_freed(_metadata, c);
 }
 
-/* Something else is mapped over a part. */
+/* mmap() with MAP_FIXED over the part. */
 TEST_F(device_mm, mmap_fixed_part)
 {
 	struct device_case *c = &self->c;
@@ -266,7 +273,7 @@ TEST_F(device_mm, mmap_fixed_part)
 	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, self->part, self->part_length, PROT_READ));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
 	check_others(_metadata, c, 0);
 }
@@ -278,12 +285,12 @@ TEST_F(device_mm, madv_dontneed_part)
 	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, madvise(self->part, self->part_length, MADV_DONTNEED));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
 	check_others(_metadata, c, 0);
 }
 
-/* The kernel has nothing that it could take: the pages are not in its lists. */
+/* MADV_FREE marks pages on the LRU as lazily freeable; device pages are not on the LRU. */
 TEST_F(device_mm, madv_free)
 {
 	struct device_case *c = &self->c;
@@ -337,7 +344,7 @@ TEST_F(device_mm, madv_pageout)
 	CHECK_DATA(0);
 }
 
-/* What is to be there at once is brought home for it. */
+/* MADV_POPULATE faults, and so migrates the pages back. */
 TEST_F(device_mm, madv_populate)
 {
 	struct device_case *c = &self->c;
@@ -356,7 +363,7 @@ TEST_F(device_mm, madv_populate)
 	CHECK_DATA(0);
 }
 
-/* A guard takes the page away for good, and its going leaves an empty place. */
+/* MADV_GUARD_INSTALL zaps the pages; MADV_GUARD_REMOVE leaves empty entries. */
 TEST_F(device_mm, madv_guard_part)
 {
 	struct device_case *c = &self->c;
@@ -365,14 +372,14 @@ TEST_F(device_mm, madv_guard_part)
 		return;
 	if (!ADVISE(self->part, self->part_length, MADV_GUARD_INSTALL))
 		return;
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(0, readable(self->part));
 	check_others(_metadata, c, 0);
 	ASSERT_EQ(0, madvise(self->part, self->part_length, MADV_GUARD_REMOVE));
 	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
 }
 
-/* Locked in memory is what the CPU can use without a fault. */
+/* mlock() faults the pages in, and so migrates them back. */
 TEST_F(device_mm, mlock)
 {
 	struct device_case *c = &self->c;
@@ -382,7 +389,7 @@ TEST_F(device_mm, mlock)
 	ASSERT_EQ(0, mlock(c->addr, c->length));
 	CHECK_CPU_USED(c->pages);
 	CHECK_DATA(0);
-	/* and goes to the device all the same */
+	/* a locked page still migrates to the device */
 	device_migrate(_metadata, c);
 	device_prove(_metadata, c, 0, c->pages);
 	ASSERT_EQ(0, munlock(c->addr, c->length));
@@ -402,7 +409,7 @@ TEST_F(device_mm, mlock2_onfault)
 	ASSERT_EQ(0, munlock(c->addr, c->length));
 }
 
-/* Nothing brings home what is only asked about. */
+/* Looking at the range must not migrate it back. */
 TEST_F(device_mm, mincore_and_smaps)
 {
 	struct device_case *c = &self->c;

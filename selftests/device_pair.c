@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages that go from one device to another. */
+/*
+ * Pages that migrate between two devices, or that one device has and another uses.
+ *
+ * One device can't migrate pages out of another's memory, nor read them there: they go
+ * through system memory. Each device must find what the other wrote, and a migration must
+ * not take pages that belong to the other (pgmap_owner).
+ */
 #include <errno.h>
 #include <unistd.h>
 
@@ -67,8 +73,8 @@ static long used(struct _test_data_device_pair *self, int device)
 	return hmm_used_since(self->fd[device], &self->before[device]);
 }
 
-/* The device has all of the range, writes it, and finds it written. */
-static void work_on(struct __test_metadata *_metadata, struct _test_data_device_pair *self,
+/* Migrate all of the range to a device, check the pattern there, and write another. */
+static void migrate_and_write(struct __test_metadata *_metadata, struct _test_data_device_pair *self,
 		    int device, __u64 before, __u64 after)
 {
 	int fd = self->fd[device];
@@ -84,7 +90,7 @@ static void work_on(struct __test_metadata *_metadata, struct _test_data_device_
 	ASSERT_EQ(PAGES, used(self, device));
 }
 
-/* A to B to A, home between: each finds what the other wrote. */
+/* Back and forth between two devices, through system memory. */
 TEST_F(device_pair, in_turn)
 {
 	int i;
@@ -93,7 +99,7 @@ TEST_F(device_pair, in_turn)
 		return;
 	hmm_pattern_fill(self->addr, self->length, 0);
 	for (i = 0; i < 4; i++) {
-		work_on(_metadata, self, i % 2, i, i + 1);
+		migrate_and_write(_metadata, self, i % 2, i, i + 1);
 		ASSERT_EQ(0, hmm_to_system(self->fd[i % 2], self->addr, self->length, NULL,
 					   NULL));
 		ASSERT_EQ(0, used(self, i % 2));
@@ -101,13 +107,13 @@ TEST_F(device_pair, in_turn)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 4));
 }
 
-/* The second device writes what the first has, without asking for the pages. */
+/* The second device writes pages that the first has, without migrating them. */
 TEST_F(device_pair, write_other_devices_page)
 {
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 0);
-	work_on(_metadata, self, 0, 0, 1);
+	migrate_and_write(_metadata, self, 0, 0, 1);
 	hmm_pattern_fill_as(self->copy, self->addr, self->page, 2);
 	if (hmm_dev_write(self->fd[1], self->addr + self->page, self->copy, 8) == -EFAULT)
 		SKIP(return, "the walker of this kernel refuses pages of another device");
@@ -121,7 +127,7 @@ TEST_F(device_pair, write_other_devices_page)
 					self->length - 2 * self->page, 1));
 }
 
-/* Some here, some there, some at home: each call takes what it may. */
+/* Some pages on each device, some on none: each call takes only what it may. */
 TEST_F(device_pair, mixed)
 {
 	__u64 migrated = 0;
@@ -142,7 +148,7 @@ TEST_F(device_pair, mixed)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 3));
 }
 
-/* Two processes share them, each with a device of its own that wants them. */
+/* Two processes share the pages by fork, and each migrates them to a device of its own. */
 TEST_F(device_pair, two_processes)
 {
 	pid_t child;

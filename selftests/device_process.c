@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Processes that have pages on a device: forked, traced, dumped, replaced, gone. */
+/*
+ * fork(), ptrace, core dumps, exec, exit and SIGKILL in a process that has pages on a
+ * device.
+ *
+ * Fork copies device entries and must make private pages read-only in both processes;
+ * reading another process's memory must migrate them back; the end of an address space must
+ * free every page of the device, whichever way it ends.
+ */
 #include <fcntl.h>
 #include <linux/elf.h>
 #include <sys/ptrace.h>
@@ -49,7 +56,7 @@ FIXTURE_TEARDOWN(device_process)
 	device_end(_metadata, &self->c);
 }
 
-/* Both sides have the data, and what one writes the other does not see. */
+/* Both processes have the data, and neither sees what the other writes. */
 TEST_F(device_process, fork_child_reads)
 {
 	struct device_case *c = &self->c;
@@ -103,7 +110,7 @@ TEST_F(device_process, fork_parent_writes)
 	CHECK_DATA(3);
 }
 
-/* The child is alone with them afterwards, and its own child is after that. */
+/* The parent unmaps the pages, the child's child has them last. */
 TEST_F(device_process, fork_parent_unmaps)
 {
 	struct device_case *c = &self->c;
@@ -127,7 +134,10 @@ TEST_F(device_process, fork_parent_unmaps)
 	ASSERT_EQ(0, device_used(_metadata, c));
 }
 
-/* MADV_WIPEONFORK and MADV_DONTFORK: the child has nothing, the parent all. */
+/*
+ * MADV_WIPEONFORK and MADV_DONTFORK: the child has empty pages or no mapping, the parent
+ * keeps all.
+ */
 TEST_F(device_process, fork_madv_dontfork)
 {
 	struct device_case *c = &self->c;
@@ -154,8 +164,8 @@ TEST_F(device_process, fork_madv_dontfork)
 	CHECK_DATA(0);
 }
 
-/* In a child that the test began before: mirrors of its own, the state, its proof. */
-static int put_in_child(struct device_case *c)
+/* In a child that was forked before: open its own mirrors, make the state and prove it. */
+static int make_in_child(struct device_case *c)
 {
 	int ret;
 
@@ -178,7 +188,7 @@ TEST_F(device_process, ptrace)
 		return;
 	child = fork();
 	if (!child) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || put_in_child(c))
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || make_in_child(c))
 			_exit(1);
 		raise(SIGSTOP);
 		for (i = 0; i < c->pages; i++) {
@@ -208,7 +218,7 @@ TEST_F(device_process, ptrace)
 	ASSERT_EQ(0, device_used(_metadata, c));
 }
 
-/* Return: where a core file has an address, or -1. */
+/* Return: offset of an address in a core file, or -1. */
 static off_t core_offset(int core, uintptr_t addr, size_t length)
 {
 	struct elf64_hdr head;
@@ -230,7 +240,7 @@ static off_t core_offset(int core, uintptr_t addr, size_t length)
 
 #define CORE	"/tmp/hmmirror.core"
 
-/* A process dies, and its core file has the pages' bytes. */
+/* A process dies, and its core file must have the data. */
 TEST_F(device_process, core_dump)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -246,7 +256,7 @@ TEST_F(device_process, core_dump)
 	unlink(CORE);
 	child = fork();
 	if (!child) {
-		if (setrlimit(RLIMIT_CORE, &all) || put_in_child(c))
+		if (setrlimit(RLIMIT_CORE, &all) || make_in_child(c))
 			_exit(1);
 		signal(SIGABRT, SIG_DFL);
 		abort();
@@ -267,7 +277,7 @@ TEST_F(device_process, core_dump)
 	close(core);
 }
 
-/* The address space goes in one of three ways, and with it all that was on the device. */
+/* The mm ends by exec(), exit() or SIGKILL, with pages on the device. */
 TEST_F(device_process, exec)
 {
 	struct device_case *c = &self->c;
@@ -277,7 +287,7 @@ TEST_F(device_process, exec)
 		return;
 	child = fork();
 	if (!child) {
-		if (put_in_child(c))
+		if (make_in_child(c))
 			_exit(1);
 		fclose(stdout);
 		execl("/proc/self/exe", "again", "--help", NULL);
@@ -297,7 +307,7 @@ TEST_F(device_process, exit)
 		return;
 	child = fork();
 	if (!child)
-		_exit(put_in_child(c) ? 1 : 0);
+		_exit(make_in_child(c) ? 1 : 0);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
 	device_check_freed(_metadata, c);
@@ -315,7 +325,7 @@ TEST_F(device_process, killed)
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
 	if (!child) {
-		byte = put_in_child(c) ? 1 : 0;
+		byte = make_in_child(c) ? 1 : 0;
 		if (write(ends[1], &byte, 1) != 1)
 			_exit(1);
 		pause();

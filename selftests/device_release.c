@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Device memory that is taken down while pages are in it. */
+/*
+ * A device's memory is removed (HMM_DMIRROR_RELEASE of the kernel's test ABI) while pages
+ * are in it, as when a driver unbinds.
+ *
+ * The driver must migrate every page back to system memory, whichever process maps it, and
+ * wait for references that it can't break; after that, memunmap_pages() must not find a
+ * page in use.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,7 +17,6 @@
 
 #define PAGES	8
 
-/* A device's memory is taken down, by the kernel's test ABI, whoever has the pages. */
 FIXTURE(device_release)
 {
 	struct hmm_area area;
@@ -54,16 +60,16 @@ FIXTURE_TEARDOWN(device_release)
 	hmm_area_end(&self->area);
 }
 
-struct taking {
+struct releaser {
 	int fd;
 	char *addr;
 	int result;
 	int over;
 };
 
-static void *take_down(void *data)
+static void *release_memory(void *data)
 {
-	struct taking *t = data;
+	struct releaser *t = data;
 	struct hmm_dmirror_cmd cmd = { .addr = (uintptr_t)t->addr, .npages = 1 };
 
 	t->result = hmm_ioctl(t->fd, HMM_DMIRROR_RELEASE, &cmd);
@@ -71,17 +77,17 @@ static void *take_down(void *data)
 	return NULL;
 }
 
-#define TAKE_DOWN()							\
+#define RELEASE_MEMORY()							\
 	do {								\
-		struct taking __taking = { self->fd, self->addr, 0, 0 };	\
+		struct releaser __releaser = { self->fd, self->addr, 0, 0 };	\
 									\
-		take_down(&__taking);					\
-		ASSERT_EQ(0, __taking.result);				\
+		release_memory(&__releaser);					\
+		ASSERT_EQ(0, __releaser.result);				\
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));	\
 		ASSERT_EQ(0, self->after.device_pages);			\
 	} while (0)
 
-/* Some are free, some have been given back in between, and some in use. */
+/* Some pages are free, some were freed in between, some are in use. */
 TEST_F(device_release, part_in_use)
 {
 	if (!REQUIRE(self->setup_ret, self->area.why))
@@ -90,17 +96,17 @@ TEST_F(device_release, part_in_use)
 	ASSERT_EQ(0, madvise(self->addr + self->page, self->page, MADV_DONTNEED));
 	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr + 4 * self->page, self->page, NULL,
 				   NULL));
-	TAKE_DOWN();
+	RELEASE_MEMORY();
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr + self->page, self->page, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->page, 1));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 2 * self->page,
 					self->length - 2 * self->page, 1));
-	/* and there is memory again when it is needed */
+	/* the device gets new memory when it is needed */
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->page, 1));
 }
 
-/* Shared by a fork, and the child has no mirror. */
+/* A forked child without a mirror shares the pages. */
 TEST_F(device_release, forked)
 {
 	pid_t child;
@@ -113,12 +119,12 @@ TEST_F(device_release, forked)
 	if (!child)
 		_exit(hmm_pattern_check(self->addr, self->length, 1) == -1 ? 0 : 1);
 	ASSERT_LT(0, child);
-	TAKE_DOWN();
+	RELEASE_MEMORY();
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* Who moved them is gone; a child of it has them, in memory that it can't access now. */
+/* The process that migrated them is gone; a child of it has them, mapped PROT_NONE. */
 TEST_F(device_release, opener_gone)
 {
 	int ends[2], go[2], fd;
@@ -146,19 +152,19 @@ TEST_F(device_release, opener_gone)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	TAKE_DOWN();
+	RELEASE_MEMORY();
 	ASSERT_EQ(1, write(go[1], "", 1));
 	ASSERT_EQ(1, read(ends[0], &byte, 1));
 	ASSERT_EQ(1, byte);
 }
 
 /*
- * No process has them: only a pipe, which holds them as they are. They are waited for,
- * until they are read.
+ * No process maps the pages; only a pipe has references. The release must wait until the
+ * pipe is read.
  */
 TEST_F(device_release, process_gone)
 {
-	struct taking taking = { .addr = self->addr };
+	struct releaser releaser = { .addr = self->addr };
 	struct iovec from = { self->addr, self->length };
 	pthread_t thread;
 	char *copy = hmm_map_anon(self->length, 0);
@@ -170,7 +176,7 @@ TEST_F(device_release, process_gone)
 		return;
 	if (variant->device == HMM_DEV_PRIVATE)
 		SKIP(return, "nothing but a page table can hold device-private pages");
-	taking.fd = self->fd;
+	releaser.fd = self->fd;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
 	if (!child) {
@@ -181,38 +187,38 @@ TEST_F(device_release, process_gone)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, take_down, &taking));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, release_memory, &releaser));
 	usleep(30000);
-	ASSERT_EQ(0, __atomic_load_n(&taking.over, __ATOMIC_SEQ_CST));
+	ASSERT_EQ(0, __atomic_load_n(&releaser.over, __ATOMIC_SEQ_CST));
 	ASSERT_EQ((ssize_t)self->length, read(ends[0], copy, self->length));
 	ASSERT_EQ(-1, hmm_pattern_check_as(copy, self->addr, self->length, 1));
 	close(ends[0]);
 	close(ends[1]);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	ASSERT_EQ(0, taking.result);
+	ASSERT_EQ(0, releaser.result);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 	ASSERT_EQ(0, self->after.device_pages);
 	hmm_unmap(copy, self->length);
 }
 
-struct unused {
+struct unmapped {
 	int fd;
 	char *addr;
 	size_t page;
 	int result;
 };
 
-static void *give_back(void *data)
+static void *free_unmapped(void *data)
 {
 	unsigned int what = HMMIRROR_MISTAKE_GIVEN_BACK << HMMIRROR_MIGRATE_MISTAKE_SHIFT;
-	struct unused *unused = data;
+	struct unmapped *unmapped = data;
 
-	unused->result = hmm_move(unused->fd, HMMIRROR_MIGRATE_TO_DEVICE | what, unused->addr,
-				  unused->page, NULL, NULL);
+	unmapped->result = hmm_move(unmapped->fd, HMMIRROR_MIGRATE_TO_DEVICE | what, unmapped->addr,
+				  unmapped->page, NULL, NULL);
 	return NULL;
 }
 
-/* Returns once the device has a page more than @pages in use. */
+/* Wait until more than @pages pages of the device are in use. */
 static int wait_for_more(int fd, __u64 pages)
 {
 	struct hmmirror_stats stats;
@@ -227,47 +233,47 @@ static int wait_for_more(int fd, __u64 pages)
 	return -ETIME;
 }
 
-/* The kernel collects 31 pages (7.2) before it looks for their LRU lists. */
-#define FEWEST	28
-#define MOST	32
+/* The kernel batches 31 pages (7.2) before it puts them on their LRU lists. */
+#define MIN_FILLER	28
+#define MAX_FILLER	32
 #define ATTEMPTS	8
 
 /*
- * A page that nobody has mapped, and that is given back while it is brought home behind
- * others. It takes two CPUs that do this at the same moment.
+ * A page that is mapped nowhere, and that is freed while the release migrates it behind
+ * filler. Two CPUs have to do this at the same moment.
  */
 TEST_F(device_release, freed_meanwhile)
 {
-	struct unused unused = { .fd = self->fd, .addr = self->addr, .page = self->page };
-	char *others = hmm_map_anon(MOST * self->page, 0);
+	struct unmapped unmapped = { .fd = self->fd, .addr = self->addr, .page = self->page };
+	char *filler = hmm_map_anon(MAX_FILLER * self->page, 0);
 	int n, tries, ret, met = 0;
 	pthread_t thread;
 
-	ASSERT_NE(NULL, others);
+	ASSERT_NE(NULL, filler);
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		SKIP(return, "it takes two CPUs");
-	hmm_pattern_fill(others, MOST * self->page, 1);
-	for (n = FEWEST; n <= MOST; n++) {
-		unused.result = -EAGAIN;
-		for (tries = 0; unused.result == -EAGAIN && tries < ATTEMPTS; tries++) {
-			ASSERT_EQ(0, hmm_to_device(self->fd, others, n * self->page, NULL, NULL));
-			ASSERT_EQ(0, pthread_create(&thread, NULL, give_back, &unused));
+	hmm_pattern_fill(filler, MAX_FILLER * self->page, 1);
+	for (n = MIN_FILLER; n <= MAX_FILLER; n++) {
+		unmapped.result = -EAGAIN;
+		for (tries = 0; unmapped.result == -EAGAIN && tries < ATTEMPTS; tries++) {
+			ASSERT_EQ(0, hmm_to_device(self->fd, filler, n * self->page, NULL, NULL));
+			ASSERT_EQ(0, pthread_create(&thread, NULL, free_unmapped, &unmapped));
 			ret = wait_for_more(self->fd, n);
 			if (!ret)
-				TAKE_DOWN();
+				RELEASE_MEMORY();
 			ASSERT_EQ(0, pthread_join(thread, NULL));
-			if (unused.result == -EOPNOTSUPP)
+			if (unmapped.result == -EOPNOTSUPP)
 				SKIP(return, "pages are not brought home by number (before 6.1)");
 			ASSERT_EQ(0, ret);
 		}
-		met += !unused.result;
+		met += !unmapped.result;
 	}
-	ASSERT_EQ(-1, hmm_pattern_check(others, MOST * self->page, 1));
-	hmm_unmap(others, MOST * self->page);
+	ASSERT_EQ(-1, hmm_pattern_check(filler, MAX_FILLER * self->page, 1));
+	hmm_unmap(filler, MAX_FILLER * self->page);
 	if (!met)
 		SKIP(return, "the CPUs never came there together");
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each call of the driver while an allocation fails, for each of its allocations in
- * turn. It must say so by an error that is documented, or cope; leave the memory as it
- * was and nothing of the device's in use; and work the next time.
+ * Every ioctl of the driver while a memory allocation in it fails, by the kernel's fault
+ * injection (fail-nth): once for each allocation that the call makes, the first, the
+ * second, and so on until none is left.
+ *
+ * The call must return a documented error or cope, leave the data as it was, leak neither a
+ * page of the device nor anything else, and work the next time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +33,8 @@ FIXTURE_TEARDOWN(fail_nth)
 	fail_end(&self->c);
 }
 
-/* What the walker answers without memory for a fault. */
-#define WALKER		-EFAULT
+/* What hmm_range_fault() returns when a fault has no memory. */
+#define FAULT_NOMEM		-EFAULT
 
 static int query_call(struct fail_case *c, const struct fail_call *call)
 {
@@ -108,7 +111,7 @@ static int move_call(struct fail_case *c, const struct fail_call *call)
 			c->buffer, NULL);
 }
 
-static int on_device(struct fail_case *c, const struct fail_call *call)
+static int migrate_to_device(struct fail_case *c, const struct fail_call *call)
 {
 	__u64 migrated = 0;
 	int ret = hmm_to_device(c->fd, c->addr, c->length, NULL, &migrated);
@@ -117,16 +120,16 @@ static int on_device(struct fail_case *c, const struct fail_call *call)
 	return ret ? ret : migrated ? 0 : -EAGAIN;
 }
 
-/* The device has no memory, the next migration has to add it. */
-static int no_memory(struct fail_case *c, const struct fail_call *call)
+/* Take the device's memory away: the next migration has to add it. */
+static int release_memory(struct fail_case *c, const struct fail_call *call)
 {
 	(void)call;
 	return hmm_test_abi(c->fd, HMM_DMIRROR_RELEASE, c->addr, 1, NULL, NULL);
 }
 
 /*
- * The CPU touches device memory: in a system call, as a process that does it by
- * itself would try again until there is memory.
+ * Let the CPU touch device memory in a system call: a load or store would retry until there
+ * is memory.
  */
 static int touch_call(struct fail_case *c, const struct fail_call *call)
 {
@@ -145,7 +148,7 @@ static int atomic_call(struct fail_case *c, const struct fail_call *call)
 	return hmm_excl_atomic(c->fd, call->request, c->addr, 0, 0, NULL);
 }
 
-static int taken(struct fail_case *c, const struct fail_call *call)
+static int make_exclusive(struct fail_case *c, const struct fail_call *call)
 {
 	(void)call;
 	return hmm_excl_pages(c->fd, HMMIRROR_EXCL_TAKE, c->addr, c->length,
@@ -184,7 +187,7 @@ static int inject_call(struct fail_case *c, const struct fail_call *call)
 	return hmm_ioctl(c->fd, HMMIRROR_INJECT, &inject);
 }
 
-/* The request is the kind; a bad PMD wants an empty page table, others none. */
+/* The request is the kind of entry. A bad PMD needs an empty page table, the others none. */
 static int plant_before(struct fail_case *c, const struct fail_call *call)
 {
 	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
@@ -300,7 +303,7 @@ static int test_abi_call(struct fail_case *c, const struct fail_call *call)
 			    c->buffer, NULL);
 }
 
-/* Nothing is allocated here, and nothing must be. */
+/* These calls allocate nothing, and must not begin to. */
 TEST_F(fail_nth, allocates_nothing)
 {
 	static const struct fail_call calls[] = {
@@ -323,14 +326,14 @@ TEST_F(fail_nth, range)
 	static const struct fail_call calls[] = {
 		{ .name = "snapshot", .call = walk_call },
 		{ .name = "read fault", .call = walk_call, .empty = 1,
-		  .request = HMMIRROR_REQ_FAULT, .errors = { WALKER } },
+		  .request = HMMIRROR_REQ_FAULT, .errors = { FAULT_NOMEM } },
 		{ .name = "write fault", .call = walk_call, .empty = 1,
-		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		  .request = HMMIRROR_REQ_ALL, .errors = { FAULT_NOMEM } },
 		{ .name = "page requests", .call = walk_pages_call, .empty = 1,
-		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		  .request = HMMIRROR_REQ_ALL, .errors = { FAULT_NOMEM } },
 		{ .name = "map", .call = map_call },
 		{ .name = "map fault", .call = map_call, .empty = 1,
-		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		  .request = HMMIRROR_REQ_ALL, .errors = { FAULT_NOMEM } },
 		{ .name = "mirror", .call = mirror_call, .before = map_call },
 	};
 
@@ -344,7 +347,7 @@ TEST_F(fail_nth, unlocked)
 {
 	static const struct fail_call calls[] = {
 		{ .name = "unlocked", .call = unlocked_call, .empty = 1,
-		  .request = HMMIRROR_REQ_ALL, .errors = { WALKER } },
+		  .request = HMMIRROR_REQ_ALL, .errors = { FAULT_NOMEM } },
 	};
 
 	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_UNLOCKED, calls, ARRAY_SIZE(calls)),
@@ -356,11 +359,11 @@ TEST_F(fail_nth, unlocked)
 TEST_F(fail_nth, copy)
 {
 	static const struct fail_call calls[] = {
-		{ .name = "read", .call = read_call, .errors = { WALKER } },
-		{ .name = "read empty", .call = read_call, .empty = 1, .errors = { WALKER } },
-		{ .name = "write", .call = write_call, .written = 1, .errors = { WALKER } },
+		{ .name = "read", .call = read_call, .errors = { FAULT_NOMEM } },
+		{ .name = "read empty", .call = read_call, .empty = 1, .errors = { FAULT_NOMEM } },
+		{ .name = "write", .call = write_call, .written = 1, .errors = { FAULT_NOMEM } },
 		{ .name = "write empty", .call = write_call, .empty = 1, .written = 1,
-		  .errors = { WALKER } },
+		  .errors = { FAULT_NOMEM } },
 	};
 
 	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
@@ -376,10 +379,10 @@ TEST_F(fail_nth, migrate)
 		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
 		{ .name = "empty to device", .call = move_call, .empty = 1,
 		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
-		{ .name = "to system", .call = move_call, .before = on_device,
+		{ .name = "to system", .call = move_call, .before = migrate_to_device,
 		  .request = HMMIRROR_MIGRATE_TO_SYSTEM },
-		{ .name = "read on device", .call = read_call, .before = on_device,
-		  .errors = { WALKER } },
+		{ .name = "read on device", .call = read_call, .before = migrate_to_device,
+		  .errors = { FAULT_NOMEM } },
 	};
 
 	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_DEVICE_PRIVATE, calls,
@@ -391,7 +394,7 @@ TEST_F(fail_nth, migrate)
 TEST_F(fail_nth, first_chunk)
 {
 	static const struct fail_call calls[] = {
-		{ .name = "first to device", .call = move_call, .before = no_memory,
+		{ .name = "first to device", .call = move_call, .before = release_memory,
 		  .request = HMMIRROR_MIGRATE_TO_DEVICE },
 	};
 
@@ -404,7 +407,7 @@ TEST_F(fail_nth, first_chunk)
 TEST_F(fail_nth, cpu_fault)
 {
 	static const struct fail_call calls[] = {
-		{ .name = "touch", .call = touch_call, .before = on_device,
+		{ .name = "touch", .call = touch_call, .before = migrate_to_device,
 		  .errors = { -EFAULT } },
 	};
 
@@ -420,9 +423,9 @@ TEST_F(fail_nth, exclusive)
 		{ .name = "take", .call = exclusive_call, .request = HMMIRROR_EXCL_TAKE,
 		  .errors = { -EBUSY, -EFAULT } },
 		{ .name = "test", .call = exclusive_call, .request = HMMIRROR_EXCL_TEST,
-		  .before = taken },
-		{ .name = "release", .call = exclusive_call, .before = taken,
-		  .request = HMMIRROR_EXCL_RELEASE, .errors = { WALKER } },
+		  .before = make_exclusive },
+		{ .name = "release", .call = exclusive_call, .before = make_exclusive,
+		  .request = HMMIRROR_EXCL_RELEASE, .errors = { FAULT_NOMEM } },
 		{ .name = "add", .call = atomic_call, .request = HMMIRROR_EXCL_ADD,
 		  .errors = { -EBUSY, -EFAULT } },
 		{ .name = "xchg", .call = atomic_call, .request = HMMIRROR_EXCL_XCHG,
@@ -472,7 +475,7 @@ TEST_F(fail_nth, dma)
 	static const struct fail_call calls[] = {
 		{ .name = "alloc", .call = dma_alloc_call, .after = dma_after },
 		{ .name = "map", .call = dma_map_call, .before = dma_alloc_call,
-		  .after = dma_after, .errors = { -EIO, WALKER } },
+		  .after = dma_after, .errors = { -EIO, FAULT_NOMEM } },
 		{ .name = "unmap", .call = dma_unmap_call, .before = dma_unmap_before,
 		  .after = dma_after },
 	};
@@ -489,7 +492,7 @@ TEST_F(fail_nth, dma_iommu)
 		{ .name = "alloc", .call = dma_alloc_call, .after = dma_after,
 		  .request = HMMIRROR_DMA_IOMMU },
 		{ .name = "map", .call = dma_map_call, .before = dma_alloc_call,
-		  .after = dma_after, .errors = { -EIO, WALKER },
+		  .after = dma_after, .errors = { -EIO, FAULT_NOMEM },
 		  .request = HMMIRROR_DMA_IOMMU },
 		{ .name = "unmap", .call = dma_unmap_call, .before = dma_unmap_before,
 		  .after = dma_after, .request = HMMIRROR_DMA_IOMMU },
@@ -505,9 +508,9 @@ TEST_F(fail_nth, test_abi)
 {
 	static const struct fail_call calls[] = {
 		{ .name = "READ", .call = test_abi_call, .request = HMM_DMIRROR_READ,
-		  .errors = { WALKER } },
+		  .errors = { FAULT_NOMEM } },
 		{ .name = "WRITE", .call = test_abi_call, .request = HMM_DMIRROR_WRITE,
-		  .written = 1, .errors = { WALKER } },
+		  .written = 1, .errors = { FAULT_NOMEM } },
 		{ .name = "SNAPSHOT", .call = test_abi_call,
 		  .request = HMM_DMIRROR_SNAPSHOT },
 	};
@@ -522,10 +525,10 @@ TEST_F(fail_nth, test_abi_migrate)
 {
 	static const struct fail_call calls[] = {
 		{ .name = "MIGRATE_TO_DEV", .call = test_abi_call,
-		  .request = HMM_DMIRROR_MIGRATE_TO_DEV, .errors = { -ENOENT, WALKER } },
-		{ .name = "MIGRATE_TO_SYS", .call = test_abi_call, .before = on_device,
+		  .request = HMM_DMIRROR_MIGRATE_TO_DEV, .errors = { -ENOENT, FAULT_NOMEM } },
+		{ .name = "MIGRATE_TO_SYS", .call = test_abi_call, .before = migrate_to_device,
 		  .request = HMM_DMIRROR_MIGRATE_TO_SYS },
-		{ .name = "RELEASE", .call = test_abi_call, .before = on_device,
+		{ .name = "RELEASE", .call = test_abi_call, .before = migrate_to_device,
 		  .request = HMM_DMIRROR_RELEASE },
 	};
 

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The entries of the driver that are no ioctl, while an allocation of them fails. */
+/*
+ * open() and mmap() of the driver while a memory allocation in it fails, one after the
+ * other (fail-nth).
+ *
+ * The first open() of a process allocates more than later ones, for the mm's notifiers: a
+ * child process does that, and its own fail-nth is set. As in fail_nth.c, each failure must
+ * be reported or handled, and leave nothing behind.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -11,7 +18,7 @@
 #include "hmm_test.h"
 
 #define ANSWER_MS	10000
-/* How many allocations there are differs from time to time, and a sweep can miss one. */
+/* The number of allocations varies, and one sweep can miss one. */
 #define SWEEPS		4
 
 FIXTURE(fail_open)
@@ -51,12 +58,12 @@ static int mmap_call(struct fail_case *c, const struct fail_call *call)
 	return addr == MAP_FAILED ? -errno : 0;
 }
 
-/* A process that opens a device when it is told to. */
+/* A child process that opens a device when it is told to. */
 static struct {
 	pid_t pid;
-	int order;		/* end of a pipe: a byte, and it does */
-	int nth;		/* our own, while that of the process is in its place */
-	int *answer;		/* shared with it */
+	int order;		/* write end of a pipe: a byte tells it to */
+	int nth;		/* our fail-nth, while c->nth is the child's */
+	int *answer;		/* in shared memory */
 } opener;
 
 #define NO_ANSWER	1
@@ -71,11 +78,11 @@ static void open_when_told(int order, unsigned int device)
 		_exit(1);
 	fd = hmm_open(device);
 	__atomic_store_n(opener.answer, fd < 0 ? fd : OPENED, __ATOMIC_SEQ_CST);
-	/* until it is told to go */
+	/* wait for the end of the pipe */
 	_exit(read(order, &byte, 1) != 0);
 }
 
-/* The first mirror of an address space needs more than those after it. */
+/* Only the first mirror of an mm allocates for the notifiers: fork a new process. */
 static int new_process(struct fail_case *c, const struct fail_call *call)
 {
 	char path[64];

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the driver's means do to a walk or to a migration. */
+/*
+ * Failures that the driver injects into itself: an invalidation before the walk, a failed
+ * allocation or copy in a migration. And bad arguments of the calls that inject and hold.
+ *
+ * A walk that is always invalidated must end in time with -EBUSY. A page whose allocation
+ * or copy fails must stay where it is, with its data, and all others must migrate.
+ */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,7 +41,7 @@ FIXTURE_TEARDOWN(inject)
 	hmm_area_end(&self->area);
 }
 
-/* The kernel's own check, before it begins: -EBUSY, n times. */
+/* The walk is invalidated n times before it begins: -EBUSY inside, and n retries. */
 TEST_F(inject, invalidated_before)
 {
 	static const unsigned int times[] = { 1, 2, 7 };
@@ -59,7 +65,7 @@ TEST_F(inject, invalidated_before)
 	}
 }
 
-/* Again and again: it ends in time, and says that it has no answer. */
+/* Always invalidated: the call ends in time, without an answer. */
 TEST_F(inject, invalidated_always)
 {
 	struct hmmirror_range range = {
@@ -78,7 +84,7 @@ TEST_F(inject, invalidated_always)
 		ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[page]);
 	hits = hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 1, ~0U);
 	ASSERT_EQ((int)range.retries, hits);
-	/* so does exclusive access, which walks to each page before it takes it */
+	/* so does a request for exclusive access, which walks to each page first */
 	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->area.addr,
 			     self->length, NULL, NULL);
 	if (ret != -EOPNOTSUPP)
@@ -88,8 +94,8 @@ TEST_F(inject, invalidated_always)
 			      self->entries));
 }
 
-/* One page fails, and it alone stays where it is. */
-static void fail_nth(struct __test_metadata *_metadata, struct hmm_area *area,
+/* One page fails, and only that page stays where it is. */
+static void fail_each_page(struct __test_metadata *_metadata, struct hmm_area *area,
 		     int fd, size_t length, __u8 *outcomes, int to_device,
 		     enum hmmirror_event event, __u8 outcome)
 {
@@ -112,7 +118,7 @@ static void fail_nth(struct __test_metadata *_metadata, struct hmm_area *area,
 			ASSERT_EQ(page == nth - 1 ? outcome :
 				  HMMIRROR_OUT_MIGRATED, outcomes[page]);
 		ASSERT_EQ(1, hmm_inject(fd, event, 0, 0));
-		/* by CPU faults, all come home with what they held */
+		/* CPU faults migrate all pages back with their data */
 		ASSERT_EQ(-1, hmm_pattern_check(area->addr, length, 0));
 	}
 }
@@ -121,9 +127,9 @@ TEST_F(inject, alloc_fails)
 {
 	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	fail_nth(_metadata, &self->area, self->fd, self->length,
+	fail_each_page(_metadata, &self->area, self->fd, self->length,
 		 self->outcomes, 1, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
-	fail_nth(_metadata, &self->area, self->fd, self->length,
+	fail_each_page(_metadata, &self->area, self->fd, self->length,
 		 self->outcomes, 0, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
 }
 
@@ -131,13 +137,13 @@ TEST_F(inject, copy_fails)
 {
 	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	fail_nth(_metadata, &self->area, self->fd, self->length,
+	fail_each_page(_metadata, &self->area, self->fd, self->length,
 		 self->outcomes, 1, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
-	fail_nth(_metadata, &self->area, self->fd, self->length,
+	fail_each_page(_metadata, &self->area, self->fd, self->length,
 		 self->outcomes, 0, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
 }
 
-/* Bad input changes nothing: what was asked for before goes on. */
+/* A call with bad arguments changes nothing that was set before. */
 TEST_F(inject, bad_arguments)
 {
 	struct hmmirror_inject inject = { .nth = 1, .times = 1 };

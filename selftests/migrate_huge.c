@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Huge pages travel to device memory and back, whole or in pieces. */
+/*
+ * migrate_vma_*() on huge pages, to device-private memory and back as a whole
+ * (MIGRATE_VMA_SELECT_COMPOUND, 6.19).
+ *
+ * The device's folio must be split wherever the kernel splits a PMD: partial munmap(),
+ * mprotect(), mremap() or migration. Rmap, reference counts and pfns must be right for the
+ * head page and for tail pages, and freed blocks must be usable again as huge or as small
+ * pages.
+ */
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -48,7 +56,7 @@ TEST_F(migrate_huge, round_trip)
 	ASSERT_EQ(3 * HUGE, h->after.to_system);
 }
 
-/* A device write is seen by the CPU, and what was not written is as it was. */
+/* The CPU sees the device's write, and the rest is unchanged. */
 TEST_F(migrate_huge, device_writes)
 {
 	struct huge_case *h = &self->h;
@@ -68,7 +76,7 @@ TEST_F(migrate_huge, device_writes)
 	ENTRIES(0, HUGE, W, ORDER);
 }
 
-/* Where nothing was ever written, there is nothing to bring home. */
+/* A range that was never written has nothing to migrate back. */
 TEST_F(migrate_huge, to_system_nothing)
 {
 	struct huge_case *h = &self->h;
@@ -84,7 +92,7 @@ TEST_F(migrate_huge, to_system_nothing)
 	ASSERT_EQ(0, USED());
 }
 
-/* One call, two huge pages. */
+/* One call for two huge pages. */
 TEST_F(migrate_huge, two_huge_pages)
 {
 	struct huge_case *h = &self->h;
@@ -104,7 +112,7 @@ TEST_F(migrate_huge, two_huge_pages)
 	ASSERT_EQ(-1, hmm_pattern_check(h->addr, 2 * h->length, 1));
 }
 
-/* Nobody asks for huge pages: the kernel splits them, there and back. */
+/* Without the flag for huge pages the kernel splits them, in both directions. */
 TEST_F(migrate_huge, without_huge_flag)
 {
 	struct huge_case *h = &self->h;
@@ -125,7 +133,7 @@ TEST_F(migrate_huge, without_huge_flag)
 	CHECK(0);
 }
 
-/* Nothing there, or the huge zero page: a device page that reads as zeroes. */
+/* An empty PMD or the huge zero page: a device page that reads as zeroes. */
 TEST_F(migrate_huge, unpopulated)
 {
 	struct huge_case *h = &self->h;
@@ -169,7 +177,7 @@ TEST_F(migrate_huge, readonly)
 	CHECK(3);
 }
 
-/* The CPU touches one byte, and the whole page comes. */
+/* A CPU fault on one byte migrates the whole huge page back. */
 TEST_F(migrate_huge, cpu_read)
 {
 	struct huge_case *h = &self->h;
@@ -199,7 +207,7 @@ TEST_F(migrate_huge, cpu_write)
 	ASSERT_EQ(-1, hmm_pattern_check(h->addr + 511 * h->page, h->page, 7));
 }
 
-/* The kernel reads it for somebody else. */
+/* The kernel reads it for process_vm_readv(). */
 TEST_F(migrate_huge, process_vm_readv)
 {
 	struct huge_case *h = &self->h;
@@ -214,7 +222,7 @@ TEST_F(migrate_huge, process_vm_readv)
 	ASSERT_EQ(-1, hmm_pattern_check_as(h->copy, h->addr, h->length, 0));
 }
 
-/* Some pages are asked back: the device's page is split for them. */
+/* Migrating some pages back splits the device's huge page. */
 TEST_F(migrate_huge, to_system_part)
 {
 	struct huge_case *h = &self->h;
@@ -234,7 +242,7 @@ TEST_F(migrate_huge, to_system_part)
 	ASSERT_EQ(0, USED());
 }
 
-/* From the middle of one to the middle of the next. */
+/* From the middle of one huge page to the middle of the next. */
 TEST_F(migrate_huge, unaligned)
 {
 	struct huge_case *h = &self->h;
@@ -251,7 +259,7 @@ TEST_F(migrate_huge, unaligned)
 	ASSERT_EQ(-1, hmm_pattern_check(h->addr, 2 * h->length, 1));
 }
 
-/* A page of the block that was a huge one is used again, and the other way. */
+/* A block of device memory is used for a huge page, for small pages, and again. */
 TEST_F(migrate_huge, block_reused)
 {
 	struct huge_case *h = &self->h;
@@ -299,7 +307,7 @@ TEST_F(migrate_huge, dontneed)
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }
 
-/* The mapping is cut; what is left is mapped page by page, and all there. */
+/* Half of it is unmapped; PTEs map the rest, and no data is lost. */
 TEST_F(migrate_huge, munmap_half)
 {
 	struct huge_case *h = &self->h;
@@ -363,7 +371,7 @@ TEST_F(migrate_huge, mprotect)
 	ASSERT_EQ(0, USED());
 }
 
-/* Pages of a mapping that was cut go back by a call. */
+/* Migrate back a huge page whose mapping was split. */
 TEST_F(migrate_huge, mprotect_part_to_system)
 {
 	struct huge_case *h = &self->h;
@@ -395,7 +403,7 @@ TEST_F(migrate_huge, mremap)
 	ASSERT_EQ(0, USED());
 }
 
-/* No huge entry fits where it goes. */
+/* Moved to an address where no PMD can map it. */
 TEST_F(migrate_huge, mremap_unaligned)
 {
 	struct huge_case *h = &self->h;
@@ -413,7 +421,7 @@ TEST_F(migrate_huge, mremap_unaligned)
 	ASSERT_EQ(0, USED());
 }
 
-/* Both sides write, and neither sees the other's. */
+/* Both processes write, and neither sees the other's data. */
 TEST_F(migrate_huge, fork_and_write)
 {
 	struct huge_case *h = &self->h;
@@ -438,7 +446,7 @@ TEST_F(migrate_huge, fork_and_write)
 	ASSERT_EQ(0, USED());
 }
 
-/* The device writes to what is shared: its own copy, not the child's. */
+/* The device writes to a shared page: it gets its own copy. */
 TEST_F(migrate_huge, fork_and_device_writes)
 {
 	struct huge_case *h = &self->h;
@@ -460,7 +468,7 @@ TEST_F(migrate_huge, fork_and_device_writes)
 	ASSERT_EQ(0, USED());
 }
 
-/* Shared before it goes there: both see it there, and get it back. */
+/* Shared by fork before it migrates: both processes see it on the device, and get it back. */
 TEST_F(migrate_huge, shared)
 {
 	struct huge_case *h = &self->h;
@@ -504,7 +512,7 @@ TEST_F(migrate_huge, exit)
 	ASSERT_LE(HUGE, h->after.device_pages);
 }
 
-/* Another device has it: not ours to take, until a fault brings it home. */
+/* Another device's page is not ours to migrate; a fault migrates it back. */
 TEST_F(migrate_huge, other_device)
 {
 	struct huge_case *h = &self->h;

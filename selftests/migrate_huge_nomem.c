@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Huge pages and a device where there is none to be had, or its memory goes. */
+/*
+ * Huge pages and a device without memory for one, on either side, and a device whose memory
+ * is released.
+ *
+ * The kernel or the driver must fall back to small pages: split the huge page and migrate
+ * the pieces, also under a CPU fault that has a reference to the page it faults on. Where
+ * huge pages are not supported at all, a request for one must be refused.
+ */
 #include "huge_case.h"
 
 FIXTURE(migrate_huge_nomem)
@@ -17,7 +24,7 @@ FIXTURE_TEARDOWN(migrate_huge_nomem)
 	huge_end(_metadata, &self->h);
 }
 
-/* No huge page of device memory is to be had: small ones are. */
+/* No huge page of device memory: small ones are used. */
 TEST_F(migrate_huge_nomem, to_device)
 {
 	struct huge_case *h = &self->h;
@@ -74,7 +81,7 @@ TEST_F(migrate_huge_nomem, to_system)
 	CHECK(0);
 }
 
-/* Under a CPU fault: in small pages, and the one that was touched is there. */
+/* In a CPU fault: migrated back as small pages, at least the one that was touched. */
 TEST_F(migrate_huge_nomem, cpu_fault)
 {
 	struct huge_case *h = &self->h;
@@ -90,7 +97,7 @@ TEST_F(migrate_huge_nomem, cpu_fault)
 	ASSERT_EQ(0, USED());
 }
 
-/* The same with the first page touched, which the fault has in its hands. */
+/* The same with a fault on the head page, which the fault has a reference to. */
 TEST_F(migrate_huge_nomem, cpu_fault_head)
 {
 	struct huge_case *h = &self->h;
@@ -105,7 +112,7 @@ TEST_F(migrate_huge_nomem, cpu_fault_head)
 	CHECK(31);
 }
 
-/* What another process has as well comes whole, when there is a huge page again. */
+/* Shared with another process, it is migrated back whole, as soon as there is a huge page. */
 TEST_F(migrate_huge_nomem, cpu_fault_shared)
 {
 	struct huge_case *h = &self->h;
@@ -145,7 +152,7 @@ TEST_F(migrate_huge_nomem, shared)
 	ASSERT_EQ(0, USED());
 }
 
-/* The device's memory is taken down while it holds huge pages. */
+/* Release the device's memory. */
 static void release(struct __test_metadata *_metadata, struct huge_case *h)
 {
 	ASSERT_EQ(0, hmm_test_abi(h->fd, HMM_DMIRROR_RELEASE, h->addr, 1, NULL, NULL));
@@ -198,7 +205,7 @@ FIXTURE_TEARDOWN(migrate_huge_nomem_support)
 	hmm_unmap(self->addr, hmm_pmd_size());
 }
 
-/* Where it can't be, it is said so, and nothing is done. */
+/* Without support, a request for huge pages is refused and does nothing. */
 TEST_F(migrate_huge_nomem_support, refused_if_unsupported)
 {
 	char why[100];

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Huge pages of devices, in ways that few drivers move them: from and to small pages, by
- * their numbers, busy, failing, overtaken by others.
+ * Huge pages that are migrated in ways that few drivers use: to and from small pages
+ * (MIGRATE_VMA_SELECT_COMPOUND not set on one side), by pfn (migrate_device_range()), while
+ * they are locked or pinned, and with the kernel's own splits and allocations failing.
+ *
+ * Each of these paths splits a folio, or has to leave it whole, in the middle of a
+ * migration; a page must neither be lost nor stay locked or isolated.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +36,7 @@ FIXTURE_TEARDOWN(migrate_huge_odd)
 	huge_end(_metadata, &self->h);
 }
 
-/* A huge page, then a huge hole, gets small pages: the kernel splits it on its way. */
+/* A huge page, then an empty PMD, migrate to small pages: the kernel splits on the way. */
 TEST_F(migrate_huge_odd, to_small_pages)
 {
 	struct huge_case *h = &self->h;
@@ -59,7 +63,7 @@ TEST_F(migrate_huge_odd, to_small_pages)
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }
 
-/* It can't be split, which the kernel has to say: the huge page stays. */
+/* The split fails: the kernel must report that, and the huge page stays. */
 TEST_F(migrate_huge_odd, to_small_pages_split_fails)
 {
 	struct huge_case *h = &self->h;
@@ -78,7 +82,7 @@ TEST_F(migrate_huge_odd, to_small_pages_split_fails)
 	CHECK(42);
 }
 
-/* Holes become zeroed memory of the system, as huge as they are. */
+/* Empty PMDs become zeroed huge pages of system memory. */
 TEST_F(migrate_huge_odd, populate)
 {
 	struct huge_case *h = &self->h;
@@ -96,7 +100,7 @@ TEST_F(migrate_huge_odd, populate)
 	CHECK(43);
 }
 
-/* A hole that may not be written, and parts of holes. */
+/* Empty entries in a read-only mapping, and part of an empty PMD. */
 TEST_F(migrate_huge_odd, partial_and_readonly_holes)
 {
 	struct huge_case *h = &self->h;
@@ -115,7 +119,7 @@ TEST_F(migrate_huge_odd, partial_and_readonly_holes)
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, 2 * h->length, 0));
 }
 
-/* Nothing is populated where a userfaultfd waits for it, though it be huge. */
+/* An empty PMD that userfaultfd watches is not populated. */
 TEST_F(migrate_huge_odd, uffd_missing)
 {
 	struct huge_case *h = &self->h;
@@ -133,7 +137,7 @@ TEST_F(migrate_huge_odd, uffd_missing)
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
 }
 
-/* Each allocation for the place of a huge page fails in turn, and its charge. */
+/* Each allocation for populating a huge page fails in turn, and then its memcg charge. */
 TEST_F(migrate_huge_odd, table_alloc_fails)
 {
 	struct huge_case *h = &self->h;
@@ -154,7 +158,7 @@ TEST_F(migrate_huge_odd, table_alloc_fails)
 						   HMMIRROR_OUT_POPULATED));
 		ASSERT_EQ(hits ? 0 : HUGE, USED());
 	}
-	/* an anon_vma and a table at least, as the PMD's is there already */
+	/* at least an anon_vma and a page table; the PMD's table exists */
 	ASSERT_LE(3, n);
 	ASSERT_EQ(0, hits);
 	MAKE("thp_none", 1);
@@ -166,7 +170,7 @@ TEST_F(migrate_huge_odd, table_alloc_fails)
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }
 
-/* By their numbers: whole, cut by the range on either side, with nothing to take its place. */
+/* By pfn: whole; cut by either end of the range; without memory for the copy. */
 TEST_F(migrate_huge_odd, device_range)
 {
 	struct huge_case *h = &self->h;
@@ -193,7 +197,7 @@ TEST_F(migrate_huge_odd, device_range)
 	ASSERT_EQ(0, USED());
 }
 
-/* A huge page that somebody has locked, or holds for long. */
+/* A huge page that is locked, or pinned. */
 TEST_F(migrate_huge_odd, locked_or_pinned)
 {
 	struct huge_case *h = &self->h;
@@ -211,7 +215,7 @@ TEST_F(migrate_huge_odd, locked_or_pinned)
 		return;
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
 	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_LOCKED));
-	/* nor is one of the system brought home */
+	/* a page of system memory is not migrated back either */
 	MIGRATE(TO_SYSTEM | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
 	PROVE("thp_writable", 1);
 	file = open(GUP_TEST, O_RDWR | O_CLOEXEC);
@@ -227,8 +231,8 @@ TEST_F(migrate_huge_odd, locked_or_pinned)
 }
 
 /*
- * Huge pages that small entries map, behind small pages or not, can't be split: what is
- * before them moves, they and what is behind them stay.
+ * PTE-mapped huge pages that can't be split: pages before them migrate, they and those
+ * behind stay.
  */
 TEST_F(migrate_huge_odd, pte_mapped_split_fails)
 {
@@ -239,7 +243,7 @@ TEST_F(migrate_huge_odd, pte_mapped_split_fails)
 	MAKE("thp_writable", 1);
 	FILL(45);
 	ASSERT_EQ(0, mprotect(h->addr, h->page, PROT_READ));
-	/* one of its pages is another's */
+	/* one of the PTEs maps another page */
 	ASSERT_EQ(0, madvise(h->addr + h->page, h->page, MADV_DONTNEED));
 	hmm_pattern_fill(h->addr + h->page, h->page, 45);
 	if (!INJECT(h->fd, HMMIRROR_INJECT_SPLIT, 1, 1))
@@ -265,7 +269,7 @@ TEST_F(migrate_huge_odd, pte_mapped_split_fails)
 	CHECK(0);
 }
 
-/* Others populate what was to be populated whole. */
+/* A CPU populates the PMD before the device does. */
 TEST_F(migrate_huge_odd, populated_meanwhile)
 {
 	struct huge_case *h = &self->h;

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which kinds of pages the kernel lets go to a device. */
+/*
+ * Which kinds of memory migrate_vma_*() migrates to a device: a variant for each state of
+ * lib/, with the outcome that the kernel must give.
+ *
+ * Most kinds are left alone at one of several points: not collected, refused after the
+ * copy, or with an error for the whole VMA. Such a page must be exactly as before.
+ * Anonymous pages must migrate, whatever their history.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 
@@ -17,12 +24,12 @@ FIXTURE_VARIANT(migrate_kinds)
 	const char *state;
 	int error;
 	__u8 outcome;
-	int zeroes;	/* the memory reads as zeroes, else as the pattern */
-	int hole;	/* of a file: some kernels offer it, and then refuse */
-	int unread;	/* who reads it waits for userfaultfd, or finds no pattern */
-	int folio;	/* of several small pages: split if the kernel has huge pages on devices */
-	int protected;	/* by userfaultfd */
-	int forgotten;	/* what is tried changes the state: no proof afterwards */
+	int zeroes;	/* the memory reads as zeroes; else it has the pattern */
+	int hole;	/* an empty entry of a file: some kernels collect it, and refuse it later */
+	int unread;	/* don't read it: it would wait for userfaultfd, or has no pattern */
+	int folio;	/* a large folio: split if the kernel supports huge device pages */
+	int protected;	/* write-protected by userfaultfd */
+	int forgotten;	/* the attempt changes the state: don't prove it afterwards */
 };
 
 FIXTURE_VARIANT_ADD(migrate_kinds, anon_writable)
@@ -55,14 +62,14 @@ FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_child)
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-/* A page that is swapped out is left where it is. */
+/* A swapped page is left alone. */
 FIXTURE_VARIANT_ADD(migrate_kinds, anon_swapped)
 {
 	.state = "anon_swapped",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
-/* Pages of files are offered, copied, and then kept. */
+/* Pages of files are collected and copied, and then refused. */
 FIXTURE_VARIANT_ADD(migrate_kinds, file_private_read)
 {
 	.state = "file_private_read",
@@ -104,7 +111,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_none)
 	.hole = 1,
 };
 
-/* Huge pages are split, and then go one by one. */
+/* THPs are split, and migrate page by page. */
 FIXTURE_VARIANT_ADD(migrate_kinds, thp_writable)
 {
 	.state = "thp_writable",
@@ -136,7 +143,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, noaccess)
 	.error = -EFAULT,
 };
 
-/* An empty entry in a table that is there. */
+/* An empty PTE in a table that exists. */
 FIXTURE_VARIANT_ADD(migrate_kinds, anon_emptied)
 {
 	.state = "anon_emptied",
@@ -170,7 +177,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_wp)
 	.protected = 1,
 };
 
-/* Not there, and userfaultfd is to say what will be. */
+/* Missing, and userfaultfd decides what it will be. */
 FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_missing)
 {
 	.state = "anon_uffd_missing",
@@ -178,7 +185,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_missing)
 	.unread = 1,
 };
 
-/* Given up by MADV_FREE, and still there. */
+/* Marked by MADV_FREE, and still present. */
 FIXTURE_VARIANT_ADD(migrate_kinds, lazyfree)
 {
 	.state = "lazyfree",
@@ -242,7 +249,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, thp_uffd_wp)
 	.protected = 1,
 };
 
-/* Split to be looked at, and then there are holes, as in any file. */
+/* The PMD is split first, which leaves empty entries as in any file. */
 FIXTURE_VARIANT_ADD(migrate_kinds, thp_shmem_written)
 {
 	.state = "thp_shmem_written",
@@ -294,7 +301,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, mthp_shmem)
 	.forgotten = 1,
 };
 
-/* What a device has already, in one way or the other, is not offered. */
+/* Pages that a device has already are not collected. */
 FIXTURE_VARIANT_ADD(migrate_kinds, dev_other)
 {
 	.state = "dev_other",
@@ -314,7 +321,7 @@ FIXTURE_VARIANT_ADD(migrate_kinds, dev_exclusive)
 	.forgotten = 1,
 };
 
-/* Offered as any page of a file, but who is to copy it can't read it. */
+/* Collected like any page of a file, but the driver can't read it to copy it. */
 FIXTURE_VARIANT_ADD(migrate_kinds, secret_written)
 {
 	.state = "secret_written",
@@ -366,7 +373,7 @@ TEST_F(migrate_kinds, to_device)
 {
 	const struct hmm_state *state = hmm_state_find(variant->state);
 	size_t length = self->pages * hmm_page_size(), i;
-	int moves = variant->outcome == HMMIRROR_OUT_MIGRATED ||
+	int migrates = variant->outcome == HMMIRROR_OUT_MIGRATED ||
 		    variant->outcome == HMMIRROR_OUT_POPULATED;
 	struct hmm_area *area = &self->area;
 	__u64 migrated = ~0ULL, entry;
@@ -381,7 +388,7 @@ TEST_F(migrate_kinds, to_device)
 		SKIP(return, "the kernel makes another page of a protected one");
 	if (variant->folio && hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP)) {
 		outcome = HMMIRROR_OUT_NONE;
-		moves = 0;
+		migrates = 0;
 	}
 	if (!REQUIRE(hmm_state_make(area, state, 0, length), area->why))
 		return;
@@ -389,7 +396,7 @@ TEST_F(migrate_kinds, to_device)
 	memset(self->outcomes, 0xee, self->pages);
 	ASSERT_EQ(variant->error, hmm_to_device(fd, area->addr, length,
 						self->outcomes, &migrated));
-	ASSERT_EQ(!variant->error && moves ? self->pages : 0, migrated);
+	ASSERT_EQ(!variant->error && migrates ? self->pages : 0, migrated);
 	for (i = 0; !variant->error && i < self->pages; i++) {
 		ASSERT_EQ(outcome, self->outcomes[i])
 			TH_LOG("page %zu: %s, want %s", i,
@@ -397,22 +404,25 @@ TEST_F(migrate_kinds, to_device)
 			       hmm_outcome_str(outcome));
 		ASSERT_EQ(0, hmm_entry(fd, area->addr + i * hmm_page_size(),
 				       &entry));
-		ASSERT_EQ(moves, !!(entry & HMMIRROR_PTE_PRIVATE));
+		ASSERT_EQ(migrates, !!(entry & HMMIRROR_PTE_PRIVATE));
 	}
-	/* What could not move is as it was. */
-	if ((!moves || variant->error) && !variant->forgotten)
+	/* A page that did not migrate is as before. */
+	if ((!migrates || variant->error) && !variant->forgotten)
 		if (!REQUIRE(hmm_state_prove(area, state, 0, length), area->why))
 			return;
 	if (!(state->prot & PROT_READ) || variant->unread)
 		return;
-	/* The pattern of a hugetlb page is in its first small page. */
+	/* For hugetlb the pattern is in the first small page. */
 	if (variant->error)
 		length = hmm_page_size();
 	ASSERT_EQ(-1, variant->zeroes ? hmm_all_bytes(area->addr, length, 0) :
 		  hmm_pattern_check(area->addr, length, 0));
 }
 
-/* What stops a migration: all before it is done, the rest left alone. */
+/*
+ * A hole or a mapping without access stops the migration: pages before it have migrated,
+ * the rest is untouched.
+ */
 FIXTURE(migrate_kinds_stop)
 {
 	struct hmm_area area;

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Parts of huge pages go to a device, and parts of all kinds in one call. */
+/*
+ * Ranges that migrate only in part: pieces of THPs, KSM pages, several kinds of memory in
+ * one call, pages on another CPU's LRU batch.
+ *
+ * A THP must be split, or stay whole if it can't be; each page must get its own outcome,
+ * whatever its neighbours are; and one call for many mappings must do each of them.
+ */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/uio.h>
@@ -29,7 +35,7 @@ FIXTURE_TEARDOWN(migrate_parts)
 	hmm_area_end(&self->area);
 }
 
-/* From the middle of one huge page to the middle of the next; then all of the rest. */
+/* From the middle of one THP to the middle of the next; then the rest. */
 TEST_F(migrate_parts, halves_of_two_thps)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size(), half = huge / 2;
@@ -55,7 +61,10 @@ TEST_F(migrate_parts, halves_of_two_thps)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, 2 * huge, 1));
 }
 
-/* A huge page that a pipe has a part of can't be split, and stays whole until it can. */
+/*
+ * A THP can't be split while a pipe has a reference to one of its pages, and then stays
+ * whole.
+ */
 TEST_F(migrate_parts, thp_referenced)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size();
@@ -86,8 +95,8 @@ TEST_F(migrate_parts, thp_referenced)
 }
 
 /*
- * A huge page of which a part is not mapped any more, and another has a right less: it
- * is small pages to the tables. Only kernels that have huge pages on devices split it.
+ * A THP, part of which is unmapped and part read-only: PTEs map it. Only kernels with huge
+ * device pages split it.
  */
 TEST_F(migrate_parts, thp_partly_mapped)
 {
@@ -112,7 +121,7 @@ TEST_F(migrate_parts, thp_partly_mapped)
 	ASSERT_EQ(-1, hmm_pattern_check(rest, huge - gap, 0));
 }
 
-/* A page that KSM has merged: all its mappings go with it, and the others find it there. */
+/* A KSM page migrates with all its mappings, and is found on the device through each. */
 TEST_F(migrate_parts, ksm)
 {
 	size_t page = hmm_page_size(), length = 8 * page;
@@ -129,7 +138,7 @@ TEST_F(migrate_parts, ksm)
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 5 * page, page, self->outcomes, &migrated));
 	if (!expect_when(WHEN_HOME_FOR_ALL)) {
-		/* it could not come home, and the driver knows */
+		/* it could not be migrated back, and the driver knows that */
 		ASSERT_EQ(0, migrated);
 		ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
 		ASSERT_EQ(-1, hmm_all_bytes(area->addr, length, byte));
@@ -140,7 +149,7 @@ TEST_F(migrate_parts, ksm)
 	ASSERT_EQ(0, hmm_entry(fd, area->addr + 3 * page, &entry));
 	ASSERT_NE(0, entry & HMMIRROR_PTE_PRIVATE);
 	ASSERT_EQ(-1, hmm_all_bytes(area->addr, length, byte));
-	/* all at once: it is one page, and the first that comes to it has it locked */
+	/* all PTEs at once: it is one page, which the first PTE collects and locks */
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr, length, self->outcomes, &migrated));
 	ASSERT_GE(1, migrated);
 	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes + 1, 7, HMMIRROR_OUT_NONE));
@@ -150,14 +159,14 @@ TEST_F(migrate_parts, ksm)
 	ASSERT_EQ(-1, hmm_all_bytes(area->addr + page, length - page, byte));
 }
 
-/* Holes in files are offered by some kernels, and then refused. */
-static __u8 expected(const char *state, __u8 outcome)
+/* Some kernels collect empty entries of files, and refuse them later. */
+static __u8 expected_outcome(const char *state, __u8 outcome)
 {
 	return strstr(state, "none") && !expect_when(WHEN_HOLES_ANON) ?
 	       HMMIRROR_OUT_REFUSED : outcome;
 }
 
-/* Pages of one call in several mappings and kinds, the holes between them in calls apart. */
+/* One call for many mappings and kinds of pages. */
 TEST_F(migrate_parts, many_mappings)
 {
 	static const struct {
@@ -192,7 +201,7 @@ TEST_F(migrate_parts, many_mappings)
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr, at, self->outcomes, &migrated));
 	for (i = 0, at = 0; i < n; i++) {
 		for (k = 0; k < parts[i].pages; k++, at++)
-			ASSERT_EQ(expected(parts[i].state, parts[i].outcome),
+			ASSERT_EQ(expected_outcome(parts[i].state, parts[i].outcome),
 				  self->outcomes[at])
 				TH_LOG("%s: page %zu is %s", parts[i].state, k,
 				       hmm_outcome_str(self->outcomes[at]));
@@ -212,7 +221,7 @@ TEST_F(migrate_parts, many_mappings)
 	}
 }
 
-/* Memory that is a device of its own stays where it is. */
+/* device-dax memory stays where it is. */
 TEST_F(migrate_parts, dax)
 {
 	size_t length = 8 * hmm_page_size();
@@ -235,7 +244,7 @@ TEST_F(migrate_parts, dax)
 	close(dax);
 }
 
-/* Pages that another CPU has just brought in wait in a list of its own. */
+/* Pages that another CPU faulted in are on its LRU batch. */
 TEST_F(migrate_parts, lru_batch_of_other_cpu)
 {
 	size_t length = 8 * hmm_page_size();
@@ -261,7 +270,7 @@ TEST_F(migrate_parts, lru_batch_of_other_cpu)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, length, 1));
 }
 
-/* Brought home is only what a device has: no zero page, no hole, no page of the system's. */
+/* Only device pages migrate back: no zero page, no empty entry, no page of system memory. */
 TEST_F(migrate_parts, to_system_nothing)
 {
 	size_t page = hmm_page_size(), length = 8 * page;
@@ -284,7 +293,7 @@ TEST_F(migrate_parts, to_system_nothing)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr + 6 * page, 2 * page, 0));
 }
 
-/* One small page out of a huge one. */
+/* One small page of a THP. */
 TEST_F(migrate_parts, one_page_of_thp)
 {
 	struct hmm_area *area = &self->area;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Migrations from under which the memory is taken: emptied between the kernel's looks at
- * it, or reaped with the process that it is of.
+ * Migrations whose memory is taken away meanwhile: a huge PMD that is zapped between two
+ * reads of it, a THP that is locked, an mm that the OOM reaper takes.
+ *
+ * migrate_vma_collect_pmd() must read the PMD again under its lock, and nothing may be
+ * inserted into an mm that is being reaped (MMF_UNSTABLE).
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,7 +17,7 @@
 
 #include "small_pages.h"
 
-#define HUGE		512	/* pages of a huge page */
+#define HUGE		512	/* small pages of a huge page */
 #define LIMIT_MS	8000
 
 FIXTURE(migrate_race)
@@ -72,7 +75,7 @@ FIXTURE_TEARDOWN(migrate_race)
 	hmm_area_end(&self->area);
 }
 
-static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_race *self,
+static void check_all_outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_race *self,
 		     size_t pages, __u8 want)
 {
 	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, pages, want))
@@ -80,7 +83,7 @@ static void outcomes(struct __test_metadata *_metadata, struct _test_data_migrat
 		       hmm_outcome_str(want));
 }
 
-/* A huge page is seen, and nothing is there any more when it is looked at. */
+/* The PMD is huge when it is read first, and empty when it is read under the lock. */
 TEST_F(migrate_race, dontneed)
 {
 	int ret;
@@ -97,14 +100,14 @@ TEST_F(migrate_race, dontneed)
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
 	ASSERT_EQ(0, hmm_call_end(&self->call));
-	outcomes(_metadata, self, HUGE, HMMIRROR_OUT_POPULATED);
+	check_all_outcomes(_metadata, self, HUGE, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(HUGE, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
 /*
- * A huge page that somebody has locked stays, and moves as soon as it is not: but kernels
- * without huge pages on devices keep a reference that they took (docs/findings.md).
+ * A locked THP stays, and migrates once it is unlocked. Kernels without huge device pages
+ * leak a reference here, so that it never does (docs/findings.md).
  */
 TEST_F(migrate_race, locked)
 {
@@ -122,19 +125,19 @@ TEST_F(migrate_race, locked)
 	ASSERT_EQ(0, hmm_move(self->fd, variant->flags, self->addr, self->length,
 			      self->outcomes, NULL));
 	ASSERT_EQ(1, hmm_inject(self->fd, HMMIRROR_INJECT_LOCKED, 0, 0));
-	outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
+	check_all_outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(0, hmm_move(self->fd, variant->flags, self->addr, self->length,
 			      self->outcomes, NULL));
 	if (hmm_feature(self->fd, HMMIRROR_FEAT_DEVICE_THP, NULL, 0) == 1 ||
 	    self->outcomes[0] != HMMIRROR_OUT_NONE)
-		outcomes(_metadata, self, HUGE, HMMIRROR_OUT_MIGRATED);
+		check_all_outcomes(_metadata, self, HUGE, HMMIRROR_OUT_MIGRATED);
 	else
-		outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
+		check_all_outcomes(_metadata, self, HUGE, HMMIRROR_OUT_NONE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
 }
 
-/* In the process that will be reaped: a mirror, which it hands to who will use it. */
+/* In the process that will be reaped: hand a mirror to the parent. */
 static void be_reaped(struct _test_data_migrate_race *self, int socket)
 {
 	int fd = hmm_open(HMM_DEV_PRIVATE);
@@ -147,8 +150,8 @@ static void be_reaped(struct _test_data_migrate_race *self, int socket)
 }
 
 /*
- * The process dies, and its memory is reaped while a migration on its behalf is about to
- * populate it: the kernel no longer puts anything there.
+ * The mm of a killed process is reaped while a migration on its behalf is about to populate
+ * it: the kernel must insert nothing any more.
  */
 TEST_F(migrate_race, oom_reaped)
 {
@@ -171,7 +174,7 @@ TEST_F(migrate_race, oom_reaped)
 	ASSERT_LE(0, self->call.fd);
 	pidfd = syscall(SYS_pidfd_open, child, 0);
 	ASSERT_LE(0, pidfd);
-	/* so that it stops on its way out, before it gives up its memory */
+	/* it stops in exit, before it gives up its mm */
 	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, child, 0, PTRACE_O_TRACEEXIT));
 	ASSERT_EQ(0, hmm_hold_migration(&self->call, HMMIRROR_STAGE_COPIED, LIMIT_MS));
 	ASSERT_EQ(0, kill(child, SIGKILL));
@@ -188,7 +191,7 @@ TEST_F(migrate_race, oom_reaped)
 	close(ends[1]);
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(0, ret);
-	outcomes(_metadata, self, 1, HMMIRROR_OUT_REFUSED);
+	check_all_outcomes(_metadata, self, 1, HMMIRROR_OUT_REFUSED);
 	ASSERT_EQ(HUGE, self->length / hmm_page_size());
 }
 

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of anonymous memory. */
+/*
+ * hmm_range_fault() on private anonymous memory in small pages, in every state that a PTE
+ * can be in: none, the zero page, writable and not, shared by fork, merged by KSM, swapped
+ * out; and in mappings that forbid the access.
+ *
+ * The walker decides for each page from the PTE and from what is asked. It must fault
+ * exactly the pages that lack something, report the others as they are, and fault nothing
+ * for a snapshot. What goes wrong easily: a read-only PTE passed off as writable, a swap
+ * entry taken for a pfn, an error in a range reported for pages before it.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_anon)

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What happens to a range while the walker is in the middle of it: it has answered
- * all pages but the last, and waits for the migration of that one.
+ * A range changes while hmm_range_fault() is in the middle of it: the walker has answered
+ * all pages but the last, and waits for a migration of that one, which the driver under
+ * test holds.
+ *
+ * MADV_DONTNEED and migration take the mmap lock for reading and go ahead: the walk must be
+ * done again. munmap(), mremap() and mprotect() need it for writing and wait for the walk;
+ * when they are done, the mirror must have nothing left of the old mapping.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -20,19 +25,19 @@
 #define ZERO	HMMIRROR_PTE_ZERO
 #define PRIVATE	HMMIRROR_PTE_PRIVATE
 
-enum deed {
-	EMPTY,
+enum change {
+	ZAP,
 	MIGRATE,
 	UNMAP,
 	READONLY,
 	MOVE,
 };
 
-/* One of them, by a thread that was made before. */
-struct doer {
+/* A thread, made before the walk, that changes the range when it is told to. */
+struct changer {
 	struct hmm_area *area;
 	size_t length;
-	enum deed deed;
+	enum change change;
 	pthread_t thread;
 	sem_t go;
 	int running;
@@ -46,7 +51,7 @@ FIXTURE(walk_concurrent)
 	struct hmm_area area;
 	struct hmm_call holder;
 	struct hmm_call walk;
-	struct doer doer;
+	struct changer changer;
 	__u64 *entries;
 	size_t length;
 	int fd;
@@ -64,63 +69,66 @@ FIXTURE_SETUP(walk_concurrent)
 	memset(self->entries, 0, PAGES * sizeof(__u64));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
-	self->doer.area = &self->area;
-	self->doer.length = self->length;
+	self->changer.area = &self->area;
+	self->changer.length = self->length;
 }
 
-/* Whatever still waits for something is let go. */
+/* let everything go that still waits */
 FIXTURE_TEARDOWN(walk_concurrent)
 {
 	if (self->holder.running)
 		hmm_hold_release(self->holder.fd);
 	hmm_call_end(&self->holder);
 	hmm_call_end(&self->walk);
-	if (self->doer.running) {
-		self->doer.called_off = 1;
-		sem_post(&self->doer.go);
-		pthread_join(self->doer.thread, NULL);
+	if (self->changer.running) {
+		self->changer.called_off = 1;
+		sem_post(&self->changer.go);
+		pthread_join(self->changer.thread, NULL);
 	}
 	hmm_area_end(&self->area);
 	hmm_unmap(self->entries, PAGES * sizeof(__u64));
 }
 
-static int do_deed(const struct doer *doer)
+static int apply_change(const struct changer *changer)
 {
-	char *addr = doer->area->addr;
+	char *addr = changer->area->addr;
 	int fd;
 
-	switch (doer->deed) {
-	case EMPTY:
+	switch (changer->change) {
+	case ZAP:
 		return madvise(addr, hmm_page_size(), MADV_DONTNEED);
 	case MIGRATE:
-		fd = hmm_area_device(doer->area, 0);
+		fd = hmm_area_device(changer->area, 0);
 		return hmm_to_device(fd, addr, hmm_page_size(), NULL, NULL);
 	case UNMAP:
-		return munmap(addr, doer->length);
+		return munmap(addr, changer->length);
 	case READONLY:
-		return mprotect(addr, doer->length, PROT_READ);
+		return mprotect(addr, changer->length, PROT_READ);
 	case MOVE:
-		return mremap(addr, doer->length, doer->length,
+		return mremap(addr, changer->length, changer->length,
 			      MREMAP_MAYMOVE | MREMAP_FIXED,
-			      addr + doer->length) == MAP_FAILED;
+			      addr + changer->length) == MAP_FAILED;
 	}
 	return -1;
 }
 
-static void *doer_run(void *data)
+static void *run_changer(void *data)
 {
-	struct doer *doer = data;
+	struct changer *changer = data;
 
-	while (sem_wait(&doer->go))
+	while (sem_wait(&changer->go))
 		;
-	if (!doer->called_off)
-		doer->error = do_deed(doer);
-	__atomic_store_n(&doer->over, 1, __ATOMIC_SEQ_CST);
+	if (!changer->called_off)
+		changer->error = apply_change(changer);
+	__atomic_store_n(&changer->over, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
-/* The walk that waits, and its doer. No new thread and no new page from here on. */
-static int begin(struct _test_data_walk_concurrent *self, enum deed deed, __u32 flags)
+/*
+ * Start a walk that waits, with a thread to change the range. No thread and no page may be
+ * allocated from here on.
+ */
+static int begin(struct _test_data_walk_concurrent *self, enum change change, __u32 flags)
 {
 	size_t page = hmm_page_size();
 	int ret;
@@ -131,12 +139,12 @@ static int begin(struct _test_data_walk_concurrent *self, enum deed deed, __u32 
 	ret = hmm_area_memory(&self->area, 0);
 	if (ret)
 		return ret;
-	self->doer.deed = deed;
-	sem_init(&self->doer.go, 0, 0);
-	ret = -pthread_create(&self->doer.thread, NULL, doer_run, &self->doer);
+	self->changer.change = change;
+	sem_init(&self->changer.go, 0, 0);
+	ret = -pthread_create(&self->changer.thread, NULL, run_changer, &self->changer);
 	if (ret)
 		return hmm_fail(&self->area, ret, "thread");
-	self->doer.running = 1;
+	self->changer.running = 1;
 
 	self->walk.fd = self->fd;
 	self->walk.addr = self->area.addr;
@@ -165,67 +173,70 @@ static int begin(struct _test_data_walk_concurrent *self, enum deed deed, __u32 
 #define BEGIN(_deed, _flags)					\
 	REQUIRE(begin(self, _deed, _flags), self->area.why)
 
-/* The lock is held for reading: this goes on at once, and the walk begins anew. */
-static void at_once(struct __test_metadata *_metadata,
+/*
+ * The change goes ahead, because the walk has the lock for reading, and the walk is done
+ * again.
+ */
+static void check_change_at_once(struct __test_metadata *_metadata,
 		    struct _test_data_walk_concurrent *self, __u64 first)
 {
 	struct hmmirror_stats stats;
 	__u64 last;
 
 	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &stats));
-	sem_post(&self->doer.go);
-	pthread_join(self->doer.thread, NULL);
-	self->doer.running = 0;
-	ASSERT_EQ(0, self->doer.error);
+	sem_post(&self->changer.go);
+	pthread_join(self->changer.thread, NULL);
+	self->changer.running = 0;
+	ASSERT_EQ(0, self->changer.error);
 	ASSERT_EQ(0, hmm_call_over(&self->walk));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->holder.fd));
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
 	ASSERT_EQ(0, hmm_call_end(&self->holder));
 
-	/* the one that waited was counted before */
+	/* the walk that waited was counted before the reset */
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &stats));
 	ASSERT_LE(1, stats.walks);
 	ASSERT_LE(1, stats.retries);
 	ASSERT_EQ(first, hmm_entry_flags(self->entries[0]));
 	ASSERT_ENTRIES(self->entries + 1, PAGES - 2, VALID | WRITE);
-	/* the fault of an empty page goes on to the last, and may fetch it home */
+	/* the fault of the zapped page goes on to the last one, and may migrate that back */
 	last = hmm_entry_flags(self->entries[PAGES - 1]);
 	ASSERT_EQ(VALID | WRITE | PRIVATE, first & ZERO ? last | PRIVATE : last);
 }
 
 TEST_F(walk_concurrent, dontneed)
 {
-	if (!BEGIN(EMPTY, 0))
+	if (!BEGIN(ZAP, 0))
 		return;
-	at_once(_metadata, self, VALID | ZERO);
+	check_change_at_once(_metadata, self, VALID | ZERO);
 }
 
 TEST_F(walk_concurrent, migrate)
 {
 	if (!BEGIN(MIGRATE, 0))
 		return;
-	at_once(_metadata, self, VALID | WRITE | PRIVATE);
+	check_change_at_once(_metadata, self, VALID | WRITE | PRIVATE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 0));
 }
 
-/* This needs the lock for writing, and waits; then the device must know of it. */
-static void later(struct __test_metadata *_metadata,
+/* The change waits for the walk, because it needs the lock for writing. */
+static void check_change_waits(struct __test_metadata *_metadata,
 		  struct _test_data_walk_concurrent *self)
 {
-	sem_post(&self->doer.go);
+	sem_post(&self->changer.go);
 	usleep(WAIT_US);
-	ASSERT_EQ(0, __atomic_load_n(&self->doer.over, __ATOMIC_SEQ_CST));
+	ASSERT_EQ(0, __atomic_load_n(&self->changer.over, __ATOMIC_SEQ_CST));
 	ASSERT_EQ(0, hmm_call_over(&self->walk));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->holder.fd));
-	pthread_join(self->doer.thread, NULL);
-	self->doer.running = 0;
-	ASSERT_EQ(0, self->doer.error);
-	/* with what was there before, or was found the second time */
+	pthread_join(self->changer.thread, NULL);
+	self->changer.running = 0;
+	ASSERT_EQ(0, self->changer.error);
+	/* the walk reports what it found the first or the second time */
 	hmm_call_end(&self->walk);
 	ASSERT_EQ(0, hmm_call_end(&self->holder));
 }
 
-static void forgotten(struct __test_metadata *_metadata,
+static void check_mirror_empty(struct __test_metadata *_metadata,
 		      struct _test_data_walk_concurrent *self)
 {
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->area.addr, self->length,
@@ -237,28 +248,28 @@ TEST_F(walk_concurrent, munmap)
 {
 	if (!BEGIN(UNMAP, HMMIRROR_RANGE_MAP))
 		return;
-	later(_metadata, self);
-	forgotten(_metadata, self);
+	check_change_waits(_metadata, self);
+	check_mirror_empty(_metadata, self);
 }
 
 TEST_F(walk_concurrent, mremap)
 {
 	if (!BEGIN(MOVE, HMMIRROR_RANGE_MAP))
 		return;
-	later(_metadata, self);
-	forgotten(_metadata, self);
+	check_change_waits(_metadata, self);
+	check_mirror_empty(_metadata, self);
 	ASSERT_EQ(-1, hmm_pattern_check_as(self->area.addr + self->length,
 					   self->area.addr, self->length, 0));
 }
 
-/* No page of it can be written any more. */
+/* No mirrored page is writable any more. */
 TEST_F(walk_concurrent, mprotect)
 {
 	size_t page;
 
 	if (!BEGIN(READONLY, HMMIRROR_RANGE_MAP))
 		return;
-	later(_metadata, self);
+	check_change_waits(_metadata, self);
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->area.addr, self->length,
 				self->entries));
 	for (page = 0; page < PAGES; page++)

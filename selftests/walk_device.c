@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker, for device 0, on pages that devices have. */
+/*
+ * hmm_range_fault() by device 0 on pages that a device has: device-private ones of its own
+ * and of another device, device-coherent ones, exclusive ones.
+ *
+ * The walker must report the caller's own device-private pages without a fault, as
+ * dev_private_owner says, and fault those of others back to system memory. It must not
+ * report a read-only one as writable, and must never pass off a swap entry of another kind
+ * as a device page.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_device)

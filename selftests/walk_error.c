@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker's errors: what it answers before and behind one. */
+/*
+ * hmm_range_fault() on a range with one page that makes it fail: a hole, no access, the end
+ * of a file, a write to a read-only mapping.
+ *
+ * The pages before the error must have their answers, and the entries from there on must be
+ * left as the caller passed them: a driver that maps what was answered would otherwise map
+ * garbage.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 #include "walk_run.h"
 
-/*
- * Where a walk ends with an error: all before it has its answer, all from
- * there on is as it was given.
- */
 FIXTURE(walk_error)
 {
 	struct walk walk;
@@ -66,7 +69,7 @@ FIXTURE_TEARDOWN(walk_error)
 
 #define ERROR_PAGES	12
 
-/* The page in question at the start, in the middle, at the end. */
+/* @at: the page that makes the walk fail, at the start, in the middle or at the end. */
 static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
 			  const char *state, size_t at, __u64 request,
 			  int error)
@@ -86,7 +89,10 @@ static void walk_error_at(struct __test_metadata *_metadata, struct walk *walk,
 			return;
 	if (!REQUIRE(walk_ask(walk, 0, 0, ERROR_PAGES, request), walk->why))
 		return;
-	/* The same once more in plain words, where it is as plain as that. */
+	/*
+	 * Assert the same once more without the model of expect.c, where the kernel's
+	 * answer is as simple as that.
+	 */
 	if (expect_when(WHEN_BY_MAPPING))
 		return;
 	ASSERT_EQ(error, walk->error);

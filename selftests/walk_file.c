@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of files in the page cache. */
+/*
+ * hmm_range_fault() on file mappings in small pages, private and shared, from a page that
+ * is not in the page cache to one that was written, and behind the end of the file.
+ *
+ * A write to a private mapping copies the page, a write to a shared one may first have to
+ * ask the file system: the walker must not report such a PTE as writable. A fault may map
+ * neighbouring pages too (fault-around), and behind the end of the file it fails.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_file)

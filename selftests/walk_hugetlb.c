@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on pages of hugetlbfs. */
+/*
+ * hmm_range_fault() on hugetlb pages of PMD size.
+ *
+ * The walker has a callback of its own for them, which decides by the request of the first
+ * page that the range has of a huge page, whatever the others ask for, and reports the
+ * whole huge page at once. It must take the hugetlb locks, drop them for the fault, and
+ * give the right pfn to a range that starts inside a huge page.
+ */
 #include "expect_kernel.h"
 #include "walk_cases.h"
 
 FIXTURE(walk_hugetlb)
 {
 	struct walk walk;
-	size_t huge;	/* pages of a huge page */
+	size_t huge;	/* small pages of a huge page */
 };
 
 FIXTURE_VARIANT(walk_hugetlb)
@@ -94,7 +101,7 @@ TEST_F(walk_hugetlb, write_fault)
 	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_ALL);
 }
 
-/* From within a huge page to within the next; the second one is in use. */
+/* The range starts inside a huge page and ends inside the next, which is in use. */
 TEST_F(walk_hugetlb, unaligned_range)
 {
 	static const __u64 requests[] = {
@@ -114,7 +121,7 @@ TEST_F(walk_hugetlb, unaligned_range)
 	}
 }
 
-/* The request of the first page counts for all of a huge page. */
+/* The request of the first page of the range counts for all of a huge page. */
 TEST_F(walk_hugetlb, page_requests)
 {
 	struct walk *walk = &self->walk;
@@ -126,7 +133,10 @@ TEST_F(walk_hugetlb, page_requests)
 	walk->page[17].request = HMMIRROR_REQ_ALL;
 	if (!REQUIRE(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
-	/* taken for valid, it was taken for a request; and of a file it can be written then */
+	/*
+	 * this walker took the valid answer for a request, and of a file that fault makes
+	 * the page writable
+	 */
 	if (expect_when(WHEN_WALKED_TWICE) &&
 	    !strcmp(variant->state, "hugetlb_shared_none") &&
 	    !REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walker on hugetlb pages that others have a hand in: a page table that two
- * processes share, pages on their way to another node, markers of userfaultfd.
+ * hmm_range_fault() on hugetlb pages that others change at the same time: a page table of
+ * PMDs that two processes share, pages that move_pages() migrates, write-protect markers of
+ * userfaultfd.
+ *
+ * Hugetlb can take a shared page table away under the walker (huge_pmd_unshare()), and a
+ * migration entry makes it wait: a walk must neither use a table that is gone nor deadlock
+ * with whoever changes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +29,7 @@
 #define RW	(PROT_READ | PROT_WRITE)
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
-#define EDGE	4	/* pages of a huge one that a walk begins or ends with */
+#define EDGE	4	/* small pages of a huge page at either end of a walk */
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	0x1000
@@ -36,7 +41,7 @@ static int walker_lacks_hugetlb(struct hmm_area *area)
 	       hmm_skip(area, "the walker of this kernel refuses hugetlb") : 0;
 }
 
-/* A shared file in all of the area; nothing is reserved. */
+/* Map a hugetlb file over the area, with nothing reserved. */
 static int map_file(struct hmm_area *area, int flags, long pages)
 {
 	size_t size = hmm_pmd_size();
@@ -56,7 +61,7 @@ static int map_file(struct hmm_area *area, int flags, long pages)
 	return ret;
 }
 
-/* Entries of pages that follow each other have what is wanted, with order and pfn. */
+/* Check that consecutive pages have the flags @want, and the huge page's order and pfns. */
 static int check(struct hmm_area *area, const char *addr, const __u64 *entries,
 		 size_t pages, __u64 want)
 {
@@ -85,15 +90,16 @@ static int check(struct hmm_area *area, const char *addr, const __u64 *entries,
 }
 
 /*
- * A page table for a GiB that two processes share. Both have used the first page
- * and only we the last: that the other has it too, in one entry, is the proof.
+ * A page table for 1 GiB that two processes share. Both have used the first page and only
+ * we the last: the other process has the last page too, without a fault and with a map
+ * count of 1, which proves that the table is shared.
  */
 FIXTURE(walk_hugetlb_busy_pmd_sharing)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
-	char *last;		/* page of the table */
-	char *border;		/* between its first and its second page */
+	char *last;		/* huge page, the last in the table */
+	char *border;		/* between the first and the second huge page */
 	size_t length;
 	pid_t other;
 	int fd;
@@ -115,8 +121,8 @@ FIXTURE_TEARDOWN(walk_hugetlb_busy_pmd_sharing)
 	hmm_area_end(&self->area);
 }
 
-/* What the other has at an address of ours. */
-static __u64 others_entry(pid_t other, const char *addr)
+/* The other process's pagemap entry for an address of ours. */
+static __u64 other_pagemap(pid_t other, const char *addr)
 {
 	__u64 entry = 0;
 	char path[32];
@@ -133,10 +139,10 @@ static __u64 others_entry(pid_t other, const char *addr)
 	return entry;
 }
 
-/* Present in both, the same page, counted once. */
+/* Prove that the page is present in both, the same in both, and counted once. */
 static int prove_shared(struct hmm_area *area, pid_t other, const char *addr)
 {
-	__u64 ours, theirs = others_entry(other, addr), count;
+	__u64 ours, theirs = other_pagemap(other, addr), count;
 	int ret = hmm_pagemap_one(addr, &ours);
 
 	if (!ret && ours & HMM_PM_PRESENT)
@@ -199,12 +205,12 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, snapshot)
 	ASSERT_EQ(0, check(&self->area, self->last + hmm_pmd_size() -
 			   self->length, self->entries, 2 * EDGE, VALID | WRITE))
 		TH_LOG("%s", self->area.why);
-	ASSERT_EQ(0, others_entry(self->other, self->border +
+	ASSERT_EQ(0, other_pagemap(self->other, self->border +
 				  EDGE * hmm_page_size()) & HMM_PM_PRESENT);
 }
 
-/* The page that a fault brings is the other's at once. */
-static void shared_fault(struct __test_metadata *_metadata,
+/* A page that our fault maps is mapped for the other process at once. */
+static void check_shared_fault(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(walk_hugetlb_busy_pmd_sharing) * self, __u64 request)
 {
 	char *second = self->border + EDGE * hmm_page_size();
@@ -222,17 +228,17 @@ static void shared_fault(struct __test_metadata *_metadata,
 
 TEST_F(walk_hugetlb_busy_pmd_sharing, read_fault)
 {
-	shared_fault(_metadata, self, HMMIRROR_REQ_FAULT);
+	check_shared_fault(_metadata, self, HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_hugetlb_busy_pmd_sharing, write_fault)
 {
-	shared_fault(_metadata, self, HMMIRROR_REQ_ALL);
+	check_shared_fault(_metadata, self, HMMIRROR_REQ_ALL);
 }
 
 /*
- * A change of protection takes our table away and not the entries: nothing is
- * there until it is asked for, and what was mirrored is taken back.
+ * A change of protection unshares our table: the entries are gone from it until they are
+ * faulted again, and the mirror is invalidated.
  */
 TEST_F(walk_hugetlb_busy_pmd_sharing, unshared)
 {
@@ -246,7 +252,7 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, unshared)
 	ASSERT_EQ(0, check(area, addr, self->entries, EDGE, VALID | WRITE))
 		TH_LOG("%s", area->why);
 	ASSERT_EQ(0, mprotect(addr, area->length, PROT_READ));
-	ASSERT_NE(0, others_entry(self->other, addr) & HMM_PM_PRESENT);
+	ASSERT_NE(0, other_pagemap(self->other, addr) & HMM_PM_PRESENT);
 
 	ASSERT_EQ(0, hmm_mirror(self->fd, addr, length, self->entries));
 	ASSERT_ENTRIES(self->entries, EDGE, 0);
@@ -261,7 +267,7 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, unshared)
 	ASSERT_EQ(-1, hmm_pattern_check(addr, hmm_page_size(), 0));
 }
 
-/* The other goes; the table and what is mirrored of it stay. */
+/* The other process exits; the table and what is mirrored stay. */
 TEST_F(walk_hugetlb_busy_pmd_sharing, other_ends)
 {
 	struct hmm_area *area = &self->area;
@@ -285,8 +291,8 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, other_ends)
 }
 
 /*
- * Pages that a thread moves to and fro between two nodes. Nothing else takes them
- * away, so that an answer of nothing, or a fault, was a page on its way.
+ * A thread migrates two pages between two NUMA nodes. Nothing else takes them away: a
+ * snapshot that finds one not present, or a fault, met a migration entry.
  */
 FIXTURE(walk_hugetlb_busy_move_pages)
 {
@@ -297,7 +303,7 @@ FIXTURE(walk_hugetlb_busy_move_pages)
 	size_t length;
 	int running;
 	int stop;
-	long moves;	/* that went well */
+	long moves;	/* completed moves of both pages */
 	int fd;
 };
 
@@ -316,7 +322,7 @@ FIXTURE_VARIANT_ADD(walk_hugetlb_busy_move_pages, shared)
 	.flags = MAP_SHARED,
 };
 
-#define MOVE_MS	20000	/* how long it may take until a page is met on its way */
+#define MOVE_MS	20000	/* how long to wait for a walk that meets a migration entry */
 
 FIXTURE_SETUP(walk_hugetlb_busy_move_pages)
 {
@@ -335,7 +341,7 @@ FIXTURE_TEARDOWN(walk_hugetlb_busy_move_pages)
 	hmm_area_end(&self->area);
 }
 
-static void *move(void *data)
+static void *move_to_and_fro(void *data)
 {
 	struct _test_data_walk_hugetlb_busy_move_pages *self = data;
 	void *pages[] = { self->area.addr, self->area.addr + hmm_pmd_size() };
@@ -351,7 +357,7 @@ static void *move(void *data)
 	return NULL;
 }
 
-static int moving(struct _test_data_walk_hugetlb_busy_move_pages *self, int flags)
+static int start_moving(struct _test_data_walk_hugetlb_busy_move_pages *self, int flags)
 {
 	struct hmm_area *area = &self->area;
 	int ret = map_file(area, flags, 4);
@@ -367,7 +373,7 @@ static int moving(struct _test_data_walk_hugetlb_busy_move_pages *self, int flag
 	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		CPU_SET(cpu, &all);
 	sched_setaffinity(0, sizeof(all), &all);
-	ret = pthread_create(&self->thread, NULL, move, self);
+	ret = pthread_create(&self->thread, NULL, move_to_and_fro, self);
 	self->running = !ret;
 	return ret ? hmm_fail(area, ret, "thread") : 0;
 }
@@ -390,7 +396,7 @@ TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 	long end = now_ms() + MOVE_MS, there = 0, away = 0;
 	size_t i;
 
-	if (!REQUIRE(moving(self, variant->flags), self->area.why))
+	if (!REQUIRE(start_moving(self, variant->flags), self->area.why))
 		return;
 	if (!REQUIRE(expect_when(WHEN_EMPTY_HUGETLB_VALID) ? HMM_SKIP : 0,
 		     "the walker of this kernel takes any hugetlb entry for valid"))
@@ -398,7 +404,7 @@ TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 	while ((!there || !away || !all_moved(&self->moves)) && now_ms() < end) {
 		ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, 0,
 				      self->entries));
-		/* all pages of a huge one have one answer */
+		/* all small pages of a huge page have one answer */
 		for (i = 0; i < 2 * EDGE; i++)
 			ASSERT_EQ(hmm_entry_flags(self->entries[i / EDGE * EDGE]),
 				  hmm_entry_flags(self->entries[i]));
@@ -417,7 +423,7 @@ TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 	ASSERT_LT(0, away);
 }
 
-static void moving_fault(struct __test_metadata *_metadata,
+static void check_fault(struct __test_metadata *_metadata,
 			 struct _test_data_walk_hugetlb_busy_move_pages *self, int flags,
 			 __u64 request)
 {
@@ -431,13 +437,16 @@ static void moving_fault(struct __test_metadata *_metadata,
 	};
 	long end = now_ms() + MOVE_MS, met = 0, faults;
 
-	if (!REQUIRE(moving(self, flags), self->area.why))
+	if (!REQUIRE(start_moving(self, flags), self->area.why))
 		return;
 	while ((!met || !all_moved(&self->moves)) && now_ms() < end) {
 		faults = expect_faults();
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 		ASSERT_EQ(0, range.error);
-		/* others' faults count too where the walker's have no owner */
+		/*
+		 * other tasks' faults count too where the walker's are not counted for the
+		 * process
+		 */
 		met += expect_when(WHEN_FAULTS_COUNTED) ?
 		       expect_faults() - faults : 1;
 		ASSERT_ENTRIES(self->entries, 2 * EDGE, VALID | WRITE);
@@ -448,7 +457,7 @@ static void moving_fault(struct __test_metadata *_metadata,
 	pthread_join(self->thread, NULL);
 	self->running = 0;
 
-	/* what is mirrored after all that is where the pages are */
+	/* the mirror has the pages where they are now */
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 	ASSERT_EQ(0, check(&self->area, self->border, self->entries, 2 * EDGE,
 			   VALID | WRITE))
@@ -458,15 +467,15 @@ static void moving_fault(struct __test_metadata *_metadata,
 
 TEST_F(walk_hugetlb_busy_move_pages, read_fault)
 {
-	moving_fault(_metadata, self, variant->flags, HMMIRROR_REQ_FAULT);
+	check_fault(_metadata, self, variant->flags, HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_hugetlb_busy_move_pages, write_fault)
 {
-	moving_fault(_metadata, self, variant->flags, HMMIRROR_REQ_ALL);
+	check_fault(_metadata, self, variant->flags, HMMIRROR_REQ_ALL);
 }
 
-/* A mark of userfaultfd in the place of a page that is not there. */
+/* A write-protect marker in the place of a page that is not present. */
 FIXTURE(walk_hugetlb_busy_pte_marker)
 {
 	struct hmm_area area;
@@ -494,7 +503,7 @@ FIXTURE_TEARDOWN(walk_hugetlb_busy_pte_marker)
 	hmm_area_end(&self->area);
 }
 
-static int mark(struct hmm_area *area, int *uffd)
+static int make_marker(struct hmm_area *area, int *uffd)
 {
 	static const struct hmm_proof marked = {
 		.set = HMM_PM_UFFD_WP,
@@ -517,14 +526,14 @@ static int mark(struct hmm_area *area, int *uffd)
 	return hmm_prove_pages(area, area->addr, area->length, &marked);
 }
 
-/* As an empty one on a snapshot and a read, which keeps the mark; no write. */
+/* A snapshot and a read treat it as an empty entry, and keep the protection; a write fails. */
 TEST_F(walk_hugetlb_busy_pte_marker, uffd_wp)
 {
 	struct hmm_area *area = &self->area;
 	size_t i;
 	__u64 map;
 
-	if (!REQUIRE(mark(area, &self->uffd), area->why))
+	if (!REQUIRE(make_marker(area, &self->uffd), area->why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, 0,
 			      self->entries));

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on a range of a gigabyte. */
+/*
+ * hmm_range_fault() on 1 GiB in one call, with a mapped page in each MiB or with huge zero
+ * pages.
+ *
+ * Hundreds of thousands of answers must be right, also where the walker resumes after a
+ * fault, and the driver must free what it allocated for them.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 
-/* A gigabyte in one call, and the memory for it given back afterwards. */
 FIXTURE(walk_large)
 {
 	struct hmm_area area;
@@ -31,8 +36,8 @@ FIXTURE_TEARDOWN(walk_large)
 }
 
 /*
- * What calls may leave behind by chance, in KiB: caches of the allocators, on each CPU.
- * Each of the four needs 2 MiB.
+ * Memory that calls may leave allocated by chance, in KiB: per-CPU caches of the
+ * allocators. The four calls need 2 MiB each.
  */
 #define LEFT_OVER	6144
 
@@ -47,7 +52,7 @@ TEST_F(walk_large, snapshot)
 	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->area.addr,
 					self->length,
 					PROT_READ | PROT_WRITE));
-	/* One page of each megabyte has something. */
+	/* One page of each MiB is mapped. */
 	for (i = 0; i < pages; i += pages / mapped)
 		self->area.addr[i * hmm_page_size()] = 1;
 	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, self->length, 0,
@@ -62,7 +67,7 @@ TEST_F(walk_large, snapshot)
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, hmm_walk(fd, self->area.addr, self->length, 0,
 				      self->entries));
-	/* some is given back later, or others have it for a moment */
+	/* some is freed later, or other tasks use it briefly */
 	for (i = 0; i < 200; i++) {
 		after = hmm_meminfo("MemFree:");
 		if (before - after < LEFT_OVER)
@@ -72,7 +77,10 @@ TEST_F(walk_large, snapshot)
 	EXPECT_GT(LEFT_OVER, before - after);
 }
 
-/* The huge zero page costs no memory; every second one is to be faulted in. */
+/*
+ * The huge zero page costs no memory. Every second one is mapped before, the others are
+ * faulted in by the walk.
+ */
 TEST_F(walk_large, read_fault)
 {
 	size_t pages = self->length / hmm_page_size(), i;
@@ -98,7 +106,7 @@ TEST_F(walk_large, read_fault)
 		    hmm_entry_order(self->entries[i]) != order)
 			break;
 	ASSERT_EQ(pages, i);
-	/* One page frame after the other in each, and the same in all. */
+	/* Consecutive pfns in each, and the same ones in all. */
 	for (i = 1; i < pages; i++)
 		if (self->entries[i] != (i % (pmd / hmm_page_size()) ?
 		    self->entries[i - 1] + (1ULL << HMMIRROR_PTE_PFN_SHIFT) :

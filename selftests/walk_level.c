@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker where page tables of each level are missing. */
+/*
+ * hmm_range_fault() across the boundary between two ranges that have no page table: none of
+ * PTEs, none of PMDs, or none of PUDs.
+ *
+ * The walker handles such a hole at once, in pte_hole(), up to the end of the range or of
+ * the VMA. It must report every page of it, allocate no table for a snapshot, and continue
+ * with the right page once a fault has allocated the tables.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 
-/* Ranges that start and end where page tables of each level do. */
 FIXTURE(walk_level)
 {
 	struct hmm_area area;
@@ -13,7 +19,7 @@ FIXTURE(walk_level)
 
 FIXTURE_VARIANT(walk_level)
 {
-	int levels;	/* levels of tables that are not there: 1 is the PTEs' */
+	int levels;	/* missing levels of tables; 1: only that of the PTEs */
 };
 
 FIXTURE_VARIANT_ADD(walk_level, pmd)
@@ -47,7 +53,7 @@ FIXTURE_SETUP(walk_level)
 				  PROT_READ | PROT_WRITE, MAP_PRIVATE |
 				  MAP_ANONYMOUS | MAP_NORESERVE, -1));
 	madvise(self->area.addr, 2 * span, MADV_NOHUGEPAGE);
-	/* Around the border between two spans, where none has a table yet. */
+	/* the window is around the boundary between two such ranges */
 	self->area.addr += span - LEVEL_PAGES / 2 * hmm_page_size();
 }
 

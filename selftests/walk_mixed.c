@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on ranges that hold many states, many mappings, much memory. */
+/*
+ * hmm_range_fault() on ranges that hold pages in mixed_states states, in mixed_states mappings: small pages
+ * of a dozen kinds side by side; PTEs, THPs and hugetlb pages next to each other.
+ *
+ * The walker goes through the range VMA by VMA and table by table. A request, a hole or an
+ * error in one part must not leak into the next, and a fault in the middle must resume at
+ * the right page.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 #include "walk_run.h"
@@ -18,12 +25,12 @@ FIXTURE_TEARDOWN(walk_mixed)
 	walk_end(&self->walk);
 }
 
-/* What takes all of the process comes first, wherever it stands. */
+/* States that change the whole process are made first, wherever they are in the range. */
 static const struct {
 	const char *state;
 	size_t first;
 	size_t pages;
-} many[] = {
+} mixed_states[] = {
 	{ "anon_softclean", 17, 2 },
 	{ "anon_cow_parent", 0, 2 },
 	{ "anon_none", 2, 2 },
@@ -39,13 +46,13 @@ static const struct {
 
 #define MANY_PAGES	24
 
-/* Return: false if one of them can't be had, which ends the test. */
-static bool put_many(struct __test_metadata *_metadata, struct walk *walk)
+/* Return: false if a state can't be made and the test was skipped. */
+static bool make_mixed_states(struct __test_metadata *_metadata, struct walk *walk)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(many); i++)
-		if (!REQUIRE(walk_make(walk, many[i].state, many[i].first, many[i].pages),
+	for (i = 0; i < ARRAY_SIZE(mixed_states); i++)
+		if (!REQUIRE(walk_make(walk, mixed_states[i].state, mixed_states[i].first, mixed_states[i].pages),
 			     walk->why))
 			return false;
 	return true;
@@ -54,7 +61,7 @@ static bool put_many(struct __test_metadata *_metadata, struct walk *walk)
 TEST_F(walk_mixed, snapshot)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
-	if (!put_many(_metadata, &self->walk))
+	if (!make_mixed_states(_metadata, &self->walk))
 		return;
 	if (!REQUIRE(walk_ask(&self->walk, 0, 0, MANY_PAGES, 0), self->walk.why))
 		return;
@@ -63,7 +70,7 @@ TEST_F(walk_mixed, snapshot)
 TEST_F(walk_mixed, read_fault)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
-	if (!put_many(_metadata, &self->walk))
+	if (!make_mixed_states(_metadata, &self->walk))
 		return;
 	if (!REQUIRE(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_FAULT),
 		     self->walk.why))
@@ -73,7 +80,7 @@ TEST_F(walk_mixed, read_fault)
 TEST_F(walk_mixed, write_fault)
 {
 	ASSERT_EQ(0, walk_begin(&self->walk, MANY_PAGES, 0));
-	if (!put_many(_metadata, &self->walk))
+	if (!make_mixed_states(_metadata, &self->walk))
 		return;
 	if (!REQUIRE(walk_ask(&self->walk, 0, 0, MANY_PAGES, HMMIRROR_REQ_ALL),
 		     self->walk.why))
@@ -86,7 +93,7 @@ TEST_F(walk_mixed, page_requests)
 	size_t i;
 
 	ASSERT_EQ(0, walk_begin(walk, MANY_PAGES, 0));
-	if (!put_many(_metadata, walk))
+	if (!make_mixed_states(_metadata, walk))
 		return;
 	for (i = 0; i < MANY_PAGES; i++)
 		walk->page[i].request = i % 4 == 1 ? HMMIRROR_REQ_FAULT :
@@ -95,11 +102,11 @@ TEST_F(walk_mixed, page_requests)
 		return;
 }
 
-/* Mappings of every size next to each other, a PMD for each kind but the first. */
+/* A PMD's range of each kind of mapping, next to each other; the first has small pages. */
 FIXTURE(walk_mixed_huge)
 {
 	struct walk walk;
-	size_t pmd;	/* pages of one */
+	size_t pmd;	/* small pages that a PMD maps */
 };
 
 FIXTURE_SETUP(walk_mixed_huge)
@@ -114,8 +121,8 @@ FIXTURE_TEARDOWN(walk_mixed_huge)
 
 #define HUGE_PMDS	6
 
-/* In the place of what a kernel lacks there are ordinary pages. */
-static int put_or(struct walk *walk, const char *state, size_t first,
+/* Make ordinary pages instead of a state that this kernel lacks. */
+static int make_or_plain(struct walk *walk, const char *state, size_t first,
 		  size_t pages)
 {
 	int ret = walk_make(walk, state, first, pages);
@@ -124,44 +131,44 @@ static int put_or(struct walk *walk, const char *state, size_t first,
 				 ret;
 }
 
-static int put_huge(struct walk *walk, size_t pmd)
+static int make_huge_range(struct walk *walk, size_t pmd)
 {
 	int ret = walk_make(walk, "anon_emptied", 0, pmd);
 
 	if (!ret)
-		ret = put_or(walk, "secret_written", 0, 3);
+		ret = make_or_plain(walk, "secret_written", 0, 3);
 	if (!ret)
-		ret = put_or(walk, "sealed_private", 3, 3);
+		ret = make_or_plain(walk, "sealed_private", 3, 3);
 	if (!ret)
 		ret = walk_make(walk, "shmem_shared_none", 6, 3);
 	if (!ret)
-		ret = put_or(walk, "mthp_64k", 16, 32);
+		ret = make_or_plain(walk, "mthp_64k", 16, 32);
 	if (!ret)
-		ret = put_or(walk, "anon_uffd_wp_zero", pmd - 40, 1);
+		ret = make_or_plain(walk, "anon_uffd_wp_zero", pmd - 40, 1);
 	if (!ret)
 		ret = walk_make(walk, "stack", pmd - 4, 4);
 	if (!ret)
-		ret = put_or(walk, "thp_writable", pmd, pmd);
+		ret = make_or_plain(walk, "thp_writable", pmd, pmd);
 	if (!ret)
-		ret = put_or(walk, "hugetlb_read", 2 * pmd, pmd);
+		ret = make_or_plain(walk, "hugetlb_read", 2 * pmd, pmd);
 	if (!ret)
-		ret = put_or(walk, "thp_none", 3 * pmd, pmd);
+		ret = make_or_plain(walk, "thp_none", 3 * pmd, pmd);
 	if (!ret)
-		ret = put_or(walk, "hugetlb_shared_none", 4 * pmd, pmd);
+		ret = make_or_plain(walk, "hugetlb_shared_none", 4 * pmd, pmd);
 	if (!ret)
 		ret = walk_make(walk, "anon_none", 5 * pmd, pmd);
 	return ret;
 }
 
-/* All of them but the ends; and from within a hugetlb page to within the next. */
-static void mixed_huge(struct __test_metadata *_metadata, struct walk *walk,
+/* Walk the range without its ends; then from inside a hugetlb page to inside the next. */
+static void walk_huge_range(struct __test_metadata *_metadata, struct walk *walk,
 		       size_t pmd, __u64 request)
 {
-	/* what userfaultfd would have to be asked for to be written has a test */
+	/* a write to the page that userfaultfd protects fails, which walk_userfault.c tests */
 	size_t first = request == HMMIRROR_REQ_ALL ? pmd - 30 : 2;
 
 	ASSERT_EQ(0, walk_begin(walk, HUGE_PMDS * pmd, 0));
-	if (!REQUIRE(put_huge(walk, pmd), walk->why))
+	if (!REQUIRE(make_huge_range(walk, pmd), walk->why))
 		return;
 	if (!REQUIRE(walk_ask(walk, 0, first, HUGE_PMDS * pmd - 7 - first, request),
 		     walk->why))
@@ -169,7 +176,7 @@ static void mixed_huge(struct __test_metadata *_metadata, struct walk *walk,
 	if (request) {
 		walk_end(walk);
 		ASSERT_EQ(0, walk_begin(walk, HUGE_PMDS * pmd, 0));
-		if (!REQUIRE(put_huge(walk, pmd), walk->why))
+		if (!REQUIRE(make_huge_range(walk, pmd), walk->why))
 			return;
 	}
 	if (!REQUIRE(walk_ask(walk, 0, 2 * pmd + pmd / 2, 2 * pmd + 9, request), walk->why))
@@ -178,17 +185,17 @@ static void mixed_huge(struct __test_metadata *_metadata, struct walk *walk,
 
 TEST_F(walk_mixed_huge, snapshot)
 {
-	mixed_huge(_metadata, &self->walk, self->pmd, 0);
+	walk_huge_range(_metadata, &self->walk, self->pmd, 0);
 }
 
 TEST_F(walk_mixed_huge, read_fault)
 {
-	mixed_huge(_metadata, &self->walk, self->pmd, HMMIRROR_REQ_FAULT);
+	walk_huge_range(_metadata, &self->walk, self->pmd, HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_mixed_huge, write_fault)
 {
-	mixed_huge(_metadata, &self->walk, self->pmd, HMMIRROR_REQ_ALL);
+	walk_huge_range(_metadata, &self->walk, self->pmd, HMMIRROR_REQ_ALL);
 }
 
 TEST_F(walk_mixed_huge, page_requests)
@@ -197,7 +204,7 @@ TEST_F(walk_mixed_huge, page_requests)
 	struct walk *walk = &self->walk;
 
 	ASSERT_EQ(0, walk_begin(walk, HUGE_PMDS * pmd, 0));
-	if (!REQUIRE(put_huge(walk, pmd), walk->why))
+	if (!REQUIRE(make_huge_range(walk, pmd), walk->why))
 		return;
 	for (i = pmd - 30; i < HUGE_PMDS * pmd; i++)
 		walk->page[i].request = i % 97 == 5 ? HMMIRROR_REQ_FAULT :
@@ -207,7 +214,10 @@ TEST_F(walk_mixed_huge, page_requests)
 		return;
 }
 
-/* What may not be accessed between huge pages: passed over, or the end. */
+/*
+ * A hole, or a mapping without access, between huge pages: a snapshot passes over it, a
+ * fault ends there.
+ */
 TEST_F(walk_mixed_huge, hole_between)
 {
 	static const char *const states[] = { "hole", "anon_noaccess" };
@@ -217,15 +227,15 @@ TEST_F(walk_mixed_huge, hole_between)
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
 		walk_end(walk);
 		ASSERT_EQ(0, walk_begin(walk, 3 * pmd, 0));
-		if (!REQUIRE(put_or(walk, "thp_writable", 0, pmd), walk->why))
+		if (!REQUIRE(make_or_plain(walk, "thp_writable", 0, pmd), walk->why))
 			return;
 		if (!REQUIRE(walk_make(walk, states[i], pmd, pmd), walk->why))
 			return;
-		if (!REQUIRE(put_or(walk, "hugetlb_writable", 2 * pmd, pmd), walk->why))
+		if (!REQUIRE(make_or_plain(walk, "hugetlb_writable", 2 * pmd, pmd), walk->why))
 			return;
 		if (!REQUIRE(walk_ask(walk, 0, pmd - 7, pmd + 16, 0), walk->why))
 			return;
-		/* this changes nothing, so that there can be another */
+		/* the walk changes nothing, so that the next one meets the same */
 		if (!REQUIRE(walk_ask(walk, 0, pmd - 7, pmd + 16, HMMIRROR_REQ_FAULT),
 			     walk->why))
 			return;

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on entries that NUMA balancing has made inaccessible. */
+/*
+ * hmm_range_fault() on PTEs and PMDs that NUMA balancing made inaccessible (protnone), to
+ * see who uses the page.
+ *
+ * Such an entry has a pfn, and is not valid: the walker must not report it in a snapshot,
+ * and must fault it when asked. The tests recognise one by what NUMA balancing alone does:
+ * the page is present in pagemap and the mapping allows the access, and yet the walker does
+ * not report it.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -13,12 +21,11 @@
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
 
-/* NUMA balancing: an entry is there, and no access is allowed, to see who wants it. */
 FIXTURE(walk_numa)
 {
 	struct hmm_area area;
 	__u64 *entries;
-	struct hmm_call second;		/* a thread */
+	struct hmm_call second;		/* a thread that exists and does nothing */
 	size_t length;
 	size_t pages;
 	int fd;
@@ -60,10 +67,11 @@ FIXTURE_TEARDOWN(walk_numa)
 }
 
 /*
- * Scans begin with a new address space: what was set before counts for it, so the
- * first scan comes sooner where the knobs are set already (the runner's guest).
+ * The kernel takes the delay before the first scan from the knobs when the address space is
+ * made, so the first scan comes sooner where they are set already, as in the runner's
+ * guest.
  */
-static int numa_on(struct hmm_area *area)
+static int enable_balancing(struct hmm_area *area)
 {
 	static const char balancing[] = "/proc/sys/kernel/numa_balancing";
 	int ret;
@@ -79,18 +87,18 @@ static int numa_on(struct hmm_area *area)
 	return ret ? hmm_fail(area, ret, "NUMA balancing") : 0;
 }
 
-/* What a snapshot has for a hint. */
-static __u64 hint_shown(int huge)
+/* What a snapshot reports for a protnone entry. */
+static __u64 snapshot_flags(int huge)
 {
 	return expect_when(huge ? WHEN_HUGE_HINT_VALID : WHEN_HINT_VALID) ?
 	       VALID : 0;
 }
 
 /*
- * Present in pagemap and in a mapping that can be accessed, and yet not valid for
- * the walker (or not writable), where it was before: that is what a hint is.
+ * Are all entries protnone? Those are present in pagemap, in a mapping that allows access,
+ * and yet the walker does not report them as valid and writable, as it did before.
  */
-static int hinted(int fd, const char *addr, size_t pages, __u64 shown,
+static int all_protnone(int fd, const char *addr, size_t pages, __u64 shown,
 		  __u64 *entries)
 {
 	size_t page = hmm_page_size(), i;
@@ -109,11 +117,12 @@ static int hinted(int fd, const char *addr, size_t pages, __u64 shown,
 }
 
 /*
- * Only begins once the state is made, as a hint would be in its way.
- * Keeps the CPU, so that the ticks come that scan. Pages that are where the only
- * thread of a process runs get no hint, so there must be another thread.
+ * Switch NUMA balancing on only after the state is made: a protnone entry would break its
+ * proof. Then keep the CPU busy, because the scan runs from the tick of a running task. The
+ * kernel skips pages on the node of the only thread of a process, so that there must be a
+ * second thread.
  */
-static int numa_hints(struct hmm_area *area, int huge, size_t length, int fd,
+static int make_protnone(struct hmm_area *area, int huge, size_t length, int fd,
 		      __u64 *entries)
 {
 	size_t pages = length / hmm_page_size();
@@ -124,33 +133,33 @@ static int numa_hints(struct hmm_area *area, int huge, size_t length, int fd,
 
 	if (!huge && expect_when(WHEN_HINT_UNSEEN))
 		return hmm_skip(area,
-				"the walker of this kernel takes a hint for an ordinary entry");
+				"the walker of this kernel takes a protnone entry for an ordinary one");
 	ret = hmm_state_make(area, hmm_state_find(state), 0, length);
 	if (!ret)
-		ret = numa_on(area);
+		ret = enable_balancing(area);
 	if (ret)
 		return ret;
-	while (!hinted(fd, area->addr, pages, hint_shown(huge), entries)) {
+	while (!all_protnone(fd, area->addr, pages, snapshot_flags(huge), entries)) {
 		if (clock() - start > 5 * CLOCKS_PER_SEC)
 			return hmm_fail(area, 0,
 					"NUMA balancing did not come here in 5 s");
 		for (i = 0; i < 1000000; i++)
 			__asm__ volatile("");
 	}
-	/* no more of it, while a test looks */
+	/* no more scans while the test looks */
 	return hmm_write_text("/proc/sys/kernel/numa_balancing", "0");
 }
 
 TEST_F(walk_numa, snapshot)
 {
-	if (!REQUIRE(numa_hints(&self->area, variant->huge, self->length, self->fd,
+	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
 				self->entries), self->area.why))
 		return;
 	snapshot_without_fault(_metadata, self->fd, self->area.addr, self->length, self->entries);
-	ASSERT_ENTRIES(self->entries, self->pages, hint_shown(variant->huge));
+	ASSERT_ENTRIES(self->entries, self->pages, snapshot_flags(variant->huge));
 }
 
-static void numa_fault(struct __test_metadata *_metadata, int fd, char *addr,
+static void check_fault(struct __test_metadata *_metadata, int fd, char *addr,
 		       size_t length, __u64 *entries, __u64 request)
 {
 	long faults = expect_faults();
@@ -163,19 +172,19 @@ static void numa_fault(struct __test_metadata *_metadata, int fd, char *addr,
 
 TEST_F(walk_numa, read_fault)
 {
-	if (!REQUIRE(numa_hints(&self->area, variant->huge, self->length, self->fd,
+	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
 				self->entries), self->area.why))
 		return;
-	numa_fault(_metadata, self->fd, self->area.addr, self->length,
+	check_fault(_metadata, self->fd, self->area.addr, self->length,
 		   self->entries, HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_numa, write_fault)
 {
-	if (!REQUIRE(numa_hints(&self->area, variant->huge, self->length, self->fd,
+	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
 				self->entries), self->area.why))
 		return;
-	numa_fault(_metadata, self->fd, self->area.addr, self->length,
+	check_fault(_metadata, self->fd, self->area.addr, self->length,
 		   self->entries, HMMIRROR_REQ_ALL);
 }
 

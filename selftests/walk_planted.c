@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on entries that no system call makes. */
+/*
+ * hmm_range_fault() on PMDs that no system call makes: a bad PMD, a non-present PMD of an
+ * unknown kind, a PMD migration entry. The driver under test plants them in the page table.
+ *
+ * The walker must report an error for a PMD that it can't read, fail a fault on it, and
+ * wait for a migration; the pages of the PMDs on either side must keep their own answers.
+ * What was planted must also be gone after whatever the process does, or the kernel would
+ * crash on it.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -10,19 +18,19 @@
 #include "hmm_test.h"
 #include "snapshot.h"
 
-#define EDGE	4	/* pages that a range reaches into the PMD's neighbours */
+#define EDGE	4	/* pages of the PMDs on either side that a range includes */
 
 /*
- * Three PMDs: the middle one gets the entry, and the last page of the first is
- * written, so that there are tables above them.
+ * Three PMDs. The middle one gets the entry. The last page of the first is written, so that
+ * the tables above exist.
  */
 FIXTURE(walk_planted)
 {
 	struct hmm_area area;
 	char *addr;		/* of the planted PMD */
 	size_t pmd;
-	size_t pages;		/* of it */
-	__u64 *entries;		/* of EDGE + pages + EDGE */
+	size_t pages;		/* pages that it maps */
+	__u64 *entries;		/* EDGE + pages + EDGE of them */
 	int fd;
 };
 
@@ -74,7 +82,7 @@ FIXTURE_SETUP(walk_planted)
 	hmm_touch_write(self->addr - hmm_page_size(), hmm_page_size());
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
-	/* a table that it can point at */
+	/* a bad PMD points at this table */
 	if (variant->kind == HMMIRROR_PLANT_PMD_BAD)
 		ASSERT_EQ(0, hmm_touch_table(self->addr));
 }
@@ -85,20 +93,20 @@ FIXTURE_TEARDOWN(walk_planted)
 	hmm_unmap(self->entries, (self->pages + 2 * EDGE) * sizeof(__u64));
 }
 
-/* A snapshot's entry: old walkers pass over a migration without a word. */
-static __u64 shown(__u64 snapshot)
+/* What a snapshot reports: old walkers pass over a migration entry without a word. */
+static __u64 snapshot_entry(__u64 snapshot)
 {
 	return !snapshot && expect_when(WHEN_BAD_PMD_PASSED) ?
 	       HMMIRROR_PTE_UNTOUCHED : snapshot;
 }
 
-/* A read fault of memory that was never used. */
-static int zero_page(void)
+/* What a read fault of memory that was never used returns. */
+static int read_fault_error(void)
 {
 	return expect_when(WHEN_ZERO_SPECIAL) ? -EFAULT : 0;
 }
 
-/* Not in the setup: a test runs even if that was skipped. */
+/* Called by each test, because a test runs even if the setup skipped it. */
 #define PLANT()							\
 	REQUIRE(plant_entry(&self->area, self->fd, self->addr,		\
 			 variant->kind), self->area.why)
@@ -109,7 +117,7 @@ static int walk(int fd, const char *addr, size_t pages, __u64 request,
 	return hmm_walk(fd, addr, pages * hmm_page_size(), request, entries);
 }
 
-/* All of it, with something of its neighbours, which keep their own answers. */
+/* The whole PMD and some pages on either side. */
 TEST_F(walk_planted, snapshot)
 {
 	char *start = self->addr - EDGE * hmm_page_size();
@@ -124,29 +132,29 @@ TEST_F(walk_planted, snapshot)
 		ASSERT_EQ(0, self->entries[i]);
 	ASSERT_EQ(want, hmm_entry_flags(self->entries[i]));
 	for (i = EDGE; i < EDGE + self->pages; i++)
-		ASSERT_EQ(shown(variant->snapshot), self->entries[i]);
+		ASSERT_EQ(snapshot_entry(variant->snapshot), self->entries[i]);
 	for (; i < self->pages + 2 * EDGE; i++)
 		ASSERT_EQ(0, self->entries[i]);
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 }
 
-/* From its first, a middle and its last page on. */
+/* One page: the first, a middle and the last. */
 TEST_F(walk_planted, part_of_pmd)
 {
-	size_t places[] = { 0, self->pages / 2, self->pages - 1 }, i;
+	size_t picked[] = { 0, self->pages / 2, self->pages - 1 }, i;
 
 	if (!PLANT())
 		return;
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
+	for (i = 0; i < ARRAY_SIZE(picked); i++) {
 		self->entries[0] = ~0ULL;
 		ASSERT_EQ(0, walk(self->fd, self->addr +
-				  places[i] * hmm_page_size(), 1, 0,
+				  picked[i] * hmm_page_size(), 1, 0,
 				  self->entries));
-		ASSERT_EQ(shown(variant->snapshot), self->entries[0]);
+		ASSERT_EQ(snapshot_entry(variant->snapshot), self->entries[0]);
 	}
 }
 
-static void planted_fault(struct __test_metadata *_metadata, int fd,
+static void check_fault(struct __test_metadata *_metadata, int fd,
 			  char *addr, size_t pages, __u64 *entries,
 			  __u64 request, int waits)
 {
@@ -158,7 +166,7 @@ static void planted_fault(struct __test_metadata *_metadata, int fd,
 		.entries = entries,
 	};
 	int passed = expect_when(WHEN_BAD_PMD_PASSED);
-	int error = request & HMMIRROR_REQ_WRITE ? 0 : zero_page();
+	int error = request & HMMIRROR_REQ_WRITE ? 0 : read_fault_error();
 	size_t i;
 
 	if (!waits) {
@@ -170,7 +178,7 @@ static void planted_fault(struct __test_metadata *_metadata, int fd,
 		ASSERT_EQ(0, hmm_plant_take(fd));
 		return;
 	}
-	/* it waits for the end of what looks like a migration */
+	/* the fault waits for the end of what looks like a migration */
 	ASSERT_EQ(0, hmm_call_begin(&call));
 	ASSERT_EQ(1, hmm_call_blocks(&call));
 	ASSERT_EQ(0, hmm_plant_take(fd));
@@ -183,7 +191,7 @@ TEST_F(walk_planted, read_fault)
 {
 	if (!PLANT())
 		return;
-	planted_fault(_metadata, self->fd, self->addr, self->pages,
+	check_fault(_metadata, self->fd, self->addr, self->pages,
 		      self->entries, HMMIRROR_REQ_FAULT, variant->waits);
 }
 
@@ -191,11 +199,11 @@ TEST_F(walk_planted, write_fault)
 {
 	if (!PLANT())
 		return;
-	planted_fault(_metadata, self->fd, self->addr, self->pages,
+	check_fault(_metadata, self->fd, self->addr, self->pages,
 		      self->entries, HMMIRROR_REQ_ALL, variant->waits);
 }
 
-/* One page that asks is enough; where its bit does not count it is not asked. */
+/* One page that asks is enough. A request that the mask clears does not count. */
 TEST_F(walk_planted, page_requests)
 {
 	size_t i;
@@ -207,7 +215,7 @@ TEST_F(walk_planted, page_requests)
 	ASSERT_EQ(0, hmm_walk_pages(self->fd, self->addr, self->pmd,
 				    HMMIRROR_REQ_ALL, self->entries));
 	for (i = 0; i < self->pages; i++)
-		ASSERT_EQ(shown(variant->snapshot), self->entries[i]);
+		ASSERT_EQ(snapshot_entry(variant->snapshot), self->entries[i]);
 	if (!variant->waits) {
 		for (i = 0; i < self->pages; i++)
 			self->entries[i] = 0;
@@ -221,7 +229,7 @@ TEST_F(walk_planted, page_requests)
 			  self->entries));
 }
 
-/* What was there before is there again. */
+/* The PMD is as it was before: empty. */
 #define ASSERT_AS_BEFORE()						\
 	do {								\
 		ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));		\
@@ -294,7 +302,7 @@ TEST_F(walk_planted, close)
 	ASSERT_AS_BEFORE();
 }
 
-/* A process that ends, by itself or by a signal, with its entry planted. */
+/* A process exits, or is killed, with an entry in its page table. */
 TEST_F(walk_planted, exit)
 {
 	int signals[] = { 0, SIGKILL }, fd, i;
@@ -352,10 +360,10 @@ TEST_F(walk_planted_abi, refused)
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used + hmm_page_size(), bad));
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used, HMMIRROR_PLANT_NR));
-	/* a table where there must be none, and none where there must be one */
+	/* a table where none is expected, and none where one is */
 	ASSERT_EQ(-ENXIO, hmm_plant(self->fd, used, unknown));
 	ASSERT_EQ(-ENXIO, hmm_plant(self->fd, none, bad));
-	/* and one that reclaim would find by its pages */
+	/* and a table with pages, which reclaim would find */
 	hmm_touch_write(used + self->pmd - hmm_page_size(), 1);
 	ASSERT_EQ(-ENXIO, hmm_plant(self->fd, used, bad));
 	ASSERT_EQ(0, hmm_touch_table(used + self->pmd - hmm_page_size()));
@@ -373,7 +381,7 @@ TEST_F(walk_planted_abi, refused)
 	ASSERT_EQ(-EINVAL, hmm_ioctl_plant(self->fd, &plant));
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 
-	/* mappings of other kinds, and two in the place of one */
+	/* other kinds of mappings, and two mappings in place of one */
 	ASSERT_EQ(0, hmm_area_map(area, none, self->pmd, PROT_READ,
 				  MAP_SHARED | MAP_ANONYMOUS, -1));
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, none, unknown));
@@ -383,10 +391,10 @@ TEST_F(walk_planted_abi, refused)
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used, bad));
 }
 
-/* The driver takes an entry back after ten seconds, whatever there is. */
-#define LONG_BEFORE	5
+/* Much less than the ten seconds after which the driver takes an entry back. */
+#define FEW_SECONDS	5
 
-/* Who waits for the entry can't be killed: it goes with the process all the same. */
+/* A thread that waits for the entry can't be killed: the entry must go with the process. */
 TEST_F(walk_planted_abi, waiter_killed)
 {
 	__u64 entry = 0;
@@ -417,7 +425,7 @@ TEST_F(walk_planted_abi, waiter_killed)
 	}
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	ASSERT_GT(LONG_BEFORE, end.tv_sec - begin.tv_sec);
+	ASSERT_GT(FEW_SECONDS, end.tv_sec - begin.tv_sec);
 }
 
 TEST_F(walk_planted_abi, closed_under_waiter)
@@ -438,8 +446,8 @@ TEST_F(walk_planted_abi, closed_under_waiter)
 	ASSERT_EQ(1, hmm_call_blocks(&walk));
 	ASSERT_EQ(0, close(self->fd));
 	self->area.device[0] = 0;
-	ASSERT_EQ(zero_page(), hmm_call_end(&walk));
-	ASSERT_EQ(zero_page() ? HMMIRROR_PTE_UNTOUCHED :
+	ASSERT_EQ(read_fault_error(), hmm_call_end(&walk));
+	ASSERT_EQ(read_fault_error() ? HMMIRROR_PTE_UNTOUCHED :
 		  HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
 		  hmm_entry_flags(entry));
 }

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walker on a PMD that changes between two of its looks, as one does that is
- * split, or emptied, by somebody else.
+ * hmm_range_fault() while the PMD changes between two reads of it, as when another CPU
+ * splits or zaps a huge page.
+ *
+ * The walker reads the PMD once to see what it is, and once more for what it holds or on
+ * the way to the PTEs. If the second read finds nothing, it must start again with this PMD
+ * instead of using what it read first. The driver under test empties the PMD at the nth
+ * read, by a hardware breakpoint, and restores it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,8 +20,8 @@
 #define WRITE	HMMIRROR_PTE_WRITE
 #define ZERO	HMMIRROR_PTE_ZERO
 
-/* A look that the walker never takes. */
-#define NEVER	16
+/* A read that the walker never gets to. */
+#define NEVER_READ	16
 
 FIXTURE(walk_pmd_race)
 {
@@ -30,9 +35,9 @@ FIXTURE(walk_pmd_race)
 FIXTURE_VARIANT(walk_pmd_race)
 {
 	const char *state;
-	int table;		/* of small pages */
+	int table;		/* the PMD points to a page table */
 	__u64 flags;
-	__u64 written;		/* after a write fault */
+	__u64 written;		/* expected after a write fault */
 };
 
 FIXTURE_VARIANT_ADD(walk_pmd_race, huge)
@@ -94,69 +99,71 @@ static int prepare(struct hmm_area *area, const char *state, int table)
 #define PREPARE()							\
 	REQUIRE(prepare(&self->area, variant->state, variant->table), self->area.why)
 
-/* The second look at a huge page; that at a table is in another function. */
+/*
+ * Does the kernel read a huge PMD twice? The second read of a table's PMD is in another
+ * function.
+ */
 static int need_both(struct hmm_area *area, int table)
 {
 	if (table || !expect_when(WHEN_LOOKS_JOINED))
 		return 0;
-	return hmm_skip(area, "clang has made one of the walker's two looks at a PMD");
+	return hmm_skip(area, "clang has merged the walker's two reads of a PMD");
 }
 
 #define HAS_BOTH_READS()							\
 	REQUIRE(need_both(&self->area, variant->table), self->area.why)
 
 /*
- * Each walk looks at the PMD once to see what it is, and once more for what it
- * holds (a huge page) or on the way to its table. If there is nothing the second
- * time, it begins anew. How often it looked shows which of the two it was.
+ * Walk with the PMD empty at the @nth read, and check how often the walker read it: that
+ * shows which of its reads found nothing, and that it started again.
  */
-static void flicker(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
-		    __u64 *entries, size_t places, __u64 request,
-		    unsigned int nth, int looks, __u64 flags)
+static void walk_racing(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
+		    __u64 *entries, size_t nr_starts, __u64 request,
+		    unsigned int nth, int reads, __u64 flags)
 {
 	size_t size = hmm_page_size(), pages = area->length / size;
 	size_t starts[] = { 0, pages / 2, pages - 1 }, i, length;
 
-	for (i = 0; i < places; i++) {
+	for (i = 0; i < nr_starts; i++) {
 		length = area->length - starts[i] * size;
 		ASSERT_EQ(0, hmm_flicker(fd, area->addr, nth));
 		ASSERT_EQ(0, hmm_walk(fd, area->addr + starts[i] * size, length,
 				      request, entries));
-		ASSERT_EQ(looks, hmm_flicker_end(fd));
+		ASSERT_EQ(reads, hmm_flicker_end(fd));
 		ASSERT_ENTRIES(entries, pages - starts[i], flags);
 	}
 }
 
-/* From its first page on, from a middle one and the last. */
-#define PLACES	3
+/* Ranges that start at the first, a middle and the last page. */
+#define STARTS	3
 
-#define FLICKER(_places, _request, _nth, _looks, _flags)		\
-	flicker(_metadata, &self->area, self->fd, self->entries,	\
-		_places, _request, _nth, _looks, _flags)
+#define WALK_RACING(_nr_starts, _request, _nth, _reads, _flags)		\
+	walk_racing(_metadata, &self->area, self->fd, self->entries,	\
+		_nr_starts, _request, _nth, _reads, _flags)
 
 TEST_F(walk_pmd_race, never)
 {
 	if (!HAS_BOTH_READS() || !PREPARE())
 		return;
-	FLICKER(PLACES, 0, NEVER, 2, variant->flags);
-	FLICKER(PLACES, HMMIRROR_REQ_FAULT, NEVER, 2, variant->flags);
+	WALK_RACING(STARTS, 0, NEVER_READ, 2, variant->flags);
+	WALK_RACING(STARTS, HMMIRROR_REQ_FAULT, NEVER_READ, 2, variant->flags);
 }
 
-/* Nothing is what the walker found; a fault looks again. */
+/* At the first read the walker finds nothing; a fault reads the PMD again. */
 TEST_F(walk_pmd_race, first_read)
 {
 	if (!PREPARE())
 		return;
-	FLICKER(PLACES, 0, 1, 1, 0);
-	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 1, 1, variant->flags);
+	WALK_RACING(STARTS, 0, 1, 1, 0);
+	WALK_RACING(STARTS, HMMIRROR_REQ_FAULT, 1, 1, variant->flags);
 }
 
 TEST_F(walk_pmd_race, second_read)
 {
 	if (!HAS_BOTH_READS() || !PREPARE())
 		return;
-	FLICKER(PLACES, 0, 2, 4, variant->flags);
-	FLICKER(PLACES, HMMIRROR_REQ_FAULT, 2, 4, variant->flags);
+	WALK_RACING(STARTS, 0, 2, 4, variant->flags);
+	WALK_RACING(STARTS, HMMIRROR_REQ_FAULT, 2, 4, variant->flags);
 }
 
 TEST_F(walk_pmd_race, write_fault)
@@ -170,12 +177,12 @@ TEST_F(walk_pmd_race, write_fault)
 		ASSERT_EQ(4, hmm_flicker_end(self->fd));
 		return;
 	}
-	/* the zero page is another one after the first write */
-	FLICKER(variant->flags & ZERO ? 1 : PLACES, HMMIRROR_REQ_ALL, 2, 4,
+	/* after the first write the other pages are no longer the zero page's */
+	WALK_RACING(variant->flags & ZERO ? 1 : STARTS, HMMIRROR_REQ_ALL, 2, 4,
 		variant->written);
 }
 
-/* For the one mapping, the one walk, and the one process that it was asked for. */
+/* The PMD is empty for one walk of one mapping in one process. */
 TEST_F(walk_pmd_race, once)
 {
 	pid_t child;
@@ -230,7 +237,7 @@ TEST_F(walk_pmd_race_abi, refused)
 		return;
 	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
 	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 0));
-	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, NEVER + 1));
+	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, NEVER_READ + 1));
 	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr + hmm_page_size(), 1));
 	flicker.nth = 1;
 	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
@@ -253,7 +260,7 @@ TEST_F(walk_pmd_race_abi, refused)
 	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 1));
 }
 
-/* As many as the CPU has breakpoints; and they are free again with their files. */
+/* There are as many as the CPU has breakpoints, and closing the file frees them. */
 TEST_F(walk_pmd_race_abi, ends_with_file)
 {
 	int fds[8], n, round;
@@ -278,10 +285,10 @@ TEST_F(walk_pmd_race_abi, ends_with_file)
 	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
 }
 
-/* More than a CPU has breakpoints. */
-#define ENOUGH	5
+/* more than a CPU has breakpoints */
+#define PROCESSES	5
 
-/* A process that is killed leaves none behind, or there were none left in the end. */
+/* A process that is killed frees its breakpoint, or there would be none left in the end. */
 TEST_F(walk_pmd_race_abi, killed)
 {
 	pid_t child;
@@ -289,7 +296,7 @@ TEST_F(walk_pmd_race_abi, killed)
 
 	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
 		return;
-	for (i = 0; i < ENOUGH; i++) {
+	for (i = 0; i < PROCESSES; i++) {
 		child = fork();
 		ASSERT_LE(0, child);
 		if (!child) {

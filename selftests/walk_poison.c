@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on hwpoison entries: memory that failed. */
+/*
+ * hmm_range_fault() on hwpoison entries: the kernel took a page that failed out of use.
+ *
+ * The entry looks like a swap entry and must not be reported as a page. A snapshot passes
+ * over it; a fault fails with -EFAULT, and the pages before it in the range keep their
+ * answers.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -16,7 +22,6 @@
 #define MADV_HWPOISON	100
 #endif
 
-/* Memory that failed. */
 FIXTURE(walk_poison)
 {
 	struct hmm_area area;
@@ -36,15 +41,15 @@ FIXTURE_TEARDOWN(walk_poison)
 	hmm_area_end(&self->area);
 }
 
-static void nothing(int sig)
+static void ignore_signal(int sig)
 {
 	(void)sig;
 }
 
-/* Newer kernels tell the caller as if it had touched the page. */
+/* Newer kernels send the caller SIGBUS as if it had touched the page. */
 static int poison_pages(char *addr, size_t length)
 {
-	struct sigaction survive = { .sa_handler = nothing }, before;
+	struct sigaction survive = { .sa_handler = ignore_signal }, before;
 	int ret;
 
 	sigaction(SIGBUS, &survive, &before);
@@ -53,7 +58,7 @@ static int poison_pages(char *addr, size_t length)
 	return ret;
 }
 
-/* pagemap tells of an entry in the place of a small page only */
+/* pagemap shows a hwpoison entry in the place of a small page only */
 static int poison(struct hmm_area *area, char *addr, size_t length)
 {
 	struct hmm_proof proof = {
@@ -69,9 +74,9 @@ static int poison(struct hmm_area *area, char *addr, size_t length)
 	return hmm_fail(area, ret, "MADV_HWPOISON");
 }
 
-/* A snapshot of pages of which one failed: it passes over, or ends there. */
+/* A snapshot of pages, one of which failed: it passes over that one, or ends there. */
 static void poison_snapshot(struct __test_metadata *_metadata, int fd,
-			    char *addr, __u64 *entries, size_t place)
+			    char *addr, __u64 *entries, size_t failed)
 {
 	int ends = expect_when(WHEN_BAD_PTE_ENDS), untold = expect_when(WHEN_SNAPSHOT_CUT);
 	__u64 behind = ends ? HMMIRROR_PTE_UNTOUCHED : VALID | WRITE;
@@ -81,30 +86,30 @@ static void poison_snapshot(struct __test_metadata *_metadata, int fd,
 	ASSERT_EQ(ends && !untold ? -EFAULT : 0,
 		  hmm_walk(fd, addr, PAGES * hmm_page_size(), 0, entries));
 	for (page = 0; page < PAGES; page++)
-		ASSERT_EQ(page < place ? VALID | WRITE :
-			  page > place ? behind : at,
+		ASSERT_EQ(page < failed ? VALID | WRITE :
+			  page > failed ? behind : at,
 			  hmm_entry_flags(entries[page]));
 }
 
-/* The first, a middle and the last page of a range: it ends there, or passes over. */
+/* The first, a middle and the last page of a range failed. */
 TEST_F(walk_poison, pte)
 {
-	static const size_t places[] = { 0, PAGES / 2, PAGES - 1 };
+	static const size_t poisoned[] = { 0, PAGES / 2, PAGES - 1 };
 	size_t size = hmm_page_size(), length = PAGES * size, i, page;
 	struct hmm_area *area = &self->area;
 
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
+	for (i = 0; i < ARRAY_SIZE(poisoned); i++) {
 		if (!REQUIRE(hmm_area_map_small(area, area->addr, length, RW), area->why))
 			return;
 		hmm_pattern_fill(area->addr, length, 0);
-		if (!REQUIRE(poison(area, area->addr + places[i] * size, size), area->why))
+		if (!REQUIRE(poison(area, area->addr + poisoned[i] * size, size), area->why))
 			return;
 		poison_snapshot(_metadata, self->fd, area->addr, self->entries,
-				places[i]);
+				poisoned[i]);
 		ASSERT_EQ(-EFAULT, hmm_walk(self->fd, area->addr, length,
 					    HMMIRROR_REQ_FAULT, self->entries));
 		for (page = 0; page < PAGES; page++)
-			ASSERT_EQ(page < places[i] ? VALID | WRITE :
+			ASSERT_EQ(page < poisoned[i] ? VALID | WRITE :
 				  HMMIRROR_PTE_UNTOUCHED,
 				  hmm_entry_flags(self->entries[page]));
 		ASSERT_EQ(-EFAULT, hmm_walk(self->fd, area->addr, length,

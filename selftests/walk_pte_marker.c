@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on PTE markers: entries that hold nothing but a mark. */
+/*
+ * hmm_range_fault() on PTE markers: entries without a page, which userfaultfd and
+ * MADV_GUARD_INSTALL leave to say what may happen there.
+ *
+ * A marker looks like a swap entry. The walker must treat a write-protect marker as an
+ * empty entry, which a read fault fills and keeps protected, and must fail with -EFAULT on
+ * poison and guard markers instead of faulting for ever.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -16,7 +23,6 @@
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
 
-/* Markers of userfaultfd: an entry that holds nothing but a mark. */
 FIXTURE(walk_pte_marker)
 {
 	struct hmm_area area;
@@ -42,7 +48,7 @@ FIXTURE_TEARDOWN(walk_pte_marker)
 	hmm_area_end(&self->area);
 }
 
-/* Shared memory that is registered for @mode. */
+/* Map shared memory and register it for @mode. */
 static int uffd_register(struct hmm_area *area, int *uffd, __u64 features,
 			 __u64 mode)
 {
@@ -93,19 +99,19 @@ TEST_F(walk_pte_marker, uffd_wp)
 	ASSERT_EQ(0, hmm_walk(self->fd, area->addr, self->length, 0,
 			      self->entries));
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
-	/* a read is as good as for an empty entry, and keeps the mark */
+	/* a read faults as for an empty entry, and keeps the protection */
 	ASSERT_EQ(0, hmm_walk(self->fd, area->addr, self->length,
 			      HMMIRROR_REQ_FAULT, self->entries));
 	ASSERT_ENTRIES(self->entries, PAGES, VALID);
 	ASSERT_EQ(0, hmm_pagemap_one(area->addr, &map));
 	ASSERT_NE(0, map & HMM_PM_UFFD_WP);
-	/* a write would have to wait for whoever handles it, and can't */
+	/* a write would have to wait for the monitor, which is not allowed */
 	ASSERT_EQ(-EFAULT, hmm_walk(self->fd, area->addr, self->length,
 				    HMMIRROR_REQ_ALL, self->entries));
 }
 
-/* Where a fault may wait after all, it does until nobody is there to be asked. */
-static void wait_for_nobody(struct __test_metadata *_metadata, int fd,
+/* Where a fault may wait after all, it does so until the userfaultfd is closed. */
+static void check_fault_waits(struct __test_metadata *_metadata, int fd,
 			    struct hmm_area *area, __u64 *entries, int *uffd)
 {
 	struct hmm_call call = {
@@ -124,7 +130,7 @@ static void wait_for_nobody(struct __test_metadata *_metadata, int fd,
 	ASSERT_ENTRIES(entries, PAGES, VALID | WRITE);
 }
 
-/* Nobody is asked: a fault that may not wait fails. */
+/* The monitor is not asked: a fault that may not wait fails. */
 TEST_F(walk_pte_marker, uffd_missing)
 {
 	struct hmm_area *area = &self->area;
@@ -137,7 +143,7 @@ TEST_F(walk_pte_marker, uffd_missing)
 			      self->entries));
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
 	if (expect_when(WHEN_FAULTS_WAIT)) {
-		wait_for_nobody(_metadata, self->fd, area, self->entries,
+		check_fault_waits(_metadata, self->fd, area, self->entries,
 				&self->uffd);
 		return;
 	}
@@ -163,7 +169,7 @@ struct uffdio_poison {
 #define MADV_GUARD_INSTALL	102
 #endif
 
-static void marked_bad(struct __test_metadata *_metadata, int fd, char *addr,
+static void check_refused(struct __test_metadata *_metadata, int fd, char *addr,
 		       size_t length, __u64 *entries)
 {
 	size_t page;
@@ -190,7 +196,7 @@ TEST_F(walk_pte_marker, uffd_poison)
 				   UFFDIO_REGISTER_MODE_MISSING), area->why))
 		return;
 	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_POISON, &bad));
-	marked_bad(_metadata, self->fd, area->addr, self->length,
+	check_refused(_metadata, self->fd, area->addr, self->length,
 		   self->entries);
 }
 
@@ -202,7 +208,7 @@ TEST_F(walk_pte_marker, guard)
 		return;
 	if (madvise(area->addr, self->length, MADV_GUARD_INSTALL))
 		SKIP(return, "the kernel has no MADV_GUARD_INSTALL");
-	marked_bad(_metadata, self->fd, area->addr, self->length,
+	check_refused(_metadata, self->fd, area->addr, self->length,
 		   self->entries);
 }
 

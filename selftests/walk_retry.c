@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Something is done to the range while a walk stands still, before the walker is
- * called or after it answered: it must walk again, and answer what is there then.
+ * A range is invalidated while a driver is about to call hmm_range_fault(), or when the
+ * walker has answered but the driver has not yet used the answer. The driver under test
+ * holds the walk at either point.
+ *
+ * mmu_interval_read_retry() must catch it whatever changed the range: the walk is done
+ * again and reports what is there then. A driver that used the first answer would keep a
+ * stale pfn.
  */
 #include <errno.h>
 #include <numaif.h>
@@ -33,10 +38,10 @@ FIXTURE(walk_retry)
 
 FIXTURE_VARIANT(walk_retry)
 {
-	/* 0, HMM_SKIP or -errno; NULL: small written pages */
+	/* prepare the range: 0, HMM_SKIP or -errno; NULL: small written pages */
 	int (*prepare)(struct hmm_area *area, size_t length);
-	int (*happen)(struct hmm_area *area, size_t length);
-	__u64 after;	/* what the second try finds */
+	int (*change)(struct hmm_area *area, size_t length);
+	__u64 after;	/* flags that the second walk reports */
 };
 
 static int small_pages(struct hmm_area *area, size_t length)
@@ -55,7 +60,7 @@ static int unmap(struct hmm_area *area, size_t length)
 
 FIXTURE_VARIANT_ADD(walk_retry, munmap)
 {
-	.happen = unmap,
+	.change = unmap,
 	.after = HMMIRROR_PTE_ERROR,
 };
 
@@ -66,7 +71,7 @@ static int readonly(struct hmm_area *area, size_t length)
 
 FIXTURE_VARIANT_ADD(walk_retry, mprotect)
 {
-	.happen = readonly,
+	.change = readonly,
 	.after = VALID,
 };
 
@@ -78,18 +83,18 @@ static int move(struct hmm_area *area, size_t length)
 
 FIXTURE_VARIANT_ADD(walk_retry, mremap)
 {
-	.happen = move,
+	.change = move,
 	.after = HMMIRROR_PTE_ERROR,
 };
 
-static int empty(struct hmm_area *area, size_t length)
+static int zap(struct hmm_area *area, size_t length)
 {
 	return madvise(area->addr, length, MADV_DONTNEED);
 }
 
 FIXTURE_VARIANT_ADD(walk_retry, dontneed)
 {
-	.happen = empty,
+	.change = zap,
 	.after = 0,
 };
 
@@ -101,7 +106,7 @@ static int share(struct hmm_area *area, size_t length)
 
 FIXTURE_VARIANT_ADD(walk_retry, fork)
 {
-	.happen = share,
+	.change = share,
 	.after = VALID,
 };
 
@@ -120,11 +125,11 @@ static int migrate(struct hmm_area *area, size_t length)
 FIXTURE_VARIANT_ADD(walk_retry, migrate)
 {
 	.prepare = device_memory,
-	.happen = migrate,
+	.change = migrate,
 	.after = VALID | WRITE | PRIVATE,
 };
 
-/* Where compaction and NUMA balancing move pages, too: to another place in memory. */
+/* move_pages(): as compaction and NUMA balancing, another physical page. */
 static int two_nodes(struct hmm_area *area, size_t length)
 {
 	if (access("/sys/devices/system/node/node1", F_OK))
@@ -155,7 +160,7 @@ static int move_node(struct hmm_area *area, size_t length)
 FIXTURE_VARIANT_ADD(walk_retry, move_pages)
 {
 	.prepare = two_nodes,
-	.happen = move_node,
+	.change = move_node,
 	.after = VALID | WRITE,
 };
 
@@ -177,13 +182,13 @@ static int merge(struct hmm_area *area, size_t length)
 FIXTURE_VARIANT_ADD(walk_retry, ksm)
 {
 	.prepare = mergeable,
-	.happen = merge,
+	.change = merge,
 	.after = VALID,
 };
 
 /*
- * As khugepaged does it; which MADV_HUGEPAGE wakes, so that it may come first. It
- * leaves alone what has a hole then, and MADV_COLLAPSE does not.
+ * MADV_COLLAPSE. MADV_HUGEPAGE wakes khugepaged, which could collapse the range first: with
+ * max_ptes_none 0 it leaves a range with a hole alone, and MADV_COLLAPSE does not.
  */
 static int collapsible(struct hmm_area *area, size_t length)
 {
@@ -214,24 +219,24 @@ static int collapse(struct hmm_area *area, size_t length)
 FIXTURE_VARIANT_ADD(walk_retry, collapse)
 {
 	.prepare = collapsible,
-	.happen = collapse,
+	.change = collapse,
 	.after = VALID | WRITE,
 };
 
-static int prove_away(struct hmm_area *area, const char *addr, size_t length)
+static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 {
 	static const struct hmm_proof away = { .set = HMM_PM_SWAP, .clear = HMM_PM_PRESENT };
 
 	return hmm_prove_pages(area, addr, length, &away);
 }
 
-/* Once there and back, to see whether it can be done. */
+/* Swap out and in once, to see whether that is possible. */
 static int swappable(struct hmm_area *area, size_t length)
 {
 	int ret = small_pages(area, length);
 
 	if (!ret)
-		ret = hmm_area_pageout(area, area->addr, length, prove_away);
+		ret = hmm_area_pageout(area, area->addr, length, prove_swapped);
 	if (!ret)
 		hmm_pattern_fill(area->addr, length, 0);
 	return ret;
@@ -239,15 +244,15 @@ static int swappable(struct hmm_area *area, size_t length)
 
 static int swap_out(struct hmm_area *area, size_t length)
 {
-	int ret = hmm_area_pageout(area, area->addr, length, prove_away);
+	int ret = hmm_area_pageout(area, area->addr, length, prove_swapped);
 
-	return ret ? ret : prove_away(area, area->addr, length);
+	return ret ? ret : prove_swapped(area, area->addr, length);
 }
 
 FIXTURE_VARIANT_ADD(walk_retry, swap)
 {
 	.prepare = swappable,
-	.happen = swap_out,
+	.change = swap_out,
 	.after = 0,
 };
 
@@ -266,7 +271,7 @@ static int shared_file(struct hmm_area *area, size_t length)
 	return ret;
 }
 
-/* The only file that is mapped there. */
+/* Truncate the file that is mapped there, found by its mapping. */
 static int truncate_file(struct hmm_area *area, size_t length)
 {
 	char path[64];
@@ -279,7 +284,7 @@ static int truncate_file(struct hmm_area *area, size_t length)
 FIXTURE_VARIANT_ADD(walk_retry, truncate)
 {
 	.prepare = shared_file,
-	.happen = truncate_file,
+	.change = truncate_file,
 	.after = 0,
 };
 
@@ -296,7 +301,7 @@ FIXTURE_TEARDOWN(walk_retry)
 	hmm_area_end(&self->area);
 }
 
-static void held_at(struct __test_metadata *_metadata, struct _test_data_walk_retry *self,
+static void check_retry(struct __test_metadata *_metadata, struct _test_data_walk_retry *self,
 		    const struct _fixture_variant_walk_retry *variant,
 		    enum hmmirror_stage stage)
 {
@@ -316,7 +321,7 @@ static void held_at(struct __test_metadata *_metadata, struct _test_data_walk_re
 	ASSERT_EQ(0, hmm_hold_arm(self->fd, stage, LIMIT_MS));
 	ASSERT_EQ(0, hmm_call_begin(&walk));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->fd, 2000));
-	ASSERT_EQ(0, variant->happen(&self->area, self->length))
+	ASSERT_EQ(0, variant->change(&self->area, self->length))
 		TH_LOG("%s", self->area.why);
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
 	ASSERT_EQ(0, hmm_call_end(&walk));
@@ -332,16 +337,16 @@ static void held_at(struct __test_metadata *_metadata, struct _test_data_walk_re
 	}
 }
 
-/* Before the walker is called: it must not even begin. */
+/* The range changes before the walker is called. */
 TEST_F(walk_retry, before_walk)
 {
-	held_at(_metadata, self, variant, HMMIRROR_STAGE_WALK);
+	check_retry(_metadata, self, variant, HMMIRROR_STAGE_WALK);
 }
 
-/* Between answer and use: nothing of the answer may be used. */
+/* The range changes between the answer and its use. */
 TEST_F(walk_retry, after_walk)
 {
-	held_at(_metadata, self, variant, HMMIRROR_STAGE_WALKED);
+	check_retry(_metadata, self, variant, HMMIRROR_STAGE_WALKED);
 }
 
 #include "hmm_main.h"

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of shmem. */
+/*
+ * hmm_range_fault() on shmem in small pages: shared anonymous memory, memfd and tmpfs.
+ *
+ * Unlike a file system, shmem does not ask to be told of the first write: a shared page is
+ * writable from the first read on. Swapped out, it leaves no entry in the page table.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_shmem)

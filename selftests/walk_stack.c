@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker at the lower end of a stack. */
+/*
+ * hmm_range_fault() below a stack (VM_GROWSDOWN).
+ *
+ * A CPU that touches the page below makes the stack grow. The walker must not do that,
+ * whichever variant of hmm_range_fault() is used: to it, there is no mapping.
+ */
 #include <sys/mman.h>
 
 #include "hmm_test.h"
@@ -7,10 +12,6 @@
 
 #define PAGES	16
 
-/*
- * What is below a stack: a hole to the walker, though a CPU that touches it makes
- * the stack grow.
- */
 FIXTURE(walk_stack)
 {
 	struct walk walk;
@@ -65,7 +66,10 @@ TEST_F(walk_stack, below)
 		return;
 	if (!REQUIRE(walk_make(walk, "stack", middle, middle), walk->why))
 		return;
-	/* with what is below, without it, and from the page right below on */
+	/*
+	 * a range that includes the page below, one that does not, and one that starts
+	 * there
+	 */
 	if (!REQUIRE(walk_ask(walk, 0, 0, PAGES, variant->request), walk->why))
 		return;
 	if (!REQUIRE(walk_ask(walk, 0, middle, middle, variant->request), walk->why))
@@ -75,7 +79,7 @@ TEST_F(walk_stack, below)
 	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, walk->area.addr,
 				       middle * size, -1));
 
-	/* the CPU gets a page there, and then it is one as any other */
+	/* a CPU access makes the stack grow, and then the page is like any other */
 	hmm_pattern_fill(stack - size, size, 0);
 	ASSERT_EQ(0, hmm_prove_mapping(&walk->area, stack - size, size,
 				       PROT_READ | PROT_WRITE));

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on transparent huge pages. */
+/*
+ * hmm_range_fault() on transparent huge pages: anonymous, shmem, the huge zero page, and
+ * device-private ones.
+ *
+ * The walker decides for a huge PMD at once: one page that asks faults it, all pages are
+ * reported with the PMD's order, and the pfn must be that of the small page wherever the
+ * range starts. Once a PMD is split, it must read the PTEs. A fault that breaks
+ * copy-on-write may split it under the walker.
+ */
 #include "expect_kernel.h"
 #include "walk_cases.h"
 
 FIXTURE(walk_thp)
 {
 	struct walk walk;
-	size_t huge;	/* pages of a huge page */
+	size_t huge;	/* small pages of a huge page */
 };
 
 FIXTURE_VARIANT(walk_thp)
@@ -124,7 +132,7 @@ TEST_F(walk_thp, write_fault)
 	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_ALL);
 }
 
-/* Two huge pages, from within the first to within the second. */
+/* The range starts inside a huge page and ends inside the next. */
 TEST_F(walk_thp, unaligned_range)
 {
 	struct walk *walk = &self->walk;
@@ -143,7 +151,7 @@ TEST_F(walk_thp, unaligned_range)
 	}
 }
 
-/* One page of many asks; the whole is decided by it. */
+/* One page asks; the walker decides for the whole huge page by that. */
 TEST_F(walk_thp, page_requests)
 {
 	struct walk *walk = &self->walk;
@@ -157,7 +165,7 @@ TEST_F(walk_thp, page_requests)
 		return;
 }
 
-/* A huge page of the device's: the pfns for a range that starts inside of it. */
+/* The pfns of a device-private huge page for a range that starts inside it. */
 FIXTURE(walk_thp_device)
 {
 	struct walk walk;
@@ -199,8 +207,8 @@ TEST_F(walk_thp_device, from_within)
 }
 
 /*
- * A huge page that lost one of its pages: its PMD is split, what is left of
- * it is mapped page by page.
+ * A huge page one page of which was zapped or unmapped: its PMD is split, and PTEs map the
+ * rest of the folio.
  */
 FIXTURE(walk_thp_part)
 {
@@ -211,10 +219,10 @@ FIXTURE(walk_thp_part)
 
 FIXTURE_VARIANT(walk_thp_part)
 {
-	int unmap;	/* else discarded */
+	int unmap;	/* munmap(); else MADV_DONTNEED */
 	__u64 request;
-	int error;	/* the walker's */
-	__u64 lost;	/* its answer for the page */
+	int error;	/* of hmm_range_fault() */
+	__u64 lost;	/* expected answer for the page that was zapped */
 };
 
 FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_snapshot)
@@ -279,7 +287,7 @@ TEST_F(walk_thp_part, walk)
 		return;
 	ASSERT_EQ(0, variant->unmap ? munmap(at, page) :
 				      madvise(at, page, MADV_DONTNEED));
-	/* Still pages of a compound page, but no longer mapped as a huge one. */
+	/* The pages still belong to a compound page, but no PMD maps it. */
 	ASSERT_EQ(0, hmm_smaps(area->addr, "AnonHugePages"));
 	ASSERT_EQ(0, hmm_flags_at(area->addr, &map));
 	ASSERT_NE(0, map & hmm_kpf(KPF_THP));

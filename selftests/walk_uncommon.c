@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of kinds that few look at. */
+/*
+ * hmm_range_fault() on memory that few programs use: memfd_secret(), sealed memfds,
+ * protection keys, MADV_FREE, a stack.
+ *
+ * The walker does not look at any of this, and must give the same answers as for ordinary
+ * pages in such a PTE. In particular a protection key binds threads and not the device, and
+ * a secret page is present for the process although the kernel's direct map lacks it.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_uncommon)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hmm_range_fault_unlocked_timeout(): it takes the mmap lock by itself and lets
- * faults drop it.
+ * hmm_range_fault_unlocked_timeout() (7.3) on pages whose faults keep the mmap lock.
+ *
+ * This variant takes the mmap lock itself and lets a fault drop it. Where no fault does, it
+ * must give the same answers as hmm_range_fault(). States whose faults drop the lock have
+ * tests of their own, in walk_unlocked_fault.c and walk_unlocked_uffd.c: such a fault ends
+ * the faulting of the pages behind it.
  */
 #include "walk_cases.h"
 
-/*
- * First: what the other call answers, this one answers. Only states whose faults
- * keep the lock: one that drops it ends the faulting of the pages behind it.
- */
 FIXTURE(walk_unlocked)
 {
 	struct walk walk;

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* hmm_range_fault_unlocked_timeout() while a fault sleeps without the mmap lock. */
+/*
+ * hmm_range_fault_unlocked_timeout() (7.3) while a fault sleeps: a thread of the same
+ * process serves missing pages by userfaultfd.
+ *
+ * The fault must drop the mmap lock, so that the thread can change mappings before it
+ * provides the page. The walk then starts again: it must notice that a mapping is gone, and
+ * use nothing that it read before. The timeout limits retries after invalidations, not the
+ * fault; only a fatal signal may interrupt it.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,7 +17,6 @@
 
 #include "hmm_test.h"
 
-/* Then: pages that a thread of the same process provides. */
 #define PAGES	8
 #define LONG_MS	20000
 
@@ -25,11 +32,11 @@ FIXTURE(walk_unlocked_fault)
 	size_t page;
 	pthread_t server;
 	void (*serve)(struct _test_data_walk_unlocked_fault *self, void *addr);
-	int first;	/* page that is missing, up to the last */
-	int served;	/* faults */
-	int error;	/* of the server */
+	int first;	/* first page that is missing; so are all behind it */
+	int served;	/* faults that were served */
+	int error;	/* error of the server thread */
 	int setup_ret;
-	int told;	/* a pipe */
+	int notify;	/* write end of a pipe */
 	int uffd;
 	int fd;
 };
@@ -55,7 +62,7 @@ FIXTURE_TEARDOWN(walk_unlocked_fault)
 	hmm_unmap(self->data, self->page);
 }
 
-/* Does what can't be done while somebody holds the mmap lock. */
+/* Change mappings, which needs the mmap lock for writing. */
 static int change_mappings(size_t page)
 {
 	char *p = mmap(NULL, 2 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -82,13 +89,13 @@ static void *server(void *arg)
 	return NULL;
 }
 
-static void give(struct _test_data_walk_unlocked_fault *self, void *addr)
+static void provide(struct _test_data_walk_unlocked_fault *self, void *addr)
 {
 	hmm_pattern_fill_as(self->data, addr, self->page, 1);
 	self->error = hmm_uffd_give(self->uffd, addr, self->data);
 }
 
-/* Pages from @first on are missing, those before are written. */
+/* Pages from @first on are missing, those before are written. Return: false if skipped. */
 static int start(struct __test_metadata *_metadata, struct _test_data_walk_unlocked_fault *self,
 		 int first, void (*serve)(struct _test_data_walk_unlocked_fault *self, void *addr))
 {
@@ -115,7 +122,7 @@ static int start(struct __test_metadata *_metadata, struct _test_data_walk_unloc
 	return 1;
 }
 
-#define SERVED()						\
+#define JOIN_SERVER()						\
 	do {							\
 		ASSERT_EQ(0, pthread_join(self->server, NULL));	\
 		ASSERT_EQ(0, self->error);			\
@@ -131,30 +138,30 @@ static void all_writable(struct __test_metadata *_metadata, const __u64 *entries
 			TH_LOG("page %d: %s", i, hmm_entry_str(entries[i], text, sizeof(text)));
 }
 
-static void give_after_change(struct _test_data_walk_unlocked_fault *self, void *addr)
+static void provide_after_change(struct _test_data_walk_unlocked_fault *self, void *addr)
 {
 	self->error = change_mappings(self->page);
 	if (!self->error)
-		give(self, addr);
+		provide(self, addr);
 }
 
-/* Before a page is provided, its provider takes the lock for writing. */
+/* The server takes the mmap lock for writing before it provides a page. */
 TEST_F(walk_unlocked_fault, mmap_lock_dropped)
 {
-	if (!start(_metadata, self, 2, give_after_change))
+	if (!start(_metadata, self, 2, provide_after_change))
 		return;
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
 	ASSERT_EQ(0, self->range.error);
-	SERVED();
+	JOIN_SERVER();
 	ASSERT_EQ(PAGES - 2, self->served);
 	all_writable(_metadata, self->entries);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, PAGES * self->page, 1));
 }
 
-/* As long as it takes; then a limit makes no sense, nor does it for other walks. */
+/* Without a limit. Then a timeout is refused, and so is the flag for the other variant. */
 TEST_F(walk_unlocked_fault, no_limit)
 {
-	if (!start(_metadata, self, 2, give_after_change))
+	if (!start(_metadata, self, 2, provide_after_change))
 		return;
 	self->range.flags = HMMIRROR_RANGE_NO_LIMIT;
 	ASSERT_EQ(-EINVAL, hmm_ioctl_range(self->fd, &self->range));
@@ -164,28 +171,28 @@ TEST_F(walk_unlocked_fault, no_limit)
 	self->range.timeout_ms = 0;
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
 	ASSERT_EQ(0, self->range.error);
-	SERVED();
+	JOIN_SERVER();
 	ASSERT_EQ(PAGES - 2, self->served);
 	all_writable(_metadata, self->entries);
 }
 
-/* The device page table gets what is there in the end. */
+/* The device page table has what is mapped in the end. */
 TEST_F(walk_unlocked_fault, mapped)
 {
 	__u64 mirror[PAGES];
 
-	if (!start(_metadata, self, 2, give_after_change))
+	if (!start(_metadata, self, 2, provide_after_change))
 		return;
 	self->range.flags |= HMMIRROR_RANGE_MAP;
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
 	ASSERT_EQ(0, self->range.error);
-	SERVED();
+	JOIN_SERVER();
 	all_writable(_metadata, self->entries);
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->addr, PAGES * self->page, mirror));
 	ASSERT_EQ(0, memcmp(mirror, self->entries, sizeof(mirror)));
 }
 
-/* With the lock held all the time there is nobody to wait for. */
+/* hmm_range_fault() keeps the lock, and can't wait for the server. */
 TEST_F(walk_unlocked_fault, locked_fails)
 {
 	if (!start(_metadata, self, 2, NULL))
@@ -197,7 +204,7 @@ TEST_F(walk_unlocked_fault, locked_fails)
 	ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[2]);
 }
 
-/* No request, no fault, no wait. */
+/* A snapshot causes no fault and does not wait. */
 TEST_F(walk_unlocked_fault, snapshot)
 {
 	if (!start(_metadata, self, 2, NULL))
@@ -218,56 +225,56 @@ static void unmap_all(struct _test_data_walk_unlocked_fault *self, void *addr)
 	self->served = PAGES;
 }
 
-/* What was walked is gone when the fault comes back. */
+/* The range is unmapped while the fault sleeps. */
 TEST_F(walk_unlocked_fault, unmapped_meanwhile)
 {
 	if (!start(_metadata, self, 2, unmap_all))
 		return;
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
 	ASSERT_EQ(-EFAULT, self->range.error);
-	SERVED();
+	JOIN_SERVER();
 }
 
-static void give_late(struct _test_data_walk_unlocked_fault *self, void *addr)
+static void provide_late(struct _test_data_walk_unlocked_fault *self, void *addr)
 {
 	usleep(300 * 1000);
-	give(self, addr);
+	provide(self, addr);
 }
 
-/* The time is for walks that are invalidated; a fault takes what it takes. */
+/* The timeout is for walks that are invalidated; a fault takes as long as it takes. */
 TEST_F(walk_unlocked_fault, slow_fault)
 {
-	if (!start(_metadata, self, PAGES - 1, give_late))
+	if (!start(_metadata, self, PAGES - 1, provide_late))
 		return;
 	self->range.timeout_ms = 20;
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
 	ASSERT_EQ(0, self->range.error);
-	SERVED();
+	JOIN_SERVER();
 	all_writable(_metadata, self->entries);
 }
 
-static void discard_and_give(struct _test_data_walk_unlocked_fault *self, void *addr)
+static void zap_and_provide(struct _test_data_walk_unlocked_fault *self, void *addr)
 {
 	self->error = madvise(self->addr, self->page, MADV_DONTNEED) ? -errno : 0;
 	if (!self->error)
-		give(self, addr);
+		provide(self, addr);
 }
 
 /*
- * Single requests, and the walk begins anew inside of the kernel: it takes its
- * own answers for requests (mm/hmm.c; docs/findings.md). The first page, which
- * nobody asked for, was there to be written, is discarded, and is faulted in.
+ * With requests by page, a walk that starts again inside the kernel takes its own answers
+ * for requests (mm/hmm.c; docs/findings.md). The first page, without a request, was
+ * writable when the walk read it; it is zapped, and is then faulted in for writing.
  */
 TEST_F(walk_unlocked_fault, answers_become_requests)
 {
-	if (!start(_metadata, self, PAGES - 1, discard_and_give))
+	if (!start(_metadata, self, PAGES - 1, zap_and_provide))
 		return;
 	self->range.default_flags = 0;
 	self->range.request_mask = HMMIRROR_REQ_ALL;
 	self->entries[PAGES - 1] = HMMIRROR_REQ_FAULT;
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
 	ASSERT_EQ(0, self->range.error);
-	SERVED();
+	JOIN_SERVER();
 	all_writable(_metadata, self->entries);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->page, 0));
 }
@@ -275,8 +282,8 @@ TEST_F(walk_unlocked_fault, answers_become_requests)
 #define COW_LENGTH	(128UL << 20)
 
 /*
- * Each page that is copied on write invalidates the range, so that the walk
- * begins anew again and again, until it has no time left.
+ * Each copy on write invalidates the range, so that the walk starts again until its time is
+ * up.
  */
 TEST_F(walk_unlocked_fault, timeout)
 {
@@ -316,11 +323,11 @@ TEST_F(walk_unlocked_fault, timeout)
 	hmm_unmap(entries, pages * sizeof(*entries));
 }
 
-static void tell(struct _test_data_walk_unlocked_fault *self, void *addr)
+static void notify_only(struct _test_data_walk_unlocked_fault *self, void *addr)
 {
 	(void)addr;
-	/* nothing is provided: it waits for ever */
-	self->error = write(self->told, "", 1) == 1 ? 0 : -EIO;
+	/* provide nothing: the fault waits for ever */
+	self->error = write(self->notify, "", 1) == 1 ? 0 : -EIO;
 	pause();
 }
 
@@ -329,31 +336,31 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-/* A signal that does not kill is no reason to end the wait; one that kills is. */
+/* A signal that is handled does not end the wait; a fatal one does. */
 TEST_F(walk_unlocked_fault, signals)
 {
-	int told[2], status;
+	int notify[2], status;
 	pid_t child;
 	char byte;
 
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, pipe(told));
+	ASSERT_EQ(0, pipe(notify));
 	child = fork();
 	if (!child) {
 		signal(SIGUSR1, ignore);
-		self->told = told[1];
+		self->notify = notify[1];
 		self->area.device[0] = 0;
 		self->fd = hmm_area_device(&self->area, 0);
-		if (!start(_metadata, self, PAGES - 1, tell))
+		if (!start(_metadata, self, PAGES - 1, notify_only))
 			_exit(1);
 		hmm_ioctl_range(self->fd, &self->range);
 		_exit(2);
 	}
 	ASSERT_LT(0, child);
-	/* else nobody would hear of a child that ends */
-	close(told[1]);
-	ASSERT_EQ(1, read(told[0], &byte, 1));
+	/* read() below must see the end of the child */
+	close(notify[1]);
+	ASSERT_EQ(1, read(notify[0], &byte, 1));
 	ASSERT_EQ(0, kill(child, SIGUSR1));
 	usleep(100 * 1000);
 	ASSERT_EQ(0, waitpid(child, &status, WNOHANG));

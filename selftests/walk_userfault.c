@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages that userfaultfd watches. */
+/*
+ * hmm_range_fault() on memory that is registered with userfaultfd: missing, minor and
+ * write-protected pages.
+ *
+ * A fault there would have to wait for the monitor, but hmm_range_fault() faults without
+ * FAULT_FLAG_ALLOW_RETRY: the walk must fail with -EFAULT and leave the entries untouched.
+ * A write-protected page is present and must be reported as read-only.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_userfault)

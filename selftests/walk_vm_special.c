@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on mappings that a driver made. */
+/*
+ * hmm_range_fault() on mappings that a driver made: VM_IO, VM_PFNMAP and VM_MIXEDMAP.
+ *
+ * A special PTE has no struct page, so that there is nothing to mirror: the walker must
+ * refuse it, and yet report the normal pages that a VM_MIXEDMAP mapping has beside it. The
+ * driver under test provides the mappings.
+ */
 #include "walk_cases.h"
 
 FIXTURE(walk_vm_special)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Calls of our ABI with good arguments. */
+/* Good arguments for the calls of the driver's own ABI. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 
 #include "abi_calls.h"
 
-/* How long an opener may take to be gone, in steps of a millisecond. */
-#define GONE_STEPS	3000
+/* How long to wait for the end of the opener's mm, ms. */
+#define GONE_MS	3000
 
 #define SPAN(_name, _pointer)					\
 	.addr = offsetof(struct hmmirror_##_name, addr),	\
@@ -55,103 +55,103 @@ const struct abi_call abi_stats = {
 	.size = sizeof(struct hmmirror_stats),
 };
 
-/* One that moves nothing and takes nothing away when it succeeds. */
-static void fill(struct abi_world *world)
+/* Arguments that succeed, and neither move pages nor end what the device has. */
+static void fill(struct abi_case *c)
 {
-	memset(&world->arg, 0, sizeof(world->arg));
-	world->arg.size = world->call->size;
-	if (!world->call->length)
+	memset(&c->arg, 0, sizeof(c->arg));
+	c->arg.size = c->call->size;
+	if (!c->call->length)
 		return;
-	*abi_addr(world) = (uintptr_t)world->memory;
-	*abi_length(world) = ABI_PAGES * hmm_page_size();
-	*abi_pointer(world) = (uintptr_t)world->buffer;
-	if (world->call == &abi_range)
-		world->arg.range.flags = HMMIRROR_RANGE_MAP;
-	if (world->call == &abi_migrate)
-		world->arg.migrate.flags = HMMIRROR_MIGRATE_TO_DEVICE;
-	if (world->call == &abi_exclusive)
-		world->arg.exclusive.op = HMMIRROR_EXCL_TAKE;
+	*abi_addr(c) = (uintptr_t)c->memory;
+	*abi_length(c) = ABI_PAGES * hmm_page_size();
+	*abi_pointer(c) = (uintptr_t)c->buffer;
+	if (c->call == &abi_range)
+		c->arg.range.flags = HMMIRROR_RANGE_MAP;
+	if (c->call == &abi_migrate)
+		c->arg.migrate.flags = HMMIRROR_MIGRATE_TO_DEVICE;
+	if (c->call == &abi_exclusive)
+		c->arg.exclusive.op = HMMIRROR_EXCL_TAKE;
 }
 
-int abi_begin(struct abi_world *world, const struct abi_call *call)
+int abi_begin(struct abi_case *c, const struct abi_call *call)
 {
 	size_t length = ABI_PAGES * hmm_page_size();
 
-	memset(world, 0, sizeof(*world));
-	world->call = call;
-	world->fd = hmm_open(0);
-	if (world->fd < 0)
-		return world->fd;
-	world->memory = hmm_map_anon(length, 0);
-	world->buffer = hmm_map_anon(length, 0);
-	world->none = hmm_map_none(length, 0);
-	if (!world->memory || !world->buffer || !world->none)
+	memset(c, 0, sizeof(*c));
+	c->call = call;
+	c->fd = hmm_open(0);
+	if (c->fd < 0)
+		return c->fd;
+	c->memory = hmm_map_anon(length, 0);
+	c->buffer = hmm_map_anon(length, 0);
+	c->none = hmm_map_none(length, 0);
+	if (!c->memory || !c->buffer || !c->none)
 		return -ENOMEM;
-	madvise(world->memory, length, MADV_NOHUGEPAGE);
-	hmm_pattern_fill(world->memory, length, 1);
-	hmm_pattern_fill(world->buffer, length, 2);
-	fill(world);
+	madvise(c->memory, length, MADV_NOHUGEPAGE);
+	hmm_pattern_fill(c->memory, length, 1);
+	hmm_pattern_fill(c->buffer, length, 2);
+	fill(c);
 	return 0;
 }
 
-void abi_end(struct abi_world *world)
+void abi_end(struct abi_case *c)
 {
 	size_t length = ABI_PAGES * hmm_page_size();
 
-	hmm_unmap(world->memory, length);
-	hmm_unmap(world->buffer, length);
-	hmm_unmap(world->none, length);
-	if (world->fd > 0)
-		close(world->fd);
+	hmm_unmap(c->memory, length);
+	hmm_unmap(c->buffer, length);
+	hmm_unmap(c->none, length);
+	if (c->fd > 0)
+		close(c->fd);
 }
 
-int abi_need(struct abi_world *world)
+int abi_need(struct abi_case *c)
 {
-	int ret = hmm_feature(world->fd, world->call->feature, world->why,
-			      sizeof(world->why));
+	int ret = hmm_feature(c->fd, c->call->feature, c->why,
+			      sizeof(c->why));
 
 	return ret < 0 ? ret : ret ? 0 : HMM_SKIP;
 }
 
-int abi_call(struct abi_world *world)
+int abi_call(struct abi_case *c)
 {
-	return hmm_ioctl(world->fd, world->call->request, &world->arg);
+	return hmm_ioctl(c->fd, c->call->request, &c->arg);
 }
 
-/* The device has nothing, the pages are where they were, as they were. */
-static int nothing_done(struct abi_world *world)
+/* Nothing is mirrored, the pages are present, and all data is as it was. */
+static int nothing_done(struct abi_case *c)
 {
 	size_t length = ABI_PAGES * hmm_page_size(), i;
 	__u64 entries[ABI_PAGES], map[ABI_PAGES];
 
-	if (hmm_mirror(world->fd, world->memory, length, entries) ||
-	    hmm_pagemap(world->memory, ABI_PAGES, map))
+	if (hmm_mirror(c->fd, c->memory, length, entries) ||
+	    hmm_pagemap(c->memory, ABI_PAGES, map))
 		return 0;
 	for (i = 0; i < ABI_PAGES; i++)
 		if (entries[i] || !(map[i] & HMM_PM_PRESENT))
 			return 0;
-	return hmm_pattern_check(world->memory, length, 1) < 0 &&
-	       hmm_pattern_check(world->buffer, length, 2) < 0;
+	return hmm_pattern_check(c->memory, length, 1) < 0 &&
+	       hmm_pattern_check(c->buffer, length, 2) < 0;
 }
 
-int abi_bad_call(struct abi_world *world)
+int abi_bad_call(struct abi_case *c)
 {
-	union abi_arg before = world->arg;
-	int ret = abi_call(world);
+	union abi_arg before = c->arg;
+	int ret = abi_call(c);
 
-	if (ret >= 0 || memcmp(&before, &world->arg, sizeof(before)))
+	if (ret >= 0 || memcmp(&before, &c->arg, sizeof(before)))
 		return 1;
-	return nothing_done(world) ? ret : 1;
+	return nothing_done(c) ? ret : 1;
 }
 
-/* The last one who has the mirror, when its opener is gone. */
-static int call_when_gone(struct abi_world *world)
+/* In the process that still has the mirror once its opener is gone. */
+static int call_when_gone(struct abi_case *c)
 {
 	int i, ret = 0;
 
-	for (i = 0; i < GONE_STEPS; i++) {
-		fill(world);
-		ret = abi_call(world);
+	for (i = 0; i < GONE_MS; i++) {
+		fill(c);
+		ret = abi_call(c);
 		if (ret)
 			break;
 		usleep(1000);
@@ -159,7 +159,7 @@ static int call_when_gone(struct abi_world *world)
 	return ret;
 }
 
-int abi_call_orphan(struct abi_world *world, int exec)
+int abi_call_orphan(struct abi_case *c, int exec)
 {
 	char *const argv[] = { "/proc/self/exe", "--help", NULL };
 	pid_t opener, caller;
@@ -169,11 +169,11 @@ int abi_call_orphan(struct abi_world *world, int exec)
 		return -errno;
 	opener = fork();
 	if (!opener) {
-		close(world->fd);
-		world->fd = hmm_open(0);
+		close(c->fd);
+		c->fd = hmm_open(0);
 		caller = fork();
 		if (!caller) {
-			ret = call_when_gone(world);
+			ret = call_when_gone(c);
 			if (write(result[1], &ret, sizeof(ret)) < 0)
 				_exit(1);
 			_exit(0);

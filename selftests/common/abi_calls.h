@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Calls of our ABI as data: good arguments, to be spoiled one at a time. */
+/*
+ * The calls of the driver's own ABI as data: good arguments, for a test to spoil one at a
+ * time.
+ */
 #ifndef ABI_CALLS_H
 #define ABI_CALLS_H
 
@@ -7,7 +10,7 @@
 
 #define ABI_PAGES	4
 
-/* An argument as every call has it, and as bytes. */
+/* The argument of any call, its common start, and its bytes. */
 union abi_arg {
 	struct {
 		__u32 size;
@@ -24,13 +27,13 @@ union abi_arg {
 
 /**
  * struct abi_call - one call
- * @request: its number
+ * @request: its ioctl number
  * @size: bytes of its argument
- * @addr: where in it the address is
- * @length: where the length is
- * @pointer: where the pointer to the caller's buffer is
- * @reserved: where a reserved field is
- * @feature: what the kernel must have for it to work
+ * @addr: offset of the address in it
+ * @length: offset of the length; 0 if the call has no range
+ * @pointer: offset of the pointer to the caller's buffer
+ * @reserved: offset of a reserved field
+ * @feature: what the kernel must have for the call to work
  */
 struct abi_call {
 	unsigned long request;
@@ -43,16 +46,16 @@ struct abi_call {
 };
 
 /**
- * struct abi_world - a call, its argument, and what it is made on
+ * struct abi_case - a call, its argument, and the memory that it is about
  * @call: the call
  * @arg: its argument
  * @memory: written anonymous memory, ABI_PAGES pages
- * @buffer: as large, for what the call gives or takes
- * @none: a page that can't be accessed
+ * @buffer: as large, where the call reads or writes data
+ * @none: PROT_NONE memory
  * @fd: mirror of device 0
- * @why: what the kernel lacks for the call
+ * @why: what the kernel lacks, from abi_need()
  */
-struct abi_world {
+struct abi_case {
 	const struct abi_call *call;
 	union abi_arg arg;
 	char *memory;
@@ -70,53 +73,53 @@ extern const struct abi_call abi_exclusive;
 extern const struct abi_call abi_stats;
 
 /* abi_begin - set up a call that works; 0 or -errno */
-int abi_begin(struct abi_world *world, const struct abi_call *call);
+int abi_begin(struct abi_case *c, const struct abi_call *call);
 
-/* abi_end - take it down */
-void abi_end(struct abi_world *world);
+/* abi_end - undo abi_begin() */
+void abi_end(struct abi_case *c);
 
-/* abi_need - HMM_SKIP with world->why if the call can't work here, or 0 */
-int abi_need(struct abi_world *world);
+/* abi_need - can the call work here? 0, HMM_SKIP with c->why, or -errno */
+int abi_need(struct abi_case *c);
 
-/* abi_call - make it; its result */
-int abi_call(struct abi_world *world);
+/* abi_call - make the call; its result */
+int abi_call(struct abi_case *c);
 
 /**
- * abi_bad_call - make a call that must fail, and see that it does nothing
- * @world: the call
+ * abi_bad_call - make a call that must fail, and check that it changed nothing
+ * @c: the call
  *
  * Return: its result; 1 if it succeeded or changed argument, buffer, memory
  * or the device page table.
  */
-int abi_bad_call(struct abi_world *world);
+int abi_bad_call(struct abi_case *c);
 
 /**
- * abi_call_orphan - make the call on a mirror whose opener is gone
- * @world: the call
- * @exec: the opener goes on with another program; else it exits
+ * abi_call_orphan - make the call on a mirror whose opener's mm is gone
+ * @c: the call
+ * @exec: the opener runs another program; else it exits
  *
  * Return: the call's result.
  */
-int abi_call_orphan(struct abi_world *world, int exec);
+int abi_call_orphan(struct abi_case *c, int exec);
 
-static inline __u64 *abi_field(struct abi_world *world, size_t offset)
+static inline __u64 *abi_field(struct abi_case *c, size_t offset)
 {
-	return (__u64 *)(world->arg.bytes + offset);
+	return (__u64 *)(c->arg.bytes + offset);
 }
 
-static inline __u64 *abi_addr(struct abi_world *world)
+static inline __u64 *abi_addr(struct abi_case *c)
 {
-	return abi_field(world, world->call->addr);
+	return abi_field(c, c->call->addr);
 }
 
-static inline __u64 *abi_length(struct abi_world *world)
+static inline __u64 *abi_length(struct abi_case *c)
 {
-	return abi_field(world, world->call->length);
+	return abi_field(c, c->call->length);
 }
 
-static inline __u64 *abi_pointer(struct abi_world *world)
+static inline __u64 *abi_pointer(struct abi_case *c)
 {
-	return abi_field(world, world->call->pointer);
+	return abi_field(c, c->call->pointer);
 }
 
 #endif /* ABI_CALLS_H */

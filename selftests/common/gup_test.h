@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The kernel's own test of get_user_pages(), whose header in mm/ is for the kernel only. */
+/*
+ * The ABI of the kernel's own test of get_user_pages() (mm/gup_test.c), whose header is not
+ * exported.
+ */
 #ifndef GUP_TEST_H
 #define GUP_TEST_H
 
