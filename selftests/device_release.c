@@ -240,7 +240,7 @@ static int wait_for_more(int fd, __u64 pages)
 
 /*
  * A page that is mapped nowhere, and that is freed while the release migrates it behind
- * filler. Two CPUs have to do this at the same moment.
+ * others. Two CPUs have to do this at the same moment.
  */
 TEST_F(device_release, freed_meanwhile)
 {

@@ -26,7 +26,7 @@ FIXTURE(dma_peer)
 FIXTURE_VARIANT(dma_peer)
 {
 	enum hmm_peer where;
-	__u64 flags;	/* HMMIRROR_DMA_PAGE_* of a page */
+	__u64 flags;	/* expected HMMIRROR_DMA_PAGE_* of a page */
 };
 
 /* Both are behind one bridge: no IOMMU is involved. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What every test program starts with. */
+/* What every test program starts with: the harness, the library, and assertions of ours. */
 #ifndef HMM_TEST_H
 #define HMM_TEST_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the walker must answer, by the state of a page. The source of it is
- * mm/hmm.c, and mm/memory.c where it faults; nothing else.
+ * What hmm_range_fault() must answer for one page, by its state: derived from mm/hmm.c, and
+ * from mm/memory.c where a fault is called, and from nothing else.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@
 #define COH	HMMIRROR_PTE_COHERENT
 
 #define FAULT	EXPECT_FAULT
-#define NO	0		/* nothing, or never asked */
+#define NO	0		/* nothing, or not used */
 #define PMD	(9ULL << HMMIRROR_PTE_ORDER_SHIFT)
 
 #define ROW(_name, _level, _snapshot, _read, _write)	\
@@ -60,7 +60,7 @@
 static const struct expect_row rows[] = {
 	/*				snapshot read	write */
 
-	/* nothing there: faults give the zero page, or one of one's own */
+	/* empty: a read faults the zero page in, a write a page */
 	EMPTY("anon_none",			Z,	W),
 	EMPTY("anon_none_readonly",		Z,	NO),
 	SMALL("anon_emptied",		NO,	Z,	W),
@@ -74,16 +74,16 @@ static const struct expect_row rows[] = {
 	SMALL("anon_cow_child",		V,	V,	W),
 	SMALL("anon_cow_left",		V,	V,	W),
 	SMALL("anon_ksm",		V,	V,	W),
-	/* a read brings it in read-only, though no one else has it */
+	/* a read swaps it in read-only, though nobody shares it */
 	SMALL("anon_swapped",		NO,	V,	W),
 
-	/* the mapping as a whole is out of the question */
+	/* the mapping as a whole is refused */
 	REFUSED("hole",			EXPECT_NO_VMA),
 	REFUSED("anon_none_noaccess",	EXPECT_VMA),
 	REFUSED("anon_noaccess",	EXPECT_VMA),
 	REFUSED("anon_writeonly",	EXPECT_VMA),
 
-	/* files: a private one is copied, ramfs wants to see the first write */
+	/* files: a private page is copied; ramfs is told of the first write to a shared one */
 	AROUND("file_private_none",		V,	W),
 	AROUND("file_private_cached",		V,	W),
 	SMALL("file_private_read",	V,	V,	W),
@@ -95,7 +95,7 @@ static const struct expect_row rows[] = {
 	SMALL("file_shared_readonly",	V,	V,	NO),
 	EMPTY("file_past_eof",			FAULT,	FAULT),
 
-	/* shmem does not: a shared page is writable from its first read on */
+	/* shmem is not: a shared page is writable from its first read on */
 	AROUND("shmem_shared_none",		W,	W),
 	AROUND("shmem_shared_cached",		W,	W),
 	SMALL("shmem_shared_read",	W,	W,	W),
@@ -107,7 +107,7 @@ static const struct expect_row rows[] = {
 	SMALL("shmem_private_written",	W,	W,	W),
 	SMALL("tmpfs_shared_written",	W,	W,	W),
 
-	/* the kernel has no mapping of secret memory, which is nothing to the walker */
+	/* secret memory is not in the direct map, which the walker does not look at */
 	EMPTY("secret_none",			W,	W),
 	SMALL("secret_written",		W,	W,	W),
 	SMALL("secret_readonly",	V,	V,	NO),
@@ -115,12 +115,12 @@ static const struct expect_row rows[] = {
 	SMALL("sealed_private",		V,	V,	W),
 	SMALL("sealed_copied",		W,	W,	W),
 	SMALL("stack",			W,	W,	W),
-	/* keys bind the threads of the process, and a device is none of them */
+	/* protection keys bind threads, and a device is not one */
 	EMPTY("key_none",			Z,	W),
 	SMALL("key_written",		W,	W,	W),
 	SMALL("lazyfree",		W,	W,	W),
 
-	/* userfaultfd would have to be waited for, and that is not allowed */
+	/* a fault would have to wait for userfaultfd, which is not allowed */
 	WATCHED("anon_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
 	WATCHED("anon_uffd_wp",		0, EXPECT_PTE, V,	V,	FAULT),
 	WATCHED("anon_uffd_wp_zero",	0, EXPECT_PTE, Z,	Z,	FAULT),
@@ -134,7 +134,7 @@ static const struct expect_row rows[] = {
 	WATCHED("hugetlb_uffd_minor",	0, EXPECT_HUGETLB, NO,	FAULT,	FAULT),
 	WATCHED("hugetlb_uffd_wp",	0, EXPECT_HUGETLB, V | PMD, V | PMD, FAULT),
 
-	/* a huge page is split when a copy of one of its pages is wanted */
+	/* a write to a shared huge page splits it */
 	HUGE("thp_writable",		W | PMD,	W | PMD, W | PMD),
 	HUGE("thp_readonly",		V | PMD,	V | PMD, NO),
 	REFUSED("thp_noaccess",		EXPECT_VMA),
@@ -146,7 +146,7 @@ static const struct expect_row rows[] = {
 	HUGE("thp_shmem_read",		W | PMD,	W | PMD, W | PMD),
 	HUGE("thp_shmem_readonly",	V | PMD,	V | PMD, NO),
 
-	/* folios below a PMD's size: page by page, but a fault can bring a whole one */
+	/* large folios below PMD size: PTE by PTE, but a fault may map a whole one */
 	AROUND("mthp_none",			Z,	W),
 	SMALL("mthp_16k",		W,	W,	W),
 	SMALL("mthp_64k",		W,	W,	W),
@@ -167,8 +167,8 @@ static const struct expect_row rows[] = {
 	HTLB("hugetlb_cow_child",	V | PMD,	V | PMD, W | PMD),
 
 	/*
-	 * As device 0 sees them. Its own pages are reported and never faulted,
-	 * not even if a write is asked of a page that can't be written.
+	 * As seen by device 0. Its own pages are reported and never faulted, not even for a
+	 * write to a read-only one.
 	 */
 	DEVICE("dev_private",		W | DEV,	W),
 	DEVICE("dev_private_populated",	W | DEV,	W),
@@ -180,13 +180,16 @@ static const struct expect_row rows[] = {
 	OWN_HUGE("dev_huge_cow",	V | DEV | PMD),
 	OTHERS("dev_other",			W,	W),
 	OTHERS("dev_other_readonly",		V,	NO),
-	/* small ones are nothing, huge ones an error, though a fault helps */
+	/*
+	 * small pages of another device are reported as nothing, huge ones as an error,
+	 * though a fault helps for both
+	 */
 	HUGE("dev_huge_other",		E,	W | PMD, W | PMD),
 	HUGE("dev_huge_other_readonly",	E,	V | PMD, NO),
 	SMALL("dev_coherent",		W | COH,	W | COH, W | COH),
 	SMALL("dev_exclusive",		NO,	W,	W),
 
-	/* a driver's mappings: without a struct page there is nothing to mirror */
+	/* mappings of drivers: without a struct page there is nothing to report */
 	SMALL("mixed_normal",		W,	W,	W),
 	SMALL("mixed_special",		E,	FAULT,	FAULT),
 	SMALL("mixed_special_readonly",	E,	FAULT,	NO),
@@ -194,7 +197,7 @@ static const struct expect_row rows[] = {
 	DRIVERS("io"),
 };
 
-/* Where kernels differ: the row of a state where something is so or not so. */
+/* Rows that replace those above on kernels where something holds, or does not. */
 static const struct {
 	enum expect_when when;
 	int is;

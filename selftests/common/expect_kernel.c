@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What distinguishes this kernel from others. */
+/* What differs on this kernel from others, each found out at most once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -11,7 +11,7 @@
 #include "expect_kernel.h"
 #include "hmmirror_lib.h"
 
-/* Brings an area of its own into a state, all of it. */
+/* Bring all of a new area into a state. */
 static int make(struct hmm_area *area, const char *name)
 {
 	const struct hmm_state *state = hmm_state_find(name);
@@ -126,13 +126,13 @@ static int home_for_all(void)
 	return trait(HMMIRROR_TRAIT_HOME_FOR_ALL);
 }
 
-/* Are there pages that a write waits at for userfaultfd, though it protects none? */
+/* Does a write to one of these pages wait for userfaultfd, which protects none? */
 static int waits_at(char *addr, size_t length)
 {
 	int fd, zeroes, waits = 0;
 	size_t i;
 
-	/* nobody waits, it is an error */
+	/* with UFFD_FEATURE_SIGBUS it fails instead of waiting */
 	fd = hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_WP,
 			       UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS);
 	if (fd < 0)
@@ -145,7 +145,7 @@ static int waits_at(char *addr, size_t length)
 	return zeroes < 0 ? -ENOENT : waits;
 }
 
-/* Whether it does depends on the page's number: some of these have one that tells. */
+/* It depends on the pfn: with 32 pages some have one that shows it. */
 static int protection_made_up(void)
 {
 	size_t length = 32 * hmm_page_size();
@@ -212,7 +212,7 @@ static int other_refused(void)
 		.last = HMMIRROR_WALKER_##_last,	\
 	}
 
-/* Asked, or told by the walker: from one kind to another. */
+/* Found out by a function, or by the range of walkers for which it holds. */
 static const struct {
 	int (*ask)(void);
 	enum hmmirror_walker first;

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the walker must answer for a range: how the requests of pages add up. */
+/*
+ * What hmm_range_fault() must answer for a range: a model of the walk, in which pages that
+ * ask for a fault affect their neighbours.
+ *
+ * The model goes through the range as the walker does: by VMA, by page table, by page. A
+ * page that lacks what it asks for makes the walker fault everything from there to the end
+ * of what it handles at once. Older walkers have more rules, each behind an expect_when().
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,15 +17,15 @@
 #define ORDER	(HMMIRROR_PTE_ORDER_MASK << HMMIRROR_PTE_ORDER_SHIFT)
 #define DEV	HMMIRROR_PTE_PRIVATE
 
-/* What is missing for a request: HMMIRROR_REQ_*, or 0. */
+/* What a page lacks for its request: HMMIRROR_REQ_*, or 0. */
 static __u64 missing(const struct expect_page *page)
 {
 	if (!(page->asks & HMMIRROR_REQ_FAULT))
 		return 0;
-	/* The device's own pages are taken as they are. */
+	/* The walker never faults the device's own pages. */
 	if (page->now & DEV)
 		return 0;
-	/* Another's too, where it can't tell. */
+	/* Nor another device's, where it can't tell them apart. */
 	if (page->later && !page->now)
 		return 0;
 	if (page->asks & HMMIRROR_REQ_WRITE && !(page->now & HMMIRROR_PTE_WRITE))
@@ -26,7 +33,7 @@ static __u64 missing(const struct expect_page *page)
 	return page->now & HMMIRROR_PTE_VALID ? 0 : HMMIRROR_REQ_FAULT;
 }
 
-/* A fault of one page, and what the table holds afterwards. */
+/* Fault one page, and update what the page table holds. */
 static int fault_page(struct expect_page *page, __u64 need)
 {
 	int write = !!(need & HMMIRROR_REQ_WRITE);
@@ -52,8 +59,8 @@ static void lose(struct expect_page *page)
 }
 
 /*
- * The walker faults all from the page that lacks something to the end of what
- * it looks at, whatever was asked of the others.
+ * The walker faults all pages from the one that lacks something to the end of what it
+ * handles at once, whatever the others asked for.
  */
 static int fault(struct expect_page *page, size_t pages, __u64 need)
 {
@@ -71,7 +78,7 @@ static int fault(struct expect_page *page, size_t pages, __u64 need)
 	return 0;
 }
 
-/* The end of what the walker looks at in one go, from page @first on. */
+/* The end of what the walker handles at once, from page @first on. */
 static size_t stretch_end(const char *addr, const struct expect_page *page,
 			  size_t first, size_t pages)
 {
@@ -91,7 +98,7 @@ static size_t stretch_end(const char *addr, const struct expect_page *page,
 	return end;
 }
 
-/* An entry that the walker does not answer but ends at. */
+/* Does the walker stop with an error at this PTE? */
 static int is_special(const struct expect_page *page)
 {
 	return page->now & HMMIRROR_PTE_ZERO && !(page->now & ORDER) &&
@@ -105,7 +112,7 @@ static __u64 shown(const struct expect_page *page)
 	return page->now;
 }
 
-/* What is asked of page @from, or of all to @to if it is decided at once. */
+/* What page @from lacks; or all pages to @to, if they are decided as a whole. */
 static __u64 needed(const struct expect_page *page, size_t from, size_t to,
 		    int at_once)
 {
@@ -121,7 +128,7 @@ static __u64 needed(const struct expect_page *page, size_t from, size_t to,
 	return need;
 }
 
-/* What old walkers take for a request when they pass a second time. */
+/* Report a page. Old walkers take the answer for a request when they pass a second time. */
 static void answer(struct expect_page *page)
 {
 	page->entry = shown(page);
@@ -131,8 +138,8 @@ static void answer(struct expect_page *page)
 }
 
 /*
- * One stretch. Return: 0, or the error with the entries so far. With @once, 1
- * after it has faulted.
+ * Walk what is handled at once. Return: 0, or the error with the entries so far. With
+ * @once, 1 after a fault.
  */
 static int walk_stretch(struct expect_page *page, size_t from, size_t to,
 			int once)
@@ -154,7 +161,7 @@ static int walk_stretch(struct expect_page *page, size_t from, size_t to,
 				lose(&page[from]);
 			if (ret || once)
 				return ret ? ret : 1;
-			/* Now there is a table, and it is read page by page. */
+			/* Now there is a page table, and it is read PTE by PTE. */
 			if (level != EXPECT_HUGETLB)
 				at_once = 0;
 			continue;
@@ -170,14 +177,14 @@ static int walk_stretch(struct expect_page *page, size_t from, size_t to,
 	return 0;
 }
 
-/* Takes back the answers from page @first on. */
+/* Take the answers from page @first on back. */
 static void forget(struct expect_page *page, size_t first, size_t pages)
 {
 	for (; first < pages; first++)
 		page[first].entry = HMMIRROR_PTE_UNTOUCHED;
 }
 
-/* After an error. What is nothing, in front of what was blanked, looks blank. */
+/* After an error: an answer of 0 in front of untouched entries looks untouched. */
 static void blank(struct expect_page *page, size_t pages)
 {
 	size_t i = 0;
@@ -189,7 +196,7 @@ static void blank(struct expect_page *page, size_t pages)
 	forget(page, i, pages);
 }
 
-/* Pages @from to @to: as walk_stretch(). */
+/* Walk pages @from to @to. Return: as walk_stretch(). */
 static int walk_part(const char *addr, struct expect_page *page, size_t from,
 		     size_t to, int once)
 {
@@ -213,7 +220,7 @@ static size_t mapping_end(const struct expect_page *page, size_t first,
 	return end;
 }
 
-/* Why a mapping as a whole is no matter for the walker, if it is not: -errno. */
+/* Return: the error of a walker that refuses this mapping as a whole, or 0. */
 static int refused(const struct expect_row *row)
 {
 	int invalid = expect_when(WHEN_MAPPING_INVALID);
@@ -225,7 +232,7 @@ static int refused(const struct expect_row *row)
 	return row->level == EXPECT_VMA ? -EPERM : 0;
 }
 
-/* A range that nothing at all is asked of. */
+/* Is there no request at all? */
 static int is_snapshot(const struct expect_page *page, size_t pages)
 {
 	size_t i;
@@ -236,7 +243,7 @@ static int is_snapshot(const struct expect_page *page, size_t pages)
 	return 1;
 }
 
-/* An error that is not told: it is in the entry where the snapshot was cut. */
+/* Put the error of a cut snapshot, which the walker does not return, into the entry. */
 static void cut(struct expect_page *page, size_t from, size_t to)
 {
 	while (from < to && page[from].entry != HMMIRROR_PTE_UNTOUCHED)
@@ -245,7 +252,7 @@ static void cut(struct expect_page *page, size_t from, size_t to)
 		page[from].entry = HMMIRROR_PTE_ERROR;
 }
 
-/* A part that the driver has walked in one call. */
+/* Walk pages that the driver passes to the walker in one call. */
 static int walk_call(const char *addr, struct expect_page *page, size_t from,
 		     size_t to)
 {
@@ -266,7 +273,10 @@ static int wants_write(const struct expect_page *page)
 	       !(page->state->prot & PROT_WRITE);
 }
 
-/* A mapping, where the driver looks at what is to be written: in parts. */
+/*
+ * Walk a mapping for a walker that does not check VM_WRITE: the driver passes the pages up
+ * to the first write request.
+ */
 static int walk_checked(const char *addr, struct expect_page *page, size_t from,
 			size_t to)
 {
@@ -285,7 +295,7 @@ static int walk_checked(const char *addr, struct expect_page *page, size_t from,
 				return error;
 			continue;
 		}
-		/* what the device has is taken as it is */
+		/* the device's own pages are reported as they are */
 		end = from + 1;
 		if (!(page[from].now & DEV))
 			return -EPERM;
@@ -326,7 +336,10 @@ static int walk_all(const char *addr, struct expect_page *page, size_t pages)
 	return error;
 }
 
-/* The driver's second step, where the walker can't tell whose a page is. */
+/*
+ * Where the walker can't tell whose a device page is, the driver migrates pages of other
+ * devices back afterwards, one by one.
+ */
 static int bring_home(struct expect_page *page, size_t pages)
 {
 	size_t i;
@@ -347,7 +360,7 @@ static int bring_home(struct expect_page *page, size_t pages)
 	return 0;
 }
 
-/* One try, from what the tables hold now. */
+/* Walk once, from what the page tables hold now. */
 static int try(const char *addr, struct expect_page *page, size_t pages)
 {
 	size_t i;
@@ -384,7 +397,7 @@ int expect_walk(const char *addr, struct expect_page *page, size_t pages,
 		page[i].later = page[i].row->others &&
 				expect_when(WHEN_OTHER_LATER);
 	}
-	/* A page that gives way to another is an invalidation: all once more. */
+	/* A page that is replaced by a fault invalidates the range: walk again. */
 	do {
 		*error = try(addr, page, pages);
 	} while (any_moved(page, pages));

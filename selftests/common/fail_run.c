@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The sweep: each call with its first allocation failing, its second, ... */
+/* Make each call with its first allocation failing, then its second, ... until all succeed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,21 +15,21 @@
 #define DEBUGFS		"/sys/kernel/debug/"
 #define BUFFER_SIZE	(64 << 10)
 
-/* What is freed by a callback of RCU or by another CPU takes its time. */
-#define SETTLE_STEPS	200
+/* How long RCU callbacks and other CPUs may take to free pages, ms. */
+#define SETTLE_MS	200
 
 static const struct {
 	const char *option;
 	const char *path;
 	const char *value;
 } knobs[] = {
-	/* all kinds of allocations, not only those that may not sleep */
+	/* allocations that may sleep too */
 	{ "CONFIG_FAILSLAB", DEBUGFS "failslab/ignore-gfp-wait", "N" },
 	{ "CONFIG_FAILSLAB", DEBUGFS "failslab/cache-filter", "N" },
 	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
 	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
 	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/min-order", "0" },
-	/* not a stack for each of them */
+	/* no stack trace for each of them */
 	{ "CONFIG_FAILSLAB", DEBUGFS "failslab/verbose", "0" },
 	{ "CONFIG_FAIL_PAGE_ALLOC", DEBUGFS "fail_page_alloc/verbose", "0" },
 };
@@ -113,7 +113,7 @@ static int arm(struct fail_case *c, unsigned int nth)
 	return pwrite(c->nth, text, len, 0) == len ? 0 : -errno;
 }
 
-/* Return: 1 if it was hit since arm(), 0 if there was not as much to fail, -errno. */
+/* Return: 1 if an allocation failed since arm(); 0 if the call made fewer; -errno. */
 static int disarm(struct fail_case *c)
 {
 	char text[16];
@@ -127,12 +127,12 @@ static int disarm(struct fail_case *c)
 	return arm(c, 0) ? -EIO : hit;
 }
 
-/* All that the last call took is given back when its memory is gone. */
+/* All pages of the device that the last call took are freed once its memory is unmapped. */
 static int nothing_left(struct fail_case *c)
 {
 	int i;
 
-	for (i = 0; i < SETTLE_STEPS; i++) {
+	for (i = 0; i < SETTLE_MS; i++) {
 		if (used_pages(c) == c->used)
 			return 1;
 		usleep(1000);
@@ -150,7 +150,7 @@ static int documented(const struct fail_call *call, int error)
 	return error == -ENOMEM;
 }
 
-/* Memory as it is before each call: nothing of the last one is left. */
+/* Map new memory as it must be before each call. */
 static int fresh(struct fail_case *c, const struct fail_call *call)
 {
 	int ret = hmm_area_map_small(&c->area, c->addr, hmm_pmd_size(),
@@ -160,7 +160,7 @@ static int fresh(struct fail_case *c, const struct fail_call *call)
 		return ret;
 	if (!nothing_left(c))
 		return -ENOTEMPTY;
-	/* the page table is there as a rule */
+	/* the page table exists as a rule */
 	c->addr[c->length] = 1;
 	if (!call->empty)
 		hmm_pattern_fill(c->addr, c->length, 1);
@@ -213,7 +213,7 @@ static int sweep(struct fail_case *c, const struct fail_call *call)
 			call->after(c, call);
 		coped += hit && !ret;
 
-		/* the next one is as good as ever */
+		/* the next call must work as ever */
 		ret = fresh(c, call);
 		if (!ret)
 			ret = call->call(c, call);

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Calls made again and again, while the first, second, third, ... allocation fails. */
+/* Calls that are repeated while their first, second, third, ... memory allocation fails. */
 #ifndef FAIL_RUN_H
 #define FAIL_RUN_H
 
 #include "hmmirror_lib.h"
 
-/* Pages of the memory that calls are about; some need a page table of its own. */
+/* Pages of the memory that the calls are about. */
 #define FAIL_PAGES	8
 
-/* A call allocates less often than this, or something allocates for ever. */
+/* A call allocates less often than this; more means without end. */
 #define FAIL_LIMIT	2000
 
 #define FAIL_ERRORS	6
 
 /**
- * struct fail_case - what the calls work on
+ * struct fail_case - what the calls are about
  * @area: window of 2 MiB
- * @addr: its start: FAIL_PAGES pages, written, or empty if @empty
- * @length: bytes of these
- * @page: bytes of one
- * @buffer: room for whatever a call gives or takes, all there
+ * @addr: start of the window: FAIL_PAGES pages, written; empty if the call wants that
+ * @length: bytes of these pages
+ * @page: bytes of a page
+ * @buffer: room for what a call reads or writes, populated
  * @spare: a file descriptor or address that a call made
  * @fd: mirror of device 0
  * @used: pages of the device that were in use before
- * @nth: this thread's fail-nth
- * @injected: failures so far
+ * @nth: fail-nth of the thread that makes the call
+ * @injected: failed allocations so far
  * @setup_ret: what fail_begin() returned
  * @why: what was missing or wrong
  */
@@ -44,15 +44,15 @@ struct fail_case {
 };
 
 /**
- * struct fail_call - a call whose allocations are to fail
+ * struct fail_call - a call whose allocations fail one after the other
  * @name: for messages
  * @request: HMMIRROR_REQ_* or the like, for calls that share functions
- * @empty: the memory has no pages before
- * @written: the call writes, so the memory is not looked at afterwards
- * @before: brings about what it needs, and may be NULL
- * @call: makes it: 0, or the call's error or that in its .error
- * @after: takes back what it did, whether it did or not; may be NULL
- * @errors: what it may say, beside -ENOMEM
+ * @empty: the memory is not populated before the call
+ * @written: the call may write the memory, so that its data is not checked afterwards
+ * @before: prepares the call; may be NULL
+ * @call: makes the call: 0, its error, or the error in its struct's .error
+ * @after: undoes the call, whether it succeeded or not; may be NULL
+ * @errors: errors that it may return, beside -ENOMEM
  */
 struct fail_call {
 	const char *name;
@@ -65,10 +65,10 @@ struct fail_call {
 	int errors[FAIL_ERRORS];
 };
 
-/* fail_begin - set up what all calls need; what is missing, fail_sweep() tells */
+/* fail_begin - for FIXTURE_SETUP(); fail_sweep() tells what is missing */
 void fail_begin(struct fail_case *c);
 
-/* fail_end - take it down */
+/* fail_end - for FIXTURE_TEARDOWN() */
 void fail_end(struct fail_case *c);
 
 /**

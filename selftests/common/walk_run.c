@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Walks, and what has to be true of their answers. */
+/* Walk a window of pages in known states, and check the whole answer. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "expect_kernel.h"
 #include "walk_run.h"
 
-/* In pagemap, where the offset of a swap entry starts: behind its type. */
+/* In a pagemap entry, the offset of a swap entry is behind its type. */
 #define SWAP_OFFSET_SHIFT	5
 
 static int fail(struct walk *walk, const char *format, ...)
@@ -86,7 +86,7 @@ int walk_make(struct walk *walk, const char *state, size_t first, size_t pages)
 	return 0;
 }
 
-/* All pages of one state that follow each other are proved together. */
+/* Prove each run of pages in one state. */
 static int prove_all(struct walk *walk, size_t first, size_t pages)
 {
 	size_t i, end, size = hmm_page_size();
@@ -100,7 +100,7 @@ static int prove_all(struct walk *walk, size_t first, size_t pages)
 		for (end = i; end < first + pages; end++)
 			if (walk->page[end].state != state)
 				break;
-		/* Units can be cut by the range; the whole was proved. */
+		/* The walk may cut a unit of the state: that was proved as a whole. */
 		if (((uintptr_t)page_addr(walk, i) | (end - i) * size) &
 		    (hmm_state_unit(state) - 1))
 			continue;
@@ -113,7 +113,7 @@ static int prove_all(struct walk *walk, size_t first, size_t pages)
 	return 0;
 }
 
-/* Where mappings start, as the walker stops at their ends. */
+/* Find the start of each page's VMA: the walker stops at the end of one. */
 static int find_mappings(struct walk *walk)
 {
 	unsigned long start, end, at;
@@ -139,7 +139,7 @@ static int find_mappings(struct walk *walk)
 	return 0;
 }
 
-/* Page tables are there where a page of the same PMD has made one. */
+/* A page table exists where a page of the same PMD has made one. */
 static int find_tables(struct walk *walk)
 {
 	size_t pmd = hmm_pmd_size(), i, k, end;
@@ -170,8 +170,9 @@ static int find_tables(struct walk *walk)
 }
 
 /*
- * A huge page of the device's, walked from within: 7.2 and 7.3 count from its
- * first page. walk_thp_device.from_within tells, docs/findings.md says more.
+ * Is this the known bug of 7.2 and 7.3? For a range that starts inside a device-private
+ * huge page, they count the pfns from its first page (walk_thp_device.from_within,
+ * docs/findings.md).
  */
 static int counted_wrong(struct walk *walk, size_t first, size_t i, __u64 right,
 			 __u64 got)
@@ -228,7 +229,7 @@ static int check_entry(struct walk *walk, size_t first, size_t i, __u64 want)
 	return 0;
 }
 
-/* What no fault was sent to is as it was; a snapshot sends none. */
+/* A page that was not faulted must be as before; a snapshot faults none. */
 static int check_untouched(struct walk *walk, size_t i, int snapshot)
 {
 	const struct expect_page *page = &walk->page[i];
@@ -275,7 +276,7 @@ static int check(struct walk *walk, size_t first, size_t pages, int want_error,
 	return check_faults(walk, faults[0], faults[1], want_faults, !snapshot && fetched);
 }
 
-/* Is there one right answer? */
+/* Is there only one right answer? HMM_SKIP with walk->why if not. */
 static int can_tell(struct walk *walk, size_t first, size_t pages)
 {
 	size_t i;
@@ -289,7 +290,7 @@ static int can_tell(struct walk *walk, size_t first, size_t pages)
 		if (!walk->page[i].row->cold || !walk->page[i].single)
 			continue;
 		fail(walk,
-		     "the walker of this kernel begins anew where a file is read");
+		     "the walker of this kernel begins anew where it reads a file");
 		return HMM_SKIP;
 	}
 	return 0;
@@ -364,7 +365,7 @@ int walk_ask(struct walk *walk, unsigned int device, size_t first,
 	for (i = first; i < first + pages; i++) {
 		walk->page[i].request = request;
 		walk->page[i].single = 0;
-		/* Nonsense, to see that it is neither read nor left there. */
+		/* A value that must neither be read nor stay. */
 		walk->entries[i] = 0xdeadbeefdeadbeefULL;
 	}
 	return ask(walk, device, first, pages, &range);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Runs walks over states and checks each answer: every page's entry against
- * the table in expect.c and against pagemap, the walker's error, which pages
- * were faulted, and that a snapshot changed nothing.
+ * Walk a window of pages in known states, and check the whole answer: every page's entry
+ * against expect.h and against pagemap, the walker's error, which pages were faulted, and
+ * that a snapshot changed nothing.
  */
 #ifndef WALK_RUN_H
 #define WALK_RUN_H
@@ -13,11 +13,11 @@
  * struct walk - a window of pages in known states
  * @area: the window
  * @pages: number of pages
- * @page: what is known of each page
- * @entries: for the walker's input and answers
+ * @page: state and request of each page
+ * @entries: requests by page, and the walker's answers
  * @before: pagemap before the walk
- * @after: and after it
- * @error: the walker's error of the last walk
+ * @after: pagemap after the walk
+ * @error: return value of hmm_range_fault() in the last walk
  * @flags: HMMIRROR_RANGE_* of the walks; set before walk_begin(), and kept
  * @why: what is missing, or what went wrong
  */
@@ -34,7 +34,7 @@ struct walk {
 };
 
 /**
- * walk_begin - get a window
+ * walk_begin - set up a window
  * @walk: what to set up
  * @pages: number of pages
  * @align: alignment, bytes; 0 for hmm_pmd_size()
@@ -43,11 +43,11 @@ struct walk {
  */
 int walk_begin(struct walk *walk, size_t pages, size_t align);
 
-/* walk_end - give it back; safe on zeroes */
+/* walk_end - undo walk_begin(); safe on zeroes */
 void walk_end(struct walk *walk);
 
 /**
- * walk_put - bring pages into a state
+ * walk_make - bring pages of the window into a state
  * @walk: the window
  * @state: name of the state
  * @first: first page
@@ -58,14 +58,14 @@ void walk_end(struct walk *walk);
 int walk_make(struct walk *walk, const char *state, size_t first, size_t pages);
 
 /**
- * walk_ask - walk pages with one request, and check all there is to check
+ * walk_ask - walk pages with one request for all, and check the answer
  * @walk: the window
  * @device: 0 to 3
  * @first: first page
  * @pages: number of pages
  * @request: HMMIRROR_REQ_*, 0 for a snapshot
  *
- * All states are proved once more before.
+ * All states are proved again before the walk.
  *
  * Return: 0, or -errno with walk->why.
  */
@@ -73,12 +73,12 @@ int walk_ask(struct walk *walk, unsigned int device, size_t first,
 	     size_t pages, __u64 request);
 
 /**
- * walk_ask_pages - as walk_ask(), with single requests in page[].request
+ * walk_ask_pages - walk pages with a request for each, in page[].request
  * @walk: the window
  * @device: 0 to 3
  * @first: first page
  * @pages: number of pages
- * @mask: HMMIRROR_REQ_* bits of them that count
+ * @mask: HMMIRROR_REQ_* bits of the requests that count
  */
 int walk_ask_pages(struct walk *walk, unsigned int device, size_t first,
 		   size_t pages, __u64 mask);
