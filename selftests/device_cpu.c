@@ -184,7 +184,7 @@ TEST_F(device_cpu, syscall_argument)
  * exit status. Afterwards the pages must have the pattern @seed.
  */
 static void check_other_process(struct __test_metadata *_metadata, struct device_case *c,
-			  int (*use)(struct device_case *c, pid_t process), __u64 seed)
+				int (*use)(struct device_case *c, pid_t process), __u64 seed)
 {
 	pid_t child, me = getpid();
 	int go;

@@ -163,7 +163,7 @@ static int get_disk(struct hmm_disk *disk, long length, struct hmm_area *area)
 
 /* The disk has the data of the pages, and so have the pages. */
 static void check_disk(struct __test_metadata *_metadata, struct device_case *c,
-		     const struct hmm_disk *disk, size_t part, __u64 seed)
+		       const struct hmm_disk *disk, size_t part, __u64 seed)
 {
 	ASSERT_EQ((ssize_t)part, pread(disk->fd, c->copy, part, 0));
 	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, c->addr, part, seed));
@@ -333,7 +333,7 @@ FIXTURE_TEARDOWN(device_gup_pinned)
 #define PINNED_PAGES	3
 
 static void check_others_migrate(struct __test_metadata *_metadata, struct device_case *c,
-		      __u8 *outcomes)
+				 __u8 *outcomes)
 {
 	__u64 migrated = 0;
 	size_t i;
@@ -454,8 +454,8 @@ TEST_F(device_gup_pinned, io_uring_buffer_twice)
  * device, neither by a call nor for a long-term pin; once the pipe is read, it can. With
  * one additional reference kernels find out early or late, with two at once.
  */
-static void check_referenced_on_device(struct __test_metadata *_metadata, struct device_case *c,
-			   int pipes, __u8 *outcomes)
+static void check_referenced_on_device(struct __test_metadata *_metadata,
+				       struct device_case *c, int pipes, __u8 *outcomes)
 {
 	struct iovec from = { c->addr + PINNED_FIRST * c->page, PINNED_PAGES * c->page };
 	__u64 migrated = 0;

@@ -74,8 +74,9 @@ static long used(struct _test_data_device_pair *self, int device)
 }
 
 /* Migrate all of the range to a device, check the pattern there, and write another. */
-static void migrate_and_write(struct __test_metadata *_metadata, struct _test_data_device_pair *self,
-		    int device, __u64 before, __u64 after)
+static void migrate_and_write(struct __test_metadata *_metadata,
+			      struct _test_data_device_pair *self, int device, __u64 before,
+			      __u64 after)
 {
 	int fd = self->fd[device];
 	__u64 migrated = 0;

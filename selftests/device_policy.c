@@ -373,7 +373,7 @@ FIXTURE_TEARDOWN(device_policy_collapse)
 
 /* Move some small pages to the device, in a range that may be collapsed. */
 static int prepare_collapse(struct __test_metadata *_metadata, struct device_case *c,
-			  size_t length)
+			    size_t length)
 {
 	int ret = c->setup_ret;
 
@@ -389,7 +389,7 @@ static int prepare_collapse(struct __test_metadata *_metadata, struct device_cas
 
 /* Huge or small: every byte must be right. */
 static void check_collapse(struct __test_metadata *_metadata, struct device_case *c,
-			 size_t length, int huge)
+			   size_t length, int huge)
 {
 	ASSERT_EQ(huge, hmm_smaps(c->area.addr, "AnonHugePages") >= (long)length / 1024);
 	if (huge) {

@@ -213,8 +213,8 @@ static void *free_unmapped(void *data)
 	unsigned int what = HMMIRROR_MISTAKE_GIVEN_BACK << HMMIRROR_MIGRATE_MISTAKE_SHIFT;
 	struct unmapped *unmapped = data;
 
-	unmapped->result = hmm_move(unmapped->fd, HMMIRROR_MIGRATE_TO_DEVICE | what, unmapped->addr,
-				  unmapped->page, NULL, NULL);
+	unmapped->result = hmm_move(unmapped->fd, HMMIRROR_MIGRATE_TO_DEVICE | what,
+				    unmapped->addr, unmapped->page, NULL, NULL);
 	return NULL;
 }
 

@@ -19,7 +19,7 @@
 
 #define MEMORY		"/sys/devices/system/memory/"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
-#define TRIES		8	/* memory blocks to try, because one may have pages that can't move */
+#define TRIES		8	/* blocks to try: one may have pages that can't move */
 #define PATIENCE_MS	1500	/* the kernel tries for ever to offline a block that can't go */
 
 FIXTURE(device_remove)
@@ -85,7 +85,7 @@ static void record_pfns(struct __test_metadata *_metadata, struct _test_data_dev
 
 /* How many of the first @pages pages have the same pfn as before? */
 static size_t count_same_pfns(struct __test_metadata *_metadata,
-			 struct _test_data_device_remove *self, size_t pages)
+			      struct _test_data_device_remove *self, size_t pages)
 {
 	size_t i, same = 0;
 	__u64 entry;

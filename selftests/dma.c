@@ -107,7 +107,7 @@ static int call_free(struct _test_data_dma *self)
 	prepare(_metadata, self, variant, _state, _pages)
 
 static int prepare(struct __test_metadata *_metadata, struct _test_data_dma *self,
-		 const struct _fixture_variant_dma *variant, const char *state, size_t pages)
+		   const struct _fixture_variant_dma *variant, const char *state, size_t pages)
 {
 	if (!REQUIRE(self->setup_ret, self->why))
 		return 0;
@@ -124,8 +124,8 @@ static int prepare(struct __test_metadata *_metadata, struct _test_data_dma *sel
 	check_mapped(_metadata, self, variant, _first, _pages, _entry, _flags)
 
 static void check_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
-		       const struct _fixture_variant_dma *variant, size_t first,
-		       size_t pages, __u64 entry, __u64 flags)
+			 const struct _fixture_variant_dma *variant, size_t first,
+			 size_t pages, __u64 entry, __u64 flags)
 {
 	struct hmmirror_dma_page *p;
 	char text[HMM_ENTRY_STR_MAX];
@@ -148,7 +148,7 @@ static void check_mapped(struct __test_metadata *_metadata, struct _test_data_dm
 }
 
 static void check_not_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
-			size_t first, size_t pages, __u64 entry)
+			     size_t first, size_t pages, __u64 entry)
 {
 	size_t i;
 
@@ -305,7 +305,7 @@ TEST_F(dma, device_memory)
 }
 
 static void check_huge(struct __test_metadata *_metadata, struct _test_data_dma *self,
-		 const struct _fixture_variant_dma *variant, const char *state)
+		       const struct _fixture_variant_dma *variant, const char *state)
 {
 	if (!PREPARE(state, HUGE))
 		return;

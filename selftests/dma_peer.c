@@ -88,7 +88,7 @@ static int free_map(struct _test_data_dma_peer *self)
 
 /* Map pages of the peer, and allocate a map for the device behind the IOMMU. */
 static int prepare(struct _test_data_dma_peer *self,
-		 const struct _fixture_variant_dma_peer *variant)
+		   const struct _fixture_variant_dma_peer *variant)
 {
 	struct hmm_area *area = &self->area;
 	int ret = hmm_area_feature(area, HMMIRROR_FEAT_DMA_IOMMU);
@@ -104,7 +104,7 @@ static int prepare(struct _test_data_dma_peer *self,
 
 /* A bus address is the memory's own address. */
 static void check_mapped(struct __test_metadata *_metadata, struct _test_data_dma_peer *self,
-		       const struct _fixture_variant_dma_peer *variant, __u64 flags)
+			 const struct _fixture_variant_dma_peer *variant, __u64 flags)
 {
 	__u64 entry, address;
 	size_t i;

@@ -44,8 +44,8 @@ FIXTURE_TEARDOWN(exclusive)
 		       self->length, self->exclusive, &self->pages)
 
 /* Check which pages the device has exclusive access to: one character a page, 'x' if so. */
-static void check_exclusive(struct __test_metadata *_metadata, int fd,
-		       const char *addr, const char *want)
+static void check_exclusive(struct __test_metadata *_metadata, int fd, const char *addr,
+			    const char *want)
 {
 	size_t pages = strlen(want), i;
 	__u8 exclusive[PAGES];
@@ -268,8 +268,7 @@ TEST_F(exclusive, thp)
 	ASSERT_EQ(whole ? 0 : -EBUSY,
 		  hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr,
 				 self->length, self->exclusive, &self->pages));
-	check_exclusive(_metadata, self->fd, area->addr,
-		   whole ? "xxxxxxxx" : "x.......");
+	check_exclusive(_metadata, self->fd, area->addr, whole ? "xxxxxxxx" : "x.......");
 	ASSERT_EQ(whole ? PAGES : 1, self->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
 	check_exclusive(_metadata, self->fd, area->addr, "........");

@@ -224,7 +224,7 @@ static void plant_after(struct fail_case *c, const struct fail_call *call)
 	hmm_ioctl(c->fd, HMMIRROR_PLANT, &plant);
 }
 
-static int flicker_call(struct fail_case *c, const struct fail_call *call)
+static int pmd_race_call(struct fail_case *c, const struct fail_call *call)
 {
 	struct hmmirror_flicker flicker = {
 		.size = sizeof(flicker),
@@ -237,7 +237,7 @@ static int flicker_call(struct fail_case *c, const struct fail_call *call)
 	return hmm_ioctl(c->fd, HMMIRROR_FLICKER, &flicker);
 }
 
-static void flicker_after(struct fail_case *c, const struct fail_call *call)
+static void pmd_race_after(struct fail_case *c, const struct fail_call *call)
 {
 	struct hmmirror_flicker flicker = {
 		.size = sizeof(flicker),
@@ -461,7 +461,7 @@ TEST_F(fail_nth, plant)
 TEST_F(fail_nth, pmd_race)
 {
 	static const struct fail_call calls[] = {
-		{ .name = "flicker", .call = flicker_call, .after = flicker_after },
+		{ .name = "PMD race", .call = pmd_race_call, .after = pmd_race_after },
 	};
 
 	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_FLICKER, calls, ARRAY_SIZE(calls)),

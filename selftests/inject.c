@@ -95,9 +95,9 @@ TEST_F(inject, invalidated_always)
 }
 
 /* One page fails, and only that page stays where it is. */
-static void fail_each_page(struct __test_metadata *_metadata, struct hmm_area *area,
-		     int fd, size_t length, __u8 *outcomes, int to_device,
-		     enum hmmirror_event event, __u8 outcome)
+static void fail_each_page(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
+			   size_t length, __u8 *outcomes, int to_device,
+			   enum hmmirror_event event, __u8 outcome)
 {
 	size_t nth, page;
 
@@ -127,20 +127,20 @@ TEST_F(inject, alloc_fails)
 {
 	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	fail_each_page(_metadata, &self->area, self->fd, self->length,
-		 self->outcomes, 1, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
-	fail_each_page(_metadata, &self->area, self->fd, self->length,
-		 self->outcomes, 0, HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
+	fail_each_page(_metadata, &self->area, self->fd, self->length, self->outcomes, 1,
+		       HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
+	fail_each_page(_metadata, &self->area, self->fd, self->length, self->outcomes, 0,
+		       HMMIRROR_INJECT_ALLOC, HMMIRROR_OUT_NOMEM);
 }
 
 TEST_F(inject, copy_fails)
 {
 	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	fail_each_page(_metadata, &self->area, self->fd, self->length,
-		 self->outcomes, 1, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
-	fail_each_page(_metadata, &self->area, self->fd, self->length,
-		 self->outcomes, 0, HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
+	fail_each_page(_metadata, &self->area, self->fd, self->length, self->outcomes, 1,
+		       HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
+	fail_each_page(_metadata, &self->area, self->fd, self->length, self->outcomes, 0,
+		       HMMIRROR_INJECT_COPY, HMMIRROR_OUT_NOCOPY);
 }
 
 /* A call with bad arguments changes nothing that was set before. */

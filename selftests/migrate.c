@@ -62,8 +62,8 @@ FIXTURE_TEARDOWN(migrate)
 		      &self->migrated)
 
 /* All pages have these flags, order 0, and a pfn if valid. */
-static void check_entries(struct __test_metadata *_metadata, int fd,
-			const char *addr, size_t pages, __u64 want)
+static void check_entries(struct __test_metadata *_metadata, int fd, const char *addr,
+			  size_t pages, __u64 want)
 {
 	char text[HMM_ENTRY_STR_MAX];
 	__u64 entries[PAGES];
@@ -93,8 +93,7 @@ TEST_F(migrate, round_trip)
 		ASSERT_EQ(0, TO_DEVICE());
 		ASSERT_EQ(PAGES, self->migrated);
 		check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
-		check_entries(_metadata, self->fd, self->addr, PAGES,
-			    rw | self->kind);
+		check_entries(_metadata, self->fd, self->addr, PAGES, rw | self->kind);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(self->before.to_device + PAGES,
 			  self->after.to_device);
@@ -131,8 +130,7 @@ TEST_F(migrate, cpu_read)
 		  self->before.cpu_faults_home);
 	ASSERT_LE(back, self->after.cpu_faults - self->before.cpu_faults);
 	ASSERT_EQ(hmm_stats_used(&self->before) - (long)back, hmm_stats_used(&self->after));
-	check_entries(_metadata, self->fd, self->addr, PAGES,
-		    back ? rw : rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr, PAGES, back ? rw : rw | self->kind);
 }
 
 TEST_F(migrate, cpu_write)
@@ -150,10 +148,9 @@ TEST_F(migrate, cpu_write)
 	ASSERT_EQ(back, self->after.cpu_faults_home -
 		  self->before.cpu_faults_home);
 	check_entries(_metadata, self->fd, self->addr, 5, rw | self->kind);
-	check_entries(_metadata, self->fd, self->addr + 5 * self->page, 1,
-		    back ? rw : rw | self->kind);
-	check_entries(_metadata, self->fd, self->addr + 6 * self->page, 2,
-		    rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr + 5 * self->page, 1, back ? rw : rw |
+		      self->kind);
+	check_entries(_metadata, self->fd, self->addr + 6 * self->page, 2, rw | self->kind);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 5 * self->page,
 					self->page, 4));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 5 * self->page, 3));
@@ -194,8 +191,7 @@ TEST_F(migrate, unpopulated_readonly)
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
 	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
-	check_entries(_metadata, self->fd, self->addr, PAGES,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
@@ -207,8 +203,7 @@ TEST_F(migrate, readonly)
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
 	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
-	check_entries(_metadata, self->fd, self->addr, PAGES,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 	/* Back in system memory and writable, it is like any page. */
 	ASSERT_EQ(0, TO_SYSTEM());
@@ -279,8 +274,7 @@ TEST_F(migrate, to_system_part)
 	ASSERT_EQ(3, self->migrated);
 	check_entries(_metadata, self->fd, self->addr, 2, rw | self->kind);
 	check_entries(_metadata, self->fd, self->addr + 2 * self->page, 3, rw);
-	check_entries(_metadata, self->fd, self->addr + 5 * self->page, 3,
-		    rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr + 5 * self->page, 3, rw | self->kind);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 10));
 }
 
@@ -375,8 +369,7 @@ TEST_F(migrate, mprotect)
 	hmm_pattern_fill(self->addr, self->length, 17);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
-	check_entries(_metadata, self->fd, self->addr, PAGES,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 17));
 	ASSERT_EQ(0, mprotect(self->addr, self->length,
 			      PROT_READ | PROT_WRITE));
@@ -421,8 +414,8 @@ TEST_F(migrate, several_mappings)
 	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	check_entries(_metadata, self->fd, self->addr, 3, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
-	check_entries(_metadata, self->fd, self->addr + 3 * self->page, 2,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_entries(_metadata, self->fd, self->addr + 3 * self->page, 2, self->kind |
+		      HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 20));
 }
 

@@ -76,9 +76,10 @@ FIXTURE_TEARDOWN(migrate_fail)
 }
 
 /* Migrate the range while @pages pages from @first on fail, and check each page's outcome. */
-static void migrate_failing(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self,
-		 const struct _fixture_variant_migrate_fail *variant, unsigned int flags,
-		 size_t first, size_t pages, __u8 others)
+static void migrate_failing(struct __test_metadata *_metadata,
+			    struct _test_data_migrate_fail *self,
+			    const struct _fixture_variant_migrate_fail *variant,
+			    unsigned int flags, size_t first, size_t pages, __u8 others)
 {
 	__u64 migrated = 0;
 	size_t i;
@@ -115,7 +116,7 @@ TEST_F(migrate_fail, to_device)
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
 		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_MIGRATED);
+				HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
 		migrate_back(_metadata, self);
@@ -134,7 +135,7 @@ TEST_F(migrate_fail, to_system)
 		hmm_pattern_fill(self->addr, self->length, n);
 		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, n, 1,
-		     HMMIRROR_OUT_MIGRATED);
+				HMMIRROR_OUT_MIGRATED);
 		/* the page that failed is still on the device, with its data */
 		ASSERT_EQ(1, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
@@ -152,7 +153,7 @@ TEST_F(migrate_fail, unpopulated)
 		ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 		ASSERT_EQ(0, USED());
 		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_POPULATED);
+				HMMIRROR_OUT_POPULATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	}
@@ -170,7 +171,7 @@ TEST_F(migrate_fail, zero_page)
 			return;
 		ASSERT_EQ(0, USED());
 		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_POPULATED);
+				HMMIRROR_OUT_POPULATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	}
@@ -192,7 +193,7 @@ TEST_F(migrate_fail, shared)
 		return;
 	for (n = 0; n < PAGES; n++) {
 		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_MIGRATED);
+				HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		migrate_back(_metadata, self);
 	}
@@ -211,13 +212,13 @@ TEST_F(migrate_fail, several_pages)
 		return;
 	for (n = 2; n <= PAGES; n += 2) {
 		hmm_pattern_fill(self->addr, self->length, n);
-		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, PAGES - n, n,
-		     HMMIRROR_OUT_MIGRATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, PAGES -
+				n, n, HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ((long)(PAGES - n), USED());
 		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 		ASSERT_EQ(PAGES, USED());
 		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, 0, n,
-		     HMMIRROR_OUT_MIGRATED);
+				HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ((long)n, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
 		migrate_back(_metadata, self);

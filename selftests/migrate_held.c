@@ -176,7 +176,8 @@ FIXTURE_TEARDOWN(migrate_held)
  * Let the thread touch its page: it must wait until the migration is over, which moves all
  * pages.
  */
-static void check_touch_waits(struct __test_metadata *_metadata, struct _test_data_migrate_held *self)
+static void check_touch_waits(struct __test_metadata *_metadata,
+			      struct _test_data_migrate_held *self)
 {
 	sem_post(&self->toucher.go);
 	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
@@ -187,7 +188,7 @@ static void check_touch_waits(struct __test_metadata *_metadata, struct _test_da
 
 /* Can the CPU still populate an entry before the device does? Return: for REQUIRE() */
 static int require_empty_entries(struct _test_data_migrate_held *self,
-			const struct _fixture_variant_migrate_held *variant)
+				 const struct _fixture_variant_migrate_held *variant)
 {
 	if (self->setup_ret)
 		return self->setup_ret;

@@ -91,7 +91,7 @@ static void fill_on_lru(struct __test_metadata *_metadata, struct _test_data_mig
 
 /* Migrate all pages: @pages pages from @first on must have one outcome, the others another. */
 static void migrate_all(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self,
-		 unsigned int flags, size_t first, size_t pages, __u8 want, __u8 others)
+			unsigned int flags, size_t first, size_t pages, __u8 want, __u8 others)
 {
 	size_t i;
 

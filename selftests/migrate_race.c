@@ -75,8 +75,8 @@ FIXTURE_TEARDOWN(migrate_race)
 	hmm_area_end(&self->area);
 }
 
-static void check_all_outcomes(struct __test_metadata *_metadata, struct _test_data_migrate_race *self,
-		     size_t pages, __u8 want)
+static void check_all_outcomes(struct __test_metadata *_metadata,
+			       struct _test_data_migrate_race *self, size_t pages, __u8 want)
 {
 	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, pages, want))
 		TH_LOG("the first page: %s, want %s", hmm_outcome_str(self->outcomes[0]),

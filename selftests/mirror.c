@@ -43,8 +43,8 @@ FIXTURE_TEARDOWN(mirror)
 }
 
 /* All pages but @pages from @first on are still mirrored as they were; those are not. */
-static void check_invalidated(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(mirror) * self, size_t first, size_t pages)
+static void check_invalidated(struct __test_metadata *_metadata, FIXTURE_DATA(mirror) * self,
+			      size_t first, size_t pages)
 {
 	__u64 now[PAGES];
 	size_t i;

@@ -178,7 +178,7 @@ static int begin(struct _test_data_walk_concurrent *self, enum change change, __
  * again.
  */
 static void check_change_at_once(struct __test_metadata *_metadata,
-		    struct _test_data_walk_concurrent *self, __u64 first)
+				 struct _test_data_walk_concurrent *self, __u64 first)
 {
 	struct hmmirror_stats stats;
 	__u64 last;
@@ -221,7 +221,7 @@ TEST_F(walk_concurrent, migrate)
 
 /* The change waits for the walk, because it needs the lock for writing. */
 static void check_change_waits(struct __test_metadata *_metadata,
-		  struct _test_data_walk_concurrent *self)
+			       struct _test_data_walk_concurrent *self)
 {
 	sem_post(&self->changer.go);
 	usleep(WAIT_US);
@@ -237,7 +237,7 @@ static void check_change_waits(struct __test_metadata *_metadata,
 }
 
 static void check_mirror_empty(struct __test_metadata *_metadata,
-		      struct _test_data_walk_concurrent *self)
+			       struct _test_data_walk_concurrent *self)
 {
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->area.addr, self->length,
 				self->entries));

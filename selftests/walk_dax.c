@@ -85,9 +85,9 @@ static int map_dax(struct hmm_area *area, size_t unit, int prot)
  * Walk PAGES pages at the start, in the middle and at the end of the unit: they must have
  * these flags, the unit's order and consecutive pfns.
  */
-static void check_walks(struct __test_metadata *_metadata, struct hmm_area *area,
-		int fd, __u64 *entries, unsigned int order, __u64 request,
-		int error, __u64 flags)
+static void check_walks(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
+			__u64 *entries, unsigned int order, __u64 request, int error,
+			__u64 flags)
 {
 	size_t size = hmm_page_size(), all = area->length / size;
 	size_t starts[] = { 0, all / 2 / PAGES * PAGES, all - PAGES }, i, page;

@@ -174,8 +174,8 @@ static int prepare_walk(struct _test_data_walk_held *self,
 
 /* Prepare a walk, then hold a migration for it to meet. */
 static int hold_and_prepare_walk(struct _test_data_walk_held *self,
-		const struct _fixture_variant_walk_held *variant, __u64 request,
-		unsigned int limit_ms)
+				 const struct _fixture_variant_walk_held *variant,
+				 __u64 request, unsigned int limit_ms)
 {
 	int ret = prepare_walk(self, variant, request);
 
@@ -205,8 +205,9 @@ TEST_F(walk_held, snapshot)
 }
 
 /* Check that a fault waits until the migration is over, and no longer. */
-static void check_fault_waits(struct __test_metadata *_metadata, struct _test_data_walk_held *self,
-		       const struct _fixture_variant_walk_held *variant)
+static void check_fault_waits(struct __test_metadata *_metadata,
+			      struct _test_data_walk_held *self,
+			      const struct _fixture_variant_walk_held *variant)
 {
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(1, hmm_call_blocks(&self->walk));
@@ -220,7 +221,8 @@ static void check_fault_waits(struct __test_metadata *_metadata, struct _test_da
 
 TEST_F(walk_held, read_fault)
 {
-	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS),
+		     self->area.why))
 		return;
 	check_fault_waits(_metadata, self, variant);
 }
@@ -228,7 +230,8 @@ TEST_F(walk_held, read_fault)
 /* The device's own page is not faulted, even if it is not writable. */
 TEST_F(walk_held, write_fault)
 {
-	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_ALL, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_ALL, LIMIT_MS),
+		     self->area.why))
 		return;
 	/*
 	 * for this kernel the driver checks write access itself, and the page is not yet
@@ -283,7 +286,8 @@ TEST_F(walk_held, page_requests)
 
 TEST_F(walk_held, holder_limit)
 {
-	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, SHORT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, SHORT_MS),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
@@ -294,7 +298,8 @@ TEST_F(walk_held, holder_limit)
 /* Closing the file ends the hold, though the held call has a reference to it. */
 TEST_F(walk_held, holder_closes)
 {
-	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(1, hmm_call_blocks(&self->walk));

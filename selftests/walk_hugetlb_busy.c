@@ -211,7 +211,8 @@ TEST_F(walk_hugetlb_busy_pmd_sharing, snapshot)
 
 /* A page that our fault maps is mapped for the other process at once. */
 static void check_shared_fault(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(walk_hugetlb_busy_pmd_sharing) * self, __u64 request)
+			       FIXTURE_DATA(walk_hugetlb_busy_pmd_sharing) * self,
+			       __u64 request)
 {
 	char *second = self->border + EDGE * hmm_page_size();
 
@@ -424,8 +425,8 @@ TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 }
 
 static void check_fault(struct __test_metadata *_metadata,
-			 struct _test_data_walk_hugetlb_busy_move_pages *self, int flags,
-			 __u64 request)
+			struct _test_data_walk_hugetlb_busy_move_pages *self, int flags,
+			__u64 request)
 {
 	struct hmmirror_range range = {
 		.flags = HMMIRROR_RANGE_MAP,

@@ -133,8 +133,7 @@ TEST_F(walk_hugetlb_pud, none)
 	CHECK_ERROR(-EPERM, HMMIRROR_REQ_ALL);
 	ASSERT_EQ(0, mprotect(self->area.addr, self->area.length, PROT_NONE));
 	CHECK_NO_ACCESS();
-	CHECK_ERROR(expect_when(WHEN_BY_MAPPING) ? -EPERM : -EFAULT,
-		HMMIRROR_REQ_FAULT);
+	CHECK_ERROR(expect_when(WHEN_BY_MAPPING) ? -EPERM : -EFAULT, HMMIRROR_REQ_FAULT);
 	ASSERT_EQ(free, hmm_hugetlb_free(hmm_pud_size()));
 }
 

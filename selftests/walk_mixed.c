@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hmm_range_fault() on ranges that hold pages in mixed_states states, in mixed_states mappings: small pages
+ * hmm_range_fault() on ranges that hold pages in many states, in many mappings: small pages
  * of a dozen kinds side by side; PTEs, THPs and hugetlb pages next to each other.
  *
  * The walker goes through the range VMA by VMA and table by table. A request, a hole or an
@@ -52,8 +52,8 @@ static bool make_mixed_states(struct __test_metadata *_metadata, struct walk *wa
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(mixed_states); i++)
-		if (!REQUIRE(walk_make(walk, mixed_states[i].state, mixed_states[i].first, mixed_states[i].pages),
-			     walk->why))
+		if (!REQUIRE(walk_make(walk, mixed_states[i].state, mixed_states[i].first,
+				       mixed_states[i].pages), walk->why))
 			return false;
 	return true;
 }
@@ -122,8 +122,7 @@ FIXTURE_TEARDOWN(walk_mixed_huge)
 #define HUGE_PMDS	6
 
 /* Make ordinary pages instead of a state that this kernel lacks. */
-static int make_or_plain(struct walk *walk, const char *state, size_t first,
-		  size_t pages)
+static int make_or_plain(struct walk *walk, const char *state, size_t first, size_t pages)
 {
 	int ret = walk_make(walk, state, first, pages);
 
@@ -161,8 +160,8 @@ static int make_huge_range(struct walk *walk, size_t pmd)
 }
 
 /* Walk the range without its ends; then from inside a hugetlb page to inside the next. */
-static void walk_huge_range(struct __test_metadata *_metadata, struct walk *walk,
-		       size_t pmd, __u64 request)
+static void walk_huge_range(struct __test_metadata *_metadata, struct walk *walk, size_t pmd,
+			    __u64 request)
 {
 	/* a write to the page that userfaultfd protects fails, which walk_userfault.c tests */
 	size_t first = request == HMMIRROR_REQ_ALL ? pmd - 30 : 2;

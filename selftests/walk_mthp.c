@@ -4,7 +4,7 @@
  *
  * The walker must report each PTE by itself with order 0, although the pages belong to one
  * folio, and also for a range that starts or ends inside a folio. A fault of one page may
- * map the walk_folios folio.
+ * map the whole folio.
  */
 #include "hmm_test.h"
 #include "walk_run.h"
@@ -95,7 +95,7 @@ static int make_folios(struct walk *walk, const char *state, size_t unit)
 }
 
 static void walk_folios(struct __test_metadata *_metadata, struct walk *walk,
-		  const char *state, size_t unit, __u64 request)
+			const char *state, size_t unit, __u64 request)
 {
 	if (!REQUIRE(make_folios(walk, state, unit), walk->why))
 		return;
@@ -110,14 +110,12 @@ TEST_F(walk_mthp, snapshot)
 
 TEST_F(walk_mthp, read_fault)
 {
-	walk_folios(_metadata, &self->walk, variant->state, self->unit,
-	      HMMIRROR_REQ_FAULT);
+	walk_folios(_metadata, &self->walk, variant->state, self->unit, HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_mthp, write_fault)
 {
-	walk_folios(_metadata, &self->walk, variant->state, self->unit,
-	      HMMIRROR_REQ_ALL);
+	walk_folios(_metadata, &self->walk, variant->state, self->unit, HMMIRROR_REQ_ALL);
 }
 
 /* From inside the first folio to inside the second; and one page in the middle of a folio. */

@@ -98,8 +98,7 @@ static __u64 snapshot_flags(int huge)
  * Are all entries protnone? Those are present in pagemap, in a mapping that allows access,
  * and yet the walker does not report them as valid and writable, as it did before.
  */
-static int all_protnone(int fd, const char *addr, size_t pages, __u64 shown,
-		  __u64 *entries)
+static int all_protnone(int fd, const char *addr, size_t pages, __u64 shown, __u64 *entries)
 {
 	size_t page = hmm_page_size(), i;
 
@@ -123,7 +122,7 @@ static int all_protnone(int fd, const char *addr, size_t pages, __u64 shown,
  * second thread.
  */
 static int make_protnone(struct hmm_area *area, int huge, size_t length, int fd,
-		      __u64 *entries)
+			 __u64 *entries)
 {
 	size_t pages = length / hmm_page_size();
 	const char *state = huge ? "thp_writable" : "anon_writable";
@@ -153,14 +152,14 @@ static int make_protnone(struct hmm_area *area, int huge, size_t length, int fd,
 TEST_F(walk_numa, snapshot)
 {
 	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
-				self->entries), self->area.why))
+				   self->entries), self->area.why))
 		return;
 	snapshot_without_fault(_metadata, self->fd, self->area.addr, self->length, self->entries);
 	ASSERT_ENTRIES(self->entries, self->pages, snapshot_flags(variant->huge));
 }
 
-static void check_fault(struct __test_metadata *_metadata, int fd, char *addr,
-		       size_t length, __u64 *entries, __u64 request)
+static void check_fault(struct __test_metadata *_metadata, int fd, char *addr, size_t length,
+			__u64 *entries, __u64 request)
 {
 	long faults = expect_faults();
 
@@ -173,19 +172,19 @@ static void check_fault(struct __test_metadata *_metadata, int fd, char *addr,
 TEST_F(walk_numa, read_fault)
 {
 	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
-				self->entries), self->area.why))
+				   self->entries), self->area.why))
 		return;
-	check_fault(_metadata, self->fd, self->area.addr, self->length,
-		   self->entries, HMMIRROR_REQ_FAULT);
+	check_fault(_metadata, self->fd, self->area.addr, self->length, self->entries,
+		    HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_numa, write_fault)
 {
 	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
-				self->entries), self->area.why))
+				   self->entries), self->area.why))
 		return;
-	check_fault(_metadata, self->fd, self->area.addr, self->length,
-		   self->entries, HMMIRROR_REQ_ALL);
+	check_fault(_metadata, self->fd, self->area.addr, self->length, self->entries,
+		    HMMIRROR_REQ_ALL);
 }
 
 #include "hmm_main.h"

@@ -154,9 +154,8 @@ TEST_F(walk_planted, part_of_pmd)
 	}
 }
 
-static void check_fault(struct __test_metadata *_metadata, int fd,
-			  char *addr, size_t pages, __u64 *entries,
-			  __u64 request, int waits)
+static void check_fault(struct __test_metadata *_metadata, int fd, char *addr, size_t pages,
+			__u64 *entries, __u64 request, int waits)
 {
 	struct hmm_call call = {
 		.fd = fd,
@@ -191,16 +190,16 @@ TEST_F(walk_planted, read_fault)
 {
 	if (!PLANT())
 		return;
-	check_fault(_metadata, self->fd, self->addr, self->pages,
-		      self->entries, HMMIRROR_REQ_FAULT, variant->waits);
+	check_fault(_metadata, self->fd, self->addr, self->pages, self->entries,
+		    HMMIRROR_REQ_FAULT, variant->waits);
 }
 
 TEST_F(walk_planted, write_fault)
 {
 	if (!PLANT())
 		return;
-	check_fault(_metadata, self->fd, self->addr, self->pages,
-		      self->entries, HMMIRROR_REQ_ALL, variant->waits);
+	check_fault(_metadata, self->fd, self->addr, self->pages, self->entries,
+		    HMMIRROR_REQ_ALL, variant->waits);
 }
 
 /* One page that asks is enough. A request that the mask clears does not count. */

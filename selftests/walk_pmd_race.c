@@ -118,18 +118,18 @@ static int need_both(struct hmm_area *area, int table)
  * shows which of its reads found nothing, and that it started again.
  */
 static void walk_racing(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
-		    __u64 *entries, size_t nr_starts, __u64 request,
-		    unsigned int nth, int reads, __u64 flags)
+			__u64 *entries, size_t nr_starts, __u64 request, unsigned int nth,
+			int reads, __u64 flags)
 {
 	size_t size = hmm_page_size(), pages = area->length / size;
 	size_t starts[] = { 0, pages / 2, pages - 1 }, i, length;
 
 	for (i = 0; i < nr_starts; i++) {
 		length = area->length - starts[i] * size;
-		ASSERT_EQ(0, hmm_flicker(fd, area->addr, nth));
+		ASSERT_EQ(0, hmm_pmd_race_arm(fd, area->addr, nth));
 		ASSERT_EQ(0, hmm_walk(fd, area->addr + starts[i] * size, length,
 				      request, entries));
-		ASSERT_EQ(reads, hmm_flicker_end(fd));
+		ASSERT_EQ(reads, hmm_pmd_race_end(fd));
 		ASSERT_ENTRIES(entries, pages - starts[i], flags);
 	}
 }
@@ -171,15 +171,15 @@ TEST_F(walk_pmd_race, write_fault)
 	if (!HAS_BOTH_READS() || !PREPARE())
 		return;
 	if (!variant->written) {
-		ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 2));
+		ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, self->area.addr, 2));
 		ASSERT_EQ(-EPERM, hmm_walk(self->fd, self->area.addr, self->pmd,
 					   HMMIRROR_REQ_ALL, self->entries));
-		ASSERT_EQ(4, hmm_flicker_end(self->fd));
+		ASSERT_EQ(4, hmm_pmd_race_end(self->fd));
 		return;
 	}
 	/* after the first write the other pages are no longer the zero page's */
 	WALK_RACING(variant->flags & ZERO ? 1 : STARTS, HMMIRROR_REQ_ALL, 2, 4,
-		variant->written);
+		    variant->written);
 }
 
 /* The PMD is empty for one walk of one mapping in one process. */
@@ -189,7 +189,7 @@ TEST_F(walk_pmd_race, once)
 
 	if (!PREPARE())
 		return;
-	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
+	ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, self->area.addr, 1));
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
@@ -204,7 +204,7 @@ TEST_F(walk_pmd_race, once)
 	ASSERT_ENTRIES(self->entries, self->pages, 0);
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->pmd, 0, self->entries));
 	ASSERT_EQ(VALID, self->entries[0] & VALID);
-	ASSERT_EQ(1, hmm_flicker_end(self->fd));
+	ASSERT_EQ(1, hmm_pmd_race_end(self->fd));
 }
 
 FIXTURE(walk_pmd_race_abi)
@@ -235,10 +235,10 @@ TEST_F(walk_pmd_race_abi, refused)
 
 	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
 		return;
-	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
-	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 0));
-	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, NEVER_READ + 1));
-	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr + hmm_page_size(), 1));
+	ASSERT_EQ(-ENOENT, hmm_pmd_race_end(self->fd));
+	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr, 0));
+	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr, NEVER_READ + 1));
+	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr + hmm_page_size(), 1));
 	flicker.nth = 1;
 	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
 	flicker.nth = 0;
@@ -248,16 +248,16 @@ TEST_F(walk_pmd_race_abi, refused)
 	flicker.flags = HMMIRROR_FLICKER_ARM | HMMIRROR_FLICKER_END;
 	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
 
-	ASSERT_EQ(0, hmm_flicker(self->fd, addr, 1));
-	ASSERT_EQ(-EBUSY, hmm_flicker(self->fd, addr + pmd, 1));
-	ASSERT_EQ(0, hmm_flicker_end(self->fd));
-	ASSERT_EQ(-ENOENT, hmm_flicker_end(self->fd));
+	ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, addr, 1));
+	ASSERT_EQ(-EBUSY, hmm_pmd_race_arm(self->fd, addr + pmd, 1));
+	ASSERT_EQ(0, hmm_pmd_race_end(self->fd));
+	ASSERT_EQ(-ENOENT, hmm_pmd_race_end(self->fd));
 
 	ASSERT_EQ(0, hmm_area_map(&self->area, addr, pmd, PROT_READ,
 				  MAP_SHARED | MAP_ANONYMOUS, -1));
-	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 1));
+	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr, 1));
 	ASSERT_EQ(0, munmap(addr, pmd));
-	ASSERT_EQ(-EINVAL, hmm_flicker(self->fd, addr, 1));
+	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr, 1));
 }
 
 /* There are as many as the CPU has breakpoints, and closing the file frees them. */
@@ -271,18 +271,18 @@ TEST_F(walk_pmd_race_abi, ends_with_file)
 		for (n = 0; n < (int)ARRAY_SIZE(fds); n++) {
 			fds[n] = hmm_open(0);
 			ASSERT_LE(0, fds[n]);
-			if (hmm_flicker(fds[n], self->area.addr, 1))
+			if (hmm_pmd_race_arm(fds[n], self->area.addr, 1))
 				break;
 		}
 		ASSERT_LE(1, n);
 		if (n < (int)ARRAY_SIZE(fds)) {
-			ASSERT_EQ(-EBUSY, hmm_flicker(fds[n], self->area.addr, 1));
+			ASSERT_EQ(-EBUSY, hmm_pmd_race_arm(fds[n], self->area.addr, 1));
 			close(fds[n]);
 		}
 		while (n)
 			close(fds[--n]);
 	}
-	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
+	ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, self->area.addr, 1));
 }
 
 /* more than a CPU has breakpoints */
@@ -302,14 +302,14 @@ TEST_F(walk_pmd_race_abi, killed)
 		if (!child) {
 			int fd = hmm_open(0);
 
-			if (fd < 0 || hmm_flicker(fd, self->area.addr, 1))
+			if (fd < 0 || hmm_pmd_race_arm(fd, self->area.addr, 1))
 				_exit(1);
 			raise(SIGKILL);
 		}
 		ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	}
-	ASSERT_EQ(0, hmm_flicker(self->fd, self->area.addr, 1));
-	ASSERT_EQ(0, hmm_flicker_end(self->fd));
+	ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, self->area.addr, 1));
+	ASSERT_EQ(0, hmm_pmd_race_end(self->fd));
 }
 
 #include "hmm_main.h"

@@ -111,8 +111,8 @@ TEST_F(walk_pte_marker, uffd_wp)
 }
 
 /* Where a fault may wait after all, it does so until the userfaultfd is closed. */
-static void check_fault_waits(struct __test_metadata *_metadata, int fd,
-			    struct hmm_area *area, __u64 *entries, int *uffd)
+static void check_fault_waits(struct __test_metadata *_metadata, int fd, struct hmm_area *area,
+			      __u64 *entries, int *uffd)
 {
 	struct hmm_call call = {
 		.fd = fd,
@@ -143,8 +143,7 @@ TEST_F(walk_pte_marker, uffd_missing)
 			      self->entries));
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
 	if (expect_when(WHEN_FAULTS_WAIT)) {
-		check_fault_waits(_metadata, self->fd, area, self->entries,
-				&self->uffd);
+		check_fault_waits(_metadata, self->fd, area, self->entries, &self->uffd);
 		return;
 	}
 	ASSERT_EQ(-EFAULT, hmm_walk(self->fd, area->addr, self->length,
@@ -169,8 +168,8 @@ struct uffdio_poison {
 #define MADV_GUARD_INSTALL	102
 #endif
 
-static void check_refused(struct __test_metadata *_metadata, int fd, char *addr,
-		       size_t length, __u64 *entries)
+static void check_refused(struct __test_metadata *_metadata, int fd, char *addr, size_t length,
+			  __u64 *entries)
 {
 	size_t page;
 
@@ -196,8 +195,7 @@ TEST_F(walk_pte_marker, uffd_poison)
 				   UFFDIO_REGISTER_MODE_MISSING), area->why))
 		return;
 	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_POISON, &bad));
-	check_refused(_metadata, self->fd, area->addr, self->length,
-		   self->entries);
+	check_refused(_metadata, self->fd, area->addr, self->length, self->entries);
 }
 
 TEST_F(walk_pte_marker, guard)
@@ -208,8 +206,7 @@ TEST_F(walk_pte_marker, guard)
 		return;
 	if (madvise(area->addr, self->length, MADV_GUARD_INSTALL))
 		SKIP(return, "the kernel has no MADV_GUARD_INSTALL");
-	check_refused(_metadata, self->fd, area->addr, self->length,
-		   self->entries);
+	check_refused(_metadata, self->fd, area->addr, self->length, self->entries);
 }
 
 #include "hmm_main.h"

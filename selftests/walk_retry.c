@@ -166,7 +166,7 @@ FIXTURE_VARIANT_ADD(walk_retry, move_pages)
 
 static int mergeable(struct hmm_area *area, size_t length)
 {
-	int ret = hmm_ksm_need(area);
+	int ret = hmm_ksm_supported(area);
 
 	return ret ? ret : small_pages(area, length);
 }
@@ -302,8 +302,8 @@ FIXTURE_TEARDOWN(walk_retry)
 }
 
 static void check_retry(struct __test_metadata *_metadata, struct _test_data_walk_retry *self,
-		    const struct _fixture_variant_walk_retry *variant,
-		    enum hmmirror_stage stage)
+			const struct _fixture_variant_walk_retry *variant,
+			enum hmmirror_stage stage)
 {
 	struct hmm_call walk = {
 		.fd = self->fd,

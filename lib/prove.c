@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Proofs that states share. */
+/* Proofs of how a range is mapped. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
-#include "hmm_state.h"
+#include "hmm_prove.h"
 #include "hmm_system.h"
 
-/* Pages looked at in one go. */
+/* Pages to check at a time. */
 #define BATCH	512
 
 static int prove_frame(struct hmm_area *area, size_t page, __u64 flags,
 		       __u64 count, const struct hmm_proof *proof)
 {
-	/* A flag that says nothing proves nothing. */
+	/* Ignore KPF_KSM where it means nothing. */
 	__u64 says = hmm_ksm_flag() == 1 ? ~0ULL : ~hmm_kpf(KPF_KSM);
 	__u64 set = proof->kpf_set & says, clear = proof->kpf_clear & says;
 
@@ -30,7 +30,7 @@ static int prove_frame(struct hmm_area *area, size_t page, __u64 flags,
 	return 0;
 }
 
-/* Page frames that follow each other, as those of a huge page, in one go. */
+/* Read the flags of consecutive pfns, such as those of a huge page, at once. */
 static int prove_frames(struct hmm_area *area, size_t first, size_t pages,
 			const __u64 *entry, const struct hmm_proof *proof)
 {
@@ -96,7 +96,7 @@ int hmm_prove_writable(struct hmm_area *area, char *addr, size_t length)
 {
 	long before, after;
 
-	/* Once for nothing, so that no code page is missing the second time. */
+	/* Call both once before, so that their code is mapped when it counts. */
 	hmm_touch_write(addr, 0);
 	hmm_faults();
 
