@@ -157,7 +157,7 @@ static int get_disk(struct hmm_disk *disk, long length, struct hmm_area *area)
 	int ret = hmm_disk_open(disk, length);
 
 	if (ret == -ENODEV)
-		return hmm_skip(area, "no disk of its own (CONFIG_ZRAM)");
+		return hmm_skip(area, "no disk in zram (CONFIG_ZRAM)");
 	return ret ? hmm_fail(area, ret, "a disk in zram") : 0;
 }
 

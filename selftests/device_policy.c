@@ -208,7 +208,7 @@ TEST_F(device_policy, swapoff)
 	ASSERT_EQ(0, hmm_pagemap_one(swapped, &other));
 	ret = hmm_swap_add(&self->disk, &swap);
 	if (ret == -ENODEV)
-		SKIP(return, "no disk of its own for swap (CONFIG_SWAP, CONFIG_ZRAM)");
+		SKIP(return, "no second swap area (CONFIG_SWAP, CONFIG_ZRAM)");
 	ASSERT_EQ(0, ret);
 	device_make(_metadata, c);
 	hmm_pattern_fill(swapped, DEVICE_PAGES * c->page, 7);
@@ -273,7 +273,7 @@ static int wait_for_scans(struct hmm_area *area)
 	long i;
 
 	if (before < 0)
-		return hmm_skip(area, "/proc/PID/sched tells nothing of NUMA scans");
+		return hmm_skip(area, "/proc/PID/sched does not count NUMA scans");
 	while (numa_scans() < before + 2) {
 		if (clock() - start > SCAN_S * CLOCKS_PER_SEC)
 			return hmm_fail(area, 0, "no two NUMA scans in %d s", SCAN_S);
@@ -322,7 +322,7 @@ TEST_F(device_policy, numa_balancing)
 	ret = hmm_child_result(child);
 	hmm_write_text(BALANCING, "0");
 	if (ret == 1)
-		SKIP(return, "/proc/PID/sched tells nothing of NUMA scans");
+		SKIP(return, "/proc/PID/sched does not count NUMA scans");
 	ASSERT_EQ(0, ret);
 }
 

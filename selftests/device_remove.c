@@ -111,7 +111,7 @@ TEST_F(device_remove, soft_offline_page)
 	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (!c->exclusive)
-		SKIP(return, "no page of the system is behind it");
+		SKIP(return, "a device-private page has no system page behind it");
 	if (access(MEMORY "soft_offline_page", W_OK))
 		SKIP(return, "no soft_offline_page (CONFIG_MEMORY_FAILURE)");
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));

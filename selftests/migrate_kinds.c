@@ -385,7 +385,7 @@ TEST_F(migrate_kinds, to_device)
 	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	if (variant->protected && expect_when(WHEN_PROTECTION_MADE_UP))
-		SKIP(return, "the kernel makes another page of a protected one");
+		SKIP(return, "the kernel replaces a protected page");
 	if (variant->folio && hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP)) {
 		outcome = HMMIRROR_OUT_NONE;
 		migrates = 0;

@@ -385,7 +385,7 @@ TEST_F(migrate_odd, swapcache)
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
 		if (!(flags & hmm_kpf(KPF_SWAPCACHE)))
-			SKIP(return, "memory is short: the places in the swap were given up");
+			SKIP(return, "memory is short: the swap slots were freed");
 	}
 	if (!INJECT(self->fd, HMMIRROR_INJECT_WRITEBACK, 3, 2))
 		return;

@@ -366,7 +366,7 @@ TEST_F(regress, hugetlb_zap_race)
 	if (!REQUIRE(hmm_state_make_named(area, "hugetlb_shared", 0, hmm_pmd_size()), area->why))
 		return;
 	if (madvise(area->addr, hmm_pmd_size(), MADV_DONTNEED))
-		SKIP(return, "MADV_DONTNEED does not do hugetlb");
+		SKIP(return, "MADV_DONTNEED refuses hugetlb");
 	memset(&cpus, 0xff, sizeof(cpus));
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
 	zapper.addr = area->addr;
