@@ -340,10 +340,11 @@ static void check_others_migrate(struct __test_metadata *_metadata, struct devic
 
 	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, outcomes, &migrated));
 	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, migrated);
-	for (i = 0; i < DEVICE_PAGES; i++)
+	for (i = 0; i < DEVICE_PAGES; i++) {
 		ASSERT_EQ(i >= PINNED_FIRST && i < PINNED_FIRST + PINNED_PAGES ?
 			  HMMIRROR_OUT_NONE : HMMIRROR_OUT_MIGRATED, outcomes[i])
 			TH_LOG("page %zu: %s", i, hmm_outcome_str(outcomes[i]));
+	}
 	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, device_used(_metadata, c));
 }
 
@@ -468,10 +469,11 @@ static void check_referenced_on_device(struct __test_metadata *_metadata,
 	}
 	ASSERT_EQ(0, hmm_to_system(c->fd, c->addr, c->length, outcomes, &migrated));
 	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, migrated);
-	for (i = PINNED_FIRST; i < PINNED_FIRST + PINNED_PAGES; i++)
+	for (i = PINNED_FIRST; i < PINNED_FIRST + PINNED_PAGES; i++) {
 		ASSERT_TRUE(outcomes[i] == HMMIRROR_OUT_NONE ||
 			    (pipes == 1 && outcomes[i] == HMMIRROR_OUT_REFUSED))
 			TH_LOG("page %d: %s", i, hmm_outcome_str(outcomes[i]));
+	}
 	ASSERT_EQ(PINNED_PAGES, device_used(_metadata, c));
 	ring = ring_with(c->addr, c->length);
 	ASSERT_GT(0, ring);

@@ -39,11 +39,12 @@
 		size_t __pages = (_pages), __page;			\
 		char __text[HMM_ENTRY_STR_MAX];				\
 									\
-		for (__page = 0; __page < __pages; __page++)		\
+		for (__page = 0; __page < __pages; __page++) {		\
 			ASSERT_EQ(_want, hmm_entry_flags(__entries[__page])) \
 				TH_LOG("page %zu: %s", __page,		\
 				       hmm_entry_str(__entries[__page], __text, \
 						     sizeof(__text)));	\
+		}							\
 	} while (0)
 
 #endif /* HMM_TEST_H */

@@ -400,9 +400,10 @@ TEST_F(migrate_odd, swapcache)
 	if (want != HMMIRROR_OUT_REFUSED ||
 	    hmm_feature(self->fd, HMMIRROR_FEAT_DEVICE_THP, NULL, 0) == 1)
 		want = HMMIRROR_OUT_MIGRATED;
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(i == 2 || i == 3 ? HMMIRROR_OUT_REFUSED : want, self->outcomes[i])
 			TH_LOG("page %zu: %s", i, hmm_outcome_str(self->outcomes[i]));
+	}
 	ASSERT_EQ(want == HMMIRROR_OUT_REFUSED ? 0 : PAGES - 2, USED());
 	if (want == HMMIRROR_OUT_MIGRATED)
 		MIGRATE(TO_DEVICE, 2, 2, MIGRATED, NONE);

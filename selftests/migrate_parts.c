@@ -200,11 +200,12 @@ TEST_F(migrate_parts, many_mappings)
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr, at, self->outcomes, &migrated));
 	for (i = 0, at = 0; i < n; i++) {
-		for (k = 0; k < parts[i].pages; k++, at++)
+		for (k = 0; k < parts[i].pages; k++, at++) {
 			ASSERT_EQ(expected_outcome(parts[i].state, parts[i].outcome),
 				  self->outcomes[at])
 				TH_LOG("%s: page %zu is %s", parts[i].state, k,
 				       hmm_outcome_str(self->outcomes[at]));
+		}
 		if (parts[i].outcome == HMMIRROR_OUT_MIGRATED ||
 		    parts[i].outcome == HMMIRROR_OUT_POPULATED)
 			want += parts[i].pages;

@@ -50,10 +50,11 @@ static void check_invalidated(struct __test_metadata *_metadata, FIXTURE_DATA(mi
 	size_t i;
 
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->addr, self->length, now));
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(i >= first && i < first + pages ? 0 :
 			  self->entries[i], now[i])
 			TH_LOG("page %zu", i);
+	}
 }
 
 TEST_F(mirror, same_as_walked)

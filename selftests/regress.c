@@ -71,10 +71,11 @@ static void pagemap_has(struct __test_metadata *_metadata, const void *addr, __u
 	int i;
 
 	ASSERT_EQ(0, hmm_pagemap(addr, PAGES, entries));
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(want, entries[i] & bits)
 			TH_LOG("page %d: pagemap says %llx", i,
 			       (unsigned long long)entries[i]);
+	}
 }
 
 /* In a child: do all pages have a bit of @state, and @want of @bits? Return: exit status */

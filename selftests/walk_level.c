@@ -91,12 +91,13 @@ static void fault_levels(struct __test_metadata *_metadata,
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, length, request,
 			      self->entries));
-	for (i = 0; i < LEVEL_PAGES; i++)
+	for (i = 0; i < LEVEL_PAGES; i++) {
 		ASSERT_EQ(HMMIRROR_PTE_VALID | want,
 			  hmm_entry_flags(self->entries[i]))
 			TH_LOG("page %zu: %s", i,
 			       hmm_entry_str(self->entries[i], text,
 					     sizeof(text)));
+	}
 }
 
 TEST_F(walk_level, read_fault)

@@ -133,9 +133,10 @@ static void all_writable(struct __test_metadata *_metadata, const __u64 *entries
 	char text[HMM_ENTRY_STR_MAX];
 	int i;
 
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(W, hmm_entry_flags(entries[i]))
 			TH_LOG("page %d: %s", i, hmm_entry_str(entries[i], text, sizeof(text)));
+	}
 }
 
 static void provide_after_change(struct _test_data_walk_unlocked_fault *self, void *addr)

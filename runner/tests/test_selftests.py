@@ -118,6 +118,24 @@ class Names(unittest.TestCase):
                 self.assertTrue(path.read_text(encoding="utf-8").endswith('\n#include "hmm_main.h"\n'))
 
 
+class Assertions(unittest.TestCase):
+    """ASSERT_*() and TH_LOG()"""
+
+    def test_loop_ends_at_failure(self) -> None:
+        """A loop has braces around an assertion with a message.
+
+        The harness ends the test behind the assertion, in a statement of its own. Without
+        braces that one is behind the loop, and the message is about no page at all.
+        """
+        loop = re.compile(r"^\t+(?:for|while) \([^{};]*(?:;[^{};]*;[^{};]*)?\)\n"
+                          r"\t+(?:ASSERT|EXPECT)_[^;]*TH_LOG\(", re.M)
+        for path in [*programs(), *headers_and_common(), TEMPLATE]:
+            text = path.read_text(encoding="utf-8").replace("\\\n", "\n")
+            match = loop.search(text)
+            with self.subTest(path=path.name):
+                self.assertIsNone(match, match and match.group(0))
+
+
 class Renames(unittest.TestCase):
     """docs/records/renames.md"""
 

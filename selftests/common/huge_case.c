@@ -60,10 +60,11 @@ void huge_migrate(struct __test_metadata *_metadata, struct huge_case *h, unsign
 
 	ASSERT_EQ(0, hmm_move(h->fd, flags, h->addr + first * h->page, pages * h->page,
 			      h->outcomes, &migrated));
-	for (i = 0; i < pages; i++)
+	for (i = 0; i < pages; i++) {
 		ASSERT_EQ(want, h->outcomes[i])
 			TH_LOG("page %zu: %s, want %s", first + i,
 			       hmm_outcome_str(h->outcomes[i]), hmm_outcome_str(want));
+	}
 	ASSERT_EQ(moves ? pages : 0, migrated);
 }
 

@@ -7,8 +7,9 @@ void check_outcomes(struct __test_metadata *_metadata, const __u8 *outcomes, siz
 {
 	size_t i;
 
-	for (i = first; i < first + pages; i++)
+	for (i = first; i < first + pages; i++) {
 		ASSERT_EQ(want, outcomes[i])
 			TH_LOG("page %zu: %s, want %s", i, hmm_outcome_str(outcomes[i]),
 			       hmm_outcome_str(want));
+	}
 }
