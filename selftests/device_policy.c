@@ -104,11 +104,13 @@ TEST_F(device_policy, move_pages)
 	}
 	ASSERT_EQ(0, move_pages(0, DEVICE_PAGES, pages, NULL, status, 0));
 	for (i = 0; !c->coherent && i < DEVICE_PAGES; i++) {
-		ASSERT_GT(0, status[i]) TH_LOG("page %d", i);
+		ASSERT_GT(0, status[i])
+			TH_LOG("page %d", i);
 	}
 	ASSERT_LE(0, move_pages(0, DEVICE_PAGES, pages, nodes, status, MPOL_MF_MOVE));
 	for (i = 0; i < DEVICE_PAGES; i++) {
-		ASSERT_GT(0, status[i]) TH_LOG("page %d", i);
+		ASSERT_GT(0, status[i])
+			TH_LOG("page %d", i);
 	}
 	check_kept(_metadata, c);
 }
