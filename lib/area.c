@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Windows of address space, and what has to be put back after use. */
+/* Areas: a window of address space, and what to undo afterwards. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,15 +7,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hmm_area.h"
 #include "hmm_buffer.h"
 #include "hmm_process.h"
-#include "hmm_state.h"
 #include "hmm_system.h"
 
 /*
- * Where a window lies by chance, some other mapping may or may not have made the
- * table of its PMDs, and the walker decides for a whole hole where none is. So a
- * window starts behind a PUD boundary, and a page there makes the table.
+ * Whether another mapping has made the table of the window's PMDs must not depend on
+ * chance: where there is none, the walker handles the whole hole at once. The window
+ * therefore starts behind a PUD boundary, and a page there makes the table.
  */
 static char *map_window(size_t length, size_t align)
 {
@@ -39,7 +39,7 @@ int hmm_area_begin(struct hmm_area *area, size_t length, size_t align)
 	memset(area, 0, sizeof(*area));
 	if (align < pmd)
 		align = pmd;
-	/* The space before and behind is mapped as well, so none moves in. */
+	/* Reserve the space on either side too, so that no other mapping moves in. */
 	addr = map_window(length + 2 * align, align);
 	if (!addr)
 		return -errno;
@@ -67,34 +67,7 @@ void hmm_area_end(struct hmm_area *area)
 	memset(area, 0, sizeof(*area));
 }
 
-int hmm_area_device(struct hmm_area *area, unsigned int device)
-{
-	int fd;
-
-	if (device >= HMM_DEVICES)
-		return -EINVAL;
-	if (area->device[device] > 0)
-		return area->device[device];
-	fd = hmm_open(device);
-	if (fd >= 0)
-		area->device[device] = fd;
-	return fd;
-}
-
-int hmm_area_feature(struct hmm_area *area, enum hmmirror_feature feature)
-{
-	int fd = hmm_area_device(area, 0), ret;
-	char why[100];
-
-	if (fd < 0)
-		return hmm_fail(area, fd, "/dev/hmm_dmirror0");
-	ret = hmm_feature(fd, feature, why, sizeof(why));
-	if (ret < 0)
-		return hmm_fail(area, ret, "HMMIRROR_QUERY");
-	return ret ? 0 : hmm_skip(area, "%s", why);
-}
-
-/* Takes the mirrors and children of another process out of the books. */
+/* Forget the mirrors and children of the parent process. */
 static void forget(struct hmm_area *area)
 {
 	unsigned int i;
@@ -167,7 +140,7 @@ hmm_area_undo(struct hmm_area *area,
 	return undo;
 }
 
-/* The current choice of "always [madvise] never" is what is in brackets. */
+/* Of "always [madvise] never", the current choice is in brackets. */
 static void current_choice(char *text)
 {
 	char *open = strchr(text, '['), *shut;
@@ -181,7 +154,7 @@ static void current_choice(char *text)
 	memmove(text, open + 1, strlen(open + 1) + 1);
 }
 
-static void put_knob_back(struct hmm_area *area, const struct hmm_undo *undo)
+static void restore_knob(struct hmm_area *area, const struct hmm_undo *undo)
 {
 	(void)area;
 	hmm_write_text(undo->path, undo->text);
@@ -200,7 +173,7 @@ int hmm_area_set_knob(struct hmm_area *area, const char *path,
 	current_choice(before);
 	if (!strcmp(before, text))
 		return 0;
-	undo = hmm_area_undo(area, put_knob_back);
+	undo = hmm_area_undo(area, restore_knob);
 	if (!undo)
 		return -ENOSPC;
 	undo->path = path;
@@ -261,7 +234,7 @@ int hmm_area_map_small(struct hmm_area *area, char *addr, size_t length,
 
 	if (ret)
 		return ret;
-	/* EINVAL is a kernel that has no huge pages: as good. */
+	/* EINVAL: a kernel without huge pages, which is as good. */
 	if (madvise(addr, length, MADV_NOHUGEPAGE) && errno != EINVAL)
 		return hmm_fail(area, errno, "MADV_NOHUGEPAGE");
 	return 0;

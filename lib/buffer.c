@@ -16,7 +16,7 @@ size_t hmm_page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
-/* A table of one level fills a page with 8-byte entries. */
+/* A page table fills a page with 8-byte entries. */
 size_t hmm_pmd_size(void)
 {
 	return hmm_page_size() / 8 * hmm_page_size();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Device-dax over an NVDIMM, with an alignment of one's choice. */
+/* device-dax on an NVDIMM, with a given alignment. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static int set(const char *name, const char *what, const char *value)
 	return hmm_write_text(path, value);
 }
 
-/* The device that has an alignment already, as a name below /dev. */
+/* Find the device that has an alignment already; its name below /dev. */
 static int find(size_t align, char *name, size_t size)
 {
 	DIR *dir = opendir(DAX_DEVICES);
@@ -51,7 +51,7 @@ static int find(size_t align, char *name, size_t size)
 	return ret;
 }
 
-/* Makes the memory of one region a device; it has to be free. */
+/* Make a device of the memory of one region, which must be unused. */
 static int make(const char *region, size_t align)
 {
 	unsigned int number = 0;
@@ -79,7 +79,7 @@ static int make(const char *region, size_t align)
 	return ret;
 }
 
-/* The smallest region that has room for a page of this size after its header. */
+/* Find the smallest region that has room for a page of this size behind its header. */
 static int choose(size_t align, char *region, size_t size)
 {
 	DIR *dir = opendir(ND_DEVICES);

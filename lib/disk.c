@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A disk that a test has for itself, in compressed memory. */
+/* A disk in compressed memory (zram) for one test. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ int hmm_disk_open(struct hmm_disk *disk, long length)
 	int ret;
 
 	disk->fd = -1;
-	/* to read it makes one */
+	/* reading the file makes one */
 	disk->number = hmm_read_number(CONTROL "hot_add");
 	if (disk->number < 0)
 		return -ENODEV;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Results of the driver, in words. */
+/* The driver's answers in words. */
 #include <stdio.h>
 #include <string.h>
 

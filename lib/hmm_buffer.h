@@ -30,11 +30,11 @@ size_t hmm_pud_size(void);
 void *hmm_map_anon(size_t length, size_t align);
 
 /**
- * hmm_map_none - address space that nothing may touch
+ * hmm_map_none - reserve address space (PROT_NONE)
  * @length: bytes, page multiple
  * @align: alignment of the address, a power of 2; 0 for a page
  *
- * Costs no memory, however long it is. To be mapped over with MAP_FIXED.
+ * Costs no memory. Map over it with MAP_FIXED.
  *
  * Return: the address, or NULL with errno set.
  */
@@ -50,8 +50,8 @@ void hmm_touch_read(const void *addr, size_t length);
 void hmm_touch_write(void *addr, size_t length);
 
 /**
- * hmm_touch_table - have a page table without pages
- * @addr: of a page in private anonymous memory, without huge pages; is zero then
+ * hmm_touch_table - allocate the page table of an address, without a page
+ * @addr: in private anonymous memory without huge pages; its page is zapped
  *
  * Return: 0 or -errno.
  */
@@ -72,8 +72,8 @@ int hmm_file_memfd(size_t length, unsigned int flags);
  * @options: mount options; may be NULL
  * @length: size in bytes
  *
- * The file system has no name any more when this returns: it goes away with
- * the last reference to the file. Needs root.
+ * The file system is unmounted lazily: it ends with the last reference to the file. Needs
+ * root.
  *
  * Return: file descriptor or -errno; -ENODEV if the kernel has no such type.
  */
@@ -82,26 +82,26 @@ int hmm_file_fs(const char *type, const char *options, size_t length);
 /**
  * hmm_pattern - the 8 bytes that a pattern has at an address
  * @addr: multiple of 8
- * @seed: tells patterns at the same place apart
+ * @seed: distinguishes patterns at the same address
  *
  * Never 0, and with one seed never the same at two addresses.
  */
 __u64 hmm_pattern(const void *addr, __u64 seed);
 
 /**
- * hmm_pattern_fill - fill memory so that each 8 bytes know their address
+ * hmm_pattern_fill - fill memory with 8-byte words that depend on their address
  * @addr: first byte, multiple of 8
  * @length: bytes, multiple of 8
- * @seed: tells patterns at the same place apart
+ * @seed: distinguishes patterns at the same address
  */
 void hmm_pattern_fill(void *addr, size_t length, __u64 seed);
 
 /**
- * hmm_pattern_fill_as - the pattern of one place, put into another
- * @data: where to put it
- * @as: the place whose pattern it is, multiple of 8
+ * hmm_pattern_fill_as - write the pattern of one address to another
+ * @data: where to write it
+ * @as: the address whose pattern it is, multiple of 8
  * @length: bytes, multiple of 8
- * @seed: tells patterns at the same place apart
+ * @seed: distinguishes patterns at the same address
  */
 void hmm_pattern_fill_as(void *data, const void *as, size_t length,
 			 __u64 seed);
@@ -119,7 +119,7 @@ long hmm_pattern_check(const void *addr, size_t length, __u64 seed);
 /**
  * hmm_pattern_check_as - is a copy of a pattern right?
  * @data: the copy
- * @as: the place that it was copied from, multiple of 8
+ * @as: the address that it was copied from, multiple of 8
  * @length: bytes, multiple of 8
  * @seed: as it was filled
  *

@@ -57,9 +57,9 @@ int hmm_ioctl_stats(int fd, struct hmmirror_stats *stats);
 int hmm_ioctl_dma(int fd, struct hmmirror_dma *dma);
 
 /**
- * hmm_dma_call - map or unmap pages for DMA, or get or give back the map
+ * hmm_dma_call - map or unmap pages for DMA, or allocate or free the map
  * @fd: from hmm_open()
- * @dma: gets the call; what is not an argument here is the caller's to fill
+ * @dma: gets the call; the caller fills what is not an argument here
  * @op: what to do
  * @addr: first byte, page aligned; NULL with HMMIRROR_DMA_FREE
  * @length: bytes, page multiple; 0 with HMMIRROR_DMA_FREE
@@ -183,7 +183,7 @@ int hmm_dev_write(int fd, void *addr, const void *buffer, size_t length);
 int hmm_to_device(int fd, const void *addr, size_t length, __u8 *outcomes,
 		  __u64 *migrated);
 
-/* hmm_to_system - as hmm_to_device(), the way back */
+/* hmm_to_system - as hmm_to_device(), back to system memory */
 int hmm_to_system(int fd, const void *addr, size_t length, __u8 *outcomes,
 		  __u64 *migrated);
 
@@ -192,12 +192,12 @@ int hmm_move(int fd, unsigned int flags, const void *addr, size_t length,
 	     __u8 *outcomes, __u64 *migrated);
 
 /**
- * hmm_excl_pages - take, test or release exclusive access to pages
+ * hmm_excl_pages - get, test or end the device's exclusive access to pages
  * @fd: from hmm_open()
  * @op: HMMIRROR_EXCL_TAKE, _TEST or _RELEASE
  * @addr: first byte, page aligned
  * @length: bytes, page multiple
- * @held: gets 1 for each page held, 0 for others; may be NULL
+ * @held: gets 1 for each exclusive page, 0 for others; may be NULL
  * @pages: gets the number of pages; may be NULL
  *
  * Return: 0 or -errno.
@@ -240,7 +240,7 @@ static inline long hmm_stats_used(const struct hmmirror_stats *stats)
  * @fd: from hmm_open()
  * @before: from hmm_stats() of a mirror of the same device
  *
- * Return: the difference, below 0 for fewer; LONG_MIN if the device does not tell.
+ * Return: the difference, below 0 for fewer; LONG_MIN on an error.
  */
 long hmm_used_since(int fd, const struct hmmirror_stats *before);
 

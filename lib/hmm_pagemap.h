@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel says of pages elsewhere than through the driver: pagemap,
- * kpageflags, kpagecount, mincore, smaps. The proofs of page states, and the
- * second opinion on every answer of the walker.
+ * What the kernel reports about pages elsewhere than through the driver: pagemap,
+ * kpageflags, kpagecount, mincore, smaps. The proofs of states use it, and tests compare
+ * the walker's answers with it.
  */
 #ifndef HMM_PAGEMAP_H
 #define HMM_PAGEMAP_H
@@ -15,7 +15,7 @@
 /* Bits of one entry of /proc/self/pagemap. */
 #define HMM_PM_PFN_MASK		(0x0080000000000000ULL - 1)
 #define HMM_PM_SOFT_DIRTY	0x0080000000000000ULL
-#define HMM_PM_EXCLUSIVE	0x0100000000000000ULL	/* mapped by us alone */
+#define HMM_PM_EXCLUSIVE	0x0100000000000000ULL	/* mapped by this process only */
 #define HMM_PM_UFFD_WP		0x0200000000000000ULL
 #define HMM_PM_FILE		0x2000000000000000ULL	/* of a file or shared anon */
 #define HMM_PM_SWAP		0x4000000000000000ULL
@@ -54,8 +54,8 @@ int hmm_page_flags(__u64 pfn, size_t pages, __u64 *flags);
 /**
  * hmm_ksm_flag - does KPF_KSM mean that a page is merged?
  *
- * Some kernels show it for every anonymous page. Asked of a page that can't be
- * merged, once.
+ * Some kernels set it for every anonymous page. Found out once, with a page that can't be
+ * merged.
  *
  * Return: 1 if so, 0 if the flag means nothing, or -errno.
  */
@@ -100,7 +100,7 @@ long hmm_smaps(const void *addr, const char *field);
 int hmm_smaps_flag(const void *addr, const char *flag);
 
 /**
- * hmm_in_core - is the page of an address in the page cache or the table?
+ * hmm_in_core - is the page of an address in the page cache or mapped?
  * @addr: any byte of the page
  *
  * Return: 1 or 0 as mincore() says, -ENOMEM if nothing is mapped there.

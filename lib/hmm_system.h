@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The machine: counters, knobs in /proc and /sys, swap, huge page pools.
+ * The machine: counters, knobs in /proc and /sys, swap, disks, control groups, hugetlb
+ * pools, DAX.
  */
 #ifndef HMM_SYSTEM_H
 #define HMM_SYSTEM_H
@@ -48,9 +49,9 @@ long hmm_meminfo(const char *field);
 long hmm_vmstat(const char *counter);
 
 /**
- * hmm_isolated - anonymous pages that somebody has taken off the LRU lists
- * @most: wait for up to 10 s until there are no more than these, since who
- *	reclaims or compacts has some for a moment; LONG_MAX: do not wait
+ * hmm_isolated - anonymous pages that are isolated from the LRU lists
+ * @most: wait for up to 10 s until there are no more than these, because reclaim and
+ *	compaction isolate some for a moment; LONG_MAX: do not wait
  *
  * Return: the number, of the whole system.
  */
@@ -68,14 +69,14 @@ struct hmm_swap {
 };
 
 /**
- * hmm_swap_on - see to it that there is swap
- * @swap: gets what hmm_swap_off() needs
+ * hmm_swap_on - make sure that there is swap
+ * @swap: for hmm_swap_off()
  * @why: gets what is missing if there can be none
  * @size: bytes of @why
  *
  * Uses the machine's swap; without any, makes an unused zram device one.
  *
- * Return: 1 if there is swap; 0 if the machine has nothing for it; or -errno.
+ * Return: 1 if there is swap; 0 if there can be none; or -errno.
  */
 int hmm_swap_on(struct hmm_swap *swap, char *why, size_t size);
 
@@ -89,11 +90,11 @@ struct hmm_disk {
 };
 
 /**
- * hmm_disk_open - a disk to read from and write to without a cache between
+ * hmm_disk_open - make a disk in zram, open for direct I/O
  * @disk: gets it
  * @length: bytes
  *
- * Return: 0; -ENODEV if the kernel makes none (CONFIG_ZRAM); or -errno.
+ * Return: 0; -ENODEV if the kernel has no zram (CONFIG_ZRAM); or -errno.
  */
 int hmm_disk_open(struct hmm_disk *disk, long length);
 
@@ -101,21 +102,21 @@ int hmm_disk_open(struct hmm_disk *disk, long length);
 void hmm_disk_close(struct hmm_disk *disk);
 
 /**
- * hmm_swap_add - one more swap area, which is used before all others
+ * hmm_swap_add - add a swap area of the highest priority
  * @disk: gets the disk that it is on
- * @swap: gets what hmm_swap_remove() needs
+ * @swap: for hmm_swap_remove()
  *
- * Return: 0; -ENODEV if the machine has no swap or nothing for it; or -errno.
+ * Return: 0; -ENODEV if the kernel has no swap or no zram; or -errno.
  */
 int hmm_swap_add(struct hmm_disk *disk, struct hmm_swap *swap);
 
-/* hmm_swap_used - bytes of it that are taken, or kept in reserve for a CPU; or -errno */
+/* hmm_swap_used - bytes of it in use, or in the slot cache of a CPU; or -errno */
 long hmm_swap_used(const struct hmm_swap *swap);
 
-/* hmm_swap_remove - swapoff: all that is there comes back; the disk remains */
+/* hmm_swap_remove - swapoff(): brings all pages back; the disk remains */
 int hmm_swap_remove(const struct hmm_swap *swap);
 
-/* A control group of its own, with the memory controller. */
+/* A control group with the memory controller. */
 struct hmm_memcg {
 	char root[40];	/* where the hierarchy is mounted; empty: nowhere */
 	char path[72];
@@ -125,15 +126,15 @@ struct hmm_memcg {
  * hmm_memcg_begin - make a control group
  * @group: gets it
  *
- * Return: 0; -ENODEV if the kernel does not count memory (CONFIG_MEMCG), or others
- * have that controller; or -errno.
+ * Return: 0; -ENODEV if the kernel has no memory controller (CONFIG_MEMCG), or it
+ * is in use in another hierarchy; or -errno.
  */
 int hmm_memcg_begin(struct hmm_memcg *group);
 
-/* hmm_memcg_end - remove it; -EBUSY if there is a process in it. Safe to call twice. */
+/* hmm_memcg_end - remove it; -EBUSY if it has a process. Safe to call twice. */
 int hmm_memcg_end(struct hmm_memcg *group);
 
-/* hmm_memcg_join - the calling process goes there; 0 or -errno */
+/* hmm_memcg_join - move the calling process there; 0 or -errno */
 int hmm_memcg_join(const struct hmm_memcg *group);
 
 /* hmm_memcg_read - a number that stands alone in a file, e.g. "memory.current" */
@@ -184,14 +185,14 @@ long hmm_hugetlb_set_pool(size_t size, long pages);
 int hmm_hugetlb_file(size_t size, size_t length);
 
 /**
- * hmm_dax_open - memory of an NVDIMM, to be mapped as it is
- * @align: size of the pages that it is mapped with: a page's, a PMD's, a PUD's
+ * hmm_dax_open - open a device-dax of an NVDIMM
+ * @align: what one entry of its mappings maps: the size of a page, a PMD or a PUD
  *
- * The first call makes a device of an NVDIMM that nobody uses; it stays. Mappings
- * must be shared, and start and end at multiples of @align.
+ * The first call makes a device of an unused NVDIMM; it stays. Mappings must be shared, and
+ * start and end at multiples of @align.
  *
- * Return: file descriptor; -ENODEV if the machine has no free NVDIMM with room for
- * it; or -errno.
+ * Return: file descriptor; -ENODEV if the machine has no unused NVDIMM that is
+ * large enough; or -errno.
  */
 int hmm_dax_open(size_t align);
 

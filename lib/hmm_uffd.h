@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* userfaultfd: faults wait for a process that provides pages or lifts a protection. */
+/* userfaultfd: faults that wait for a monitor, which provides a page or lifts a protection. */
 #ifndef HMM_UFFD_H
 #define HMM_UFFD_H
 
@@ -8,28 +8,28 @@
 #include <stdint.h>
 
 /**
- * hmm_uffd_open - have faults on missing pages of a range wait
+ * hmm_uffd_open - register anonymous memory for missing faults
  * @addr: first byte, page aligned; anonymous memory
  * @length: bytes, page multiple
  *
- * Return: a file descriptor to serve them by, or -errno; -EOPNOTSUPP if the
+ * Return: the userfaultfd, or -errno; -EOPNOTSUPP if the
  * kernel has no userfaultfd.
  */
 int hmm_uffd_open(void *addr, size_t length);
 
 /**
- * hmm_uffd_register - have faults of other kinds wait
+ * hmm_uffd_register - register a range for faults of any kind
  * @addr: first byte, multiple of the mapping's page size
  * @length: bytes, likewise
  * @mode: UFFDIO_REGISTER_MODE_*
  * @features: UFFD_FEATURE_* that must be there, or 0
  *
- * Return: as hmm_uffd_open(); also -EOPNOTSUPP if a feature or a mode is lacking
- * for this mapping.
+ * Return: as hmm_uffd_open(); also -EOPNOTSUPP if the kernel lacks a feature, or
+ * the mode for this mapping.
  */
 int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features);
 
-/* hmm_uffd_protect - take write access from pages that are there, until it is lifted */
+/* hmm_uffd_protect - write-protect the pages of a range */
 int hmm_uffd_protect(int fd, void *addr, size_t length);
 
 /**
@@ -45,7 +45,7 @@ int hmm_uffd_wait(int fd, int timeout_ms, void **addr);
 /* hmm_uffd_give - provide a page with a copy of @data, and end the wait */
 int hmm_uffd_give(int fd, void *addr, const void *data);
 
-/* hmm_uffd_wake - end the wait without a page: the fault is taken again */
+/* hmm_uffd_wake - end the wait without a page: the fault is retried */
 int hmm_uffd_wake(int fd, void *addr);
 
 #endif /* HMM_UFFD_H */

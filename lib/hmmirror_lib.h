@@ -14,12 +14,16 @@
 #ifndef HMMIRROR_LIB_H
 #define HMMIRROR_LIB_H
 
+#include "hmm_area.h"
 #include "hmm_buffer.h"
+#include "hmm_call.h"
 #include "hmm_device.h"
-#include "hmm_means.h"
+#include "hmm_hooks.h"
+#include "hmm_ksm.h"
 #include "hmm_pagemap.h"
 #include "hmm_peer.h"
 #include "hmm_process.h"
+#include "hmm_prove.h"
 #include "hmm_state.h"
 #include "hmm_system.h"
 #include "hmm_uffd.h"

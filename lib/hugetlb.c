@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pools and files of huge pages, by libhugetlbfs where it can. */
+/* hugetlb pools and files, by libhugetlbfs where that can. */
 #include <errno.h>
 #include <linux/memfd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
 
-/* Uses size_t without declaring it. */
+/* hugetlbfs.h uses size_t without declaring it. */
 #include <hugetlbfs.h>
 
 #include "hmm_buffer.h"

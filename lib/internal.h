@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the library's own files share. */
+/* What files of the library share with each other. */
 #ifndef HMM_INTERNAL_H
 #define HMM_INTERNAL_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A control group whose memory is counted and limited. */
+/* A control group with the memory controller. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

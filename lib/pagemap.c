@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel's own view of pages. */
+/* What the kernel reports about pages. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 
-/* What stands between the words of a line. */
+/* Separators between the words of a line. */
 #define WORD_ENDS	" \t\n"
 
 static int read_words(const char *path, __u64 first, size_t count,
@@ -84,7 +84,7 @@ int hmm_ksm_flag(void)
 	page = hmm_map_anon(size, 0);
 	if (!page)
 		return -errno;
-	/* Nobody may be merged who has not asked for it. */
+	/* A page is only merged where MADV_MERGEABLE asked for it. */
 	*page = 1;
 	ret = hmm_flags_at(page, &flags);
 	hmm_unmap(page, size);
@@ -95,8 +95,8 @@ int hmm_ksm_flag(void)
 }
 
 /*
- * Finds the line of smaps that starts with @field and a colon, in the mapping
- * that holds @addr. Its text after the colon goes to @line.
+ * Find the line of smaps that starts with @field and a colon, in the mapping of @addr. The
+ * text after the colon goes to @line.
  */
 static int smaps_line(const void *addr, const char *field, char *line,
 		      size_t size)

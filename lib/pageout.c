@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages of an area, swapped out. */
+/* Swap pages of an area out. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hmm_state.h"
+#include "hmm_area.h"
 #include "hmm_system.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
 
-/* Pages may be busy for a moment when they are to be swapped out. */
+/* Pages may be locked or isolated for a moment. */
 #define TRIES	200
 
 static void swap_off(struct hmm_area *area, const struct hmm_undo *undo)

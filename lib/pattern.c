@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Patterns that tell where they belong. */
+/* Patterns that depend on the address. */
 #include <string.h>
 
 #include "hmm_buffer.h"

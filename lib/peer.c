@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Memory of a PCI device that another one can reach by DMA. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -9,16 +10,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hmm_area.h"
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_peer.h"
-#include "hmm_state.h"
 #include "hmm_system.h"
 #include "internal.h"
 
 #define DEVICES	"/sys/bus/pci/devices/*"
 
-/* The folder of the bridge that a PCI device is behind. */
+/* The sysfs directory of the bridge that a PCI device is behind. */
 static int bridge_of(const char *device, char bridge[PATH_MAX])
 {
 	char *slash;
@@ -40,7 +41,7 @@ static int has_id(const char *device, const char *file, const char *id)
 	return !hmm_read_text(path, text, sizeof(text)) && !strcmp(text, id);
 }
 
-/* The bridge of the device that does DMA. */
+/* The bridge of the device that does the DMA. */
 static int client_bridge(char bridge[PATH_MAX])
 {
 	glob_t found;
@@ -57,7 +58,7 @@ static int client_bridge(char bridge[PATH_MAX])
 	return ret;
 }
 
-/* A device that has memory to give, as a path in sysfs. */
+/* Find a device that provides memory; its sysfs path. */
 static int find_provider(enum hmm_peer where, char device[PATH_MAX])
 {
 	char client[PATH_MAX], bridge[PATH_MAX];
@@ -76,7 +77,7 @@ static int find_provider(enum hmm_peer where, char device[PATH_MAX])
 		if (bridge_of(device, bridge))
 			continue;
 		near = !strcmp(bridge, client);
-		/* on the root bus there is no bridge to be shared */
+		/* devices on the root bus share no bridge */
 		if (where == HMM_PEER_FAR ? !near : near && strchr(strstr(bridge, "/pci") + 1, '/'))
 			ret = 0;
 	}
@@ -84,7 +85,7 @@ static int find_provider(enum hmm_peer where, char device[PATH_MAX])
 	return ret;
 }
 
-/* Is it in what the device decodes? */
+/* Is the address in one of the device's BARs? */
 static int in_resources(const char *device, unsigned long long memory)
 {
 	unsigned long long start, end, flags;
@@ -135,7 +136,10 @@ int hmm_peer_map(struct hmm_area *area, enum hmm_peer where, char *addr, size_t 
 	return ret ? ret : prove(area, device, addr, length);
 }
 
-/* AMD's since Zen; for others there is a list of host bridges that has few of QEMU's. */
+/*
+ * AMD's since Zen are known; for others the kernel has a list with few of QEMU's host
+ * bridges.
+ */
 int hmm_peer_forwarded(void)
 {
 	unsigned int family = 0, number;

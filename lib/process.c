@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Children that hold memory, or report. */
+/* Other processes and threads that a state or a test needs. */
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -85,7 +85,7 @@ pid_t hmm_fork_waiter(int *go)
 
 int hmm_waiter_go(pid_t child, int go)
 {
-	/* one that is gone says so by its result */
+	/* a child that is gone shows in its result */
 	sighandler_t before = signal(SIGPIPE, SIG_IGN);
 	int ret = write(go, "", 1) == 1 ? 0 : -errno;
 	int result;
@@ -114,7 +114,7 @@ int hmm_use_all_cpus(void)
 	return sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
 }
 
-/* It is in its stat, behind the name in brackets. */
+/* The state is in /proc/PID/stat, behind the name in parentheses. */
 char hmm_thread_state(pid_t tid)
 {
 	char path[64], text[256], *state;
@@ -126,7 +126,7 @@ char hmm_thread_state(pid_t tid)
 	return state && state[1] ? state[2] : 0;
 }
 
-/* Seen so often in a row, a millisecond apart: @samples. */
+/* Wait until @samples samples in a row, at intervals of 1 ms, show the state. */
 static int is_in_state(const pid_t *tid, char state, int samples)
 {
 	int i, seen = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The register of all states. */
+/* All states: found by name, made, and proved. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -86,6 +86,10 @@ int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
 {
 	int ret = check_range(area, state, offset, length);
 
+	if (!ret && state->supported)
+		ret = state->supported(area, state);
+	if (!ret && state->from)
+		ret = hmm_state_make_named(area, state->from, offset, length);
 	if (!ret)
 		ret = state->make(area, state, area->addr + offset, length);
 	if (!ret)
@@ -93,8 +97,7 @@ int hmm_state_make(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-int hmm_state_put(struct hmm_area *area, const char *name, size_t offset,
-		  size_t length)
+int hmm_state_make_named(struct hmm_area *area, const char *name, size_t offset, size_t length)
 {
 	const struct hmm_state *state = hmm_state_find(name);
 

@@ -7,6 +7,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "hmm_system.h"
 #include "state_tables.h"
 
@@ -20,14 +21,14 @@ static int protect(struct hmm_area *area, const struct hmm_state *state,
 	return 0;
 }
 
-/* Nothing there, and where the window is new no page table either. */
+/* No page, and in a new area no page table either. */
 static int make_none(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
 	return hmm_area_map_small(area, addr, length, state->prot);
 }
 
-/* Nothing there, in a page table that is. */
+/* An empty PTE in a page table that exists. */
 static int make_emptied(struct hmm_area *area, const struct hmm_state *state,
 			char *addr, size_t length)
 {
@@ -60,7 +61,7 @@ static int make_zero(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-/* Written, and then given the protection that the state has. */
+/* Written, then protected as the state says. */
 static int make_written(struct hmm_area *area, const struct hmm_state *state,
 			char *addr, size_t length)
 {
@@ -83,8 +84,8 @@ static int make_mlocked(struct hmm_area *area, const struct hmm_state *state,
 }
 
 /*
- * The soft-dirty bits of the process are cleared, which takes the write bit
- * from each entry, so that the next write is seen.
+ * Clear the soft-dirty bits of the process. That write-protects each PTE, so that the next
+ * write is noticed.
  */
 static int make_softclean(struct hmm_area *area, const struct hmm_state *state,
 			  char *addr, size_t length)
@@ -100,7 +101,7 @@ static int make_softclean(struct hmm_area *area, const struct hmm_state *state,
 	if (!(entry & HMM_PM_SOFT_DIRTY))
 		return hmm_skip(area,
 				"no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
-	/* Mappings from later on are dirty as a whole; this one is not to merge. */
+	/* New mappings are soft-dirty as a whole: keep this one from merging with them. */
 	if (madvise(addr, length, MADV_DONTFORK))
 		return hmm_fail(area, errno, "MADV_DONTFORK");
 	ret = hmm_write_text("/proc/self/clear_refs", "4");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages that a device has: in its memory, or for itself alone. */
+/* Small pages that a device has: in its memory, or in system memory with exclusive access. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "state_tables.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -13,55 +14,10 @@
 /* Bits of .variant above the number of the device. */
 #define DEVICE_MASK	0xf
 #define SHARED		0x10	/* with a child, by fork */
-#define POPULATED	0x20	/* not migrated: made on the device */
+#define POPULATED	0x20	/* not migrated, but populated on the device */
 
-/* The driver's reason for a device without memory, asked of device 0. */
-static int skip_memory(struct hmm_area *area, unsigned int number)
-{
-	int fd = hmm_area_device(area, 0);
-	char why[100] = "";
-
-	if (fd < 0)
-		return hmm_fail(area, fd, "/dev/hmm_dmirror0");
-	hmm_feature(fd, number < HMM_DEV_COHERENT ?
-		    HMMIRROR_FEAT_DEVICE_PRIVATE :
-		    HMMIRROR_FEAT_DEVICE_COHERENT, why, sizeof(why));
-	return hmm_skip(area, "device %u has no memory: %s", number,
-			why[0] ? why : "it was given none");
-}
-
-int hmm_area_memory(struct hmm_area *area, unsigned int device)
-{
-	int fd = hmm_area_device(area, device);
-
-	if (fd == -ENOENT && device >= HMM_DEV_COHERENT)
-		return skip_memory(area, device);
-	if (fd < 0)
-		return hmm_fail(area, fd, "/dev/hmm_dmirror%u", device);
-	if (hmm_memory(fd) == HMMIRROR_MEMORY_NONE)
-		return skip_memory(area, device);
-	return 0;
-}
-
-int hmm_area_use_memory(struct hmm_area *area, unsigned int device, int *fd,
-			struct hmmirror_stats *before)
-{
-	struct hmmirror_stats now;
-	int ret = hmm_area_memory(area, device), mirror;
-
-	if (ret)
-		return ret;
-	mirror = hmm_area_device(area, device);
-	ret = hmm_stats(mirror, 0, &now);
-	if (ret)
-		return hmm_fail(area, ret, "HMMIRROR_STATS");
-	*fd = mirror;
-	*before = now;
-	return 0;
-}
-
-static int all_moved(struct hmm_area *area, int fd, char *addr, size_t length,
-		     enum hmmirror_outcome want)
+static int migrate_all(struct hmm_area *area, int fd, char *addr, size_t length,
+		       enum hmmirror_outcome want)
 {
 	size_t pages = length / hmm_page_size(), i;
 	__u8 *outcomes = hmm_map_anon(pages, 0);
@@ -96,7 +52,7 @@ static int make_on_device(struct hmm_area *area, const struct hmm_state *state,
 		hmm_pattern_fill(addr, length, 0);
 	if (state->prot != RW && mprotect(addr, length, state->prot))
 		return hmm_fail(area, errno, "mprotect");
-	ret = all_moved(area, hmm_area_device(area, device), addr, length, populate ?
+	ret = migrate_all(area, hmm_area_device(area, device), addr, length, populate ?
 			HMMIRROR_OUT_POPULATED : HMMIRROR_OUT_MIGRATED);
 	if (!ret && state->variant & SHARED)
 		ret = hmm_area_share(area, 0);
@@ -121,9 +77,9 @@ static int make_exclusive(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? hmm_fail(area, ret, "exclusive access") : 0;
 }
 
-/* Not the CPU's to use: pagemap shows such entries as swap. */
-static int prove_away(struct hmm_area *area, const struct hmm_state *state,
-		      char *addr, size_t length)
+/* The CPU has no access: pagemap shows such an entry as a swap entry. */
+static int prove_not_present(struct hmm_area *area, const struct hmm_state *state, char *addr,
+			     size_t length)
 {
 	static const struct hmm_proof proof = {
 		.set = HMM_PM_SWAP,
@@ -139,7 +95,7 @@ static int prove_exclusive(struct hmm_area *area,
 			   char *addr, size_t length)
 {
 	int fd = hmm_area_device(area, state->variant & DEVICE_MASK);
-	int ret = prove_away(area, state, addr, length);
+	int ret = prove_not_present(area, state, addr, length);
 	__u64 pages = 0;
 
 	if (ret)
@@ -149,7 +105,7 @@ static int prove_exclusive(struct hmm_area *area,
 	if (ret)
 		return hmm_fail(area, ret, "exclusive test");
 	if (pages != length / hmm_page_size())
-		return hmm_fail(area, 0, "the device holds %llu pages only",
+		return hmm_fail(area, 0, "only %llu pages are exclusive",
 				pages);
 	return 0;
 }
@@ -169,20 +125,20 @@ static int prove_coherent(struct hmm_area *area, const struct hmm_state *state,
 
 const struct hmm_state hmm_states_device[] = {
 	DEVICE_STATE("dev_private", RW, HMM_DEV_PRIVATE, make_on_device,
-		     prove_away, "in private memory of device 0"),
+		     prove_not_present, "in private memory of device 0"),
 	DEVICE_STATE("dev_private_populated", RW, HMM_DEV_PRIVATE | POPULATED,
-		     make_on_device, prove_away,
-		     "came to be in private memory of device 0"),
+		     make_on_device, prove_not_present,
+		     "populated in private memory of device 0"),
 	DEVICE_STATE("dev_private_readonly", PROT_READ, HMM_DEV_PRIVATE,
-		     make_on_device, prove_away,
+		     make_on_device, prove_not_present,
 		     "in private memory of device 0, no write access"),
 	DEVICE_STATE("dev_private_cow", RW, HMM_DEV_PRIVATE | SHARED,
-		     make_on_device, prove_away,
+		     make_on_device, prove_not_present,
 		     "in private memory of device 0, shared with a child"),
 	DEVICE_STATE("dev_other", RW, HMM_DEV_PRIVATE_OTHER, make_on_device,
-		     prove_away, "in private memory of device 1"),
+		     prove_not_present, "in private memory of device 1"),
 	DEVICE_STATE("dev_other_readonly", PROT_READ, HMM_DEV_PRIVATE_OTHER,
-		     make_on_device, prove_away,
+		     make_on_device, prove_not_present,
 		     "in private memory of device 1, no write access"),
 	DEVICE_STATE("dev_coherent", RW, HMM_DEV_COHERENT, make_on_device,
 		     prove_coherent, "in coherent memory of device 2"),

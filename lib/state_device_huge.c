@@ -6,6 +6,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "state_tables.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -13,48 +14,21 @@
 /* Bits of .variant above the number of the device. */
 #define DEVICE_MASK	0xf
 #define SHARED		0x10	/* with a child, by fork */
-#define POPULATED	0x20	/* not migrated: made on the device */
+#define POPULATED	0x20	/* not migrated, but populated on the device */
 
-int hmm_area_huge_memory(struct hmm_area *area, unsigned int device)
+static int has_huge_memory(struct hmm_area *area, const struct hmm_state *state)
 {
-	int ret = hmm_area_memory(area, device), fd;
-	char why[100];
-
-	if (ret)
-		return ret;
-	fd = hmm_area_device(area, device);
-	ret = hmm_feature(fd, HMMIRROR_FEAT_DEVICE_THP, why, sizeof(why));
-	if (ret < 0)
-		return hmm_fail(area, ret, "query");
-	return ret ? 0 : hmm_skip(area, "no huge pages on device %u: %s",
-				  device, why);
+	return hmm_area_huge_memory(area, state->variant & DEVICE_MASK);
 }
 
-static int make_system(struct hmm_area *area, const struct hmm_state *state,
-		       char *addr, size_t length)
-{
-	const struct hmm_state *from;
-
-	if (state->variant & POPULATED)
-		from = hmm_state_find("thp_none");
-	else if (state->prot == RW)
-		from = hmm_state_find("thp_writable");
-	else
-		from = hmm_state_find("thp_readonly");
-	return hmm_state_make(area, from, addr - area->addr, length);
-}
-
+/* Migrate the huge pages that state->from has made. */
 static int make_huge(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
 	unsigned int device = state->variant & DEVICE_MASK;
-	int ret = hmm_area_huge_memory(area, device);
 	__u64 moved = 0;
+	int ret;
 
-	if (!ret)
-		ret = make_system(area, state, addr, length);
-	if (ret)
-		return ret;
 	ret = hmm_move(hmm_area_device(area, device),
 		       HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_HUGE,
 		       addr, length, NULL, &moved);
@@ -66,7 +40,7 @@ static int make_huge(struct hmm_area *area, const struct hmm_state *state,
 	return state->variant & SHARED ? hmm_area_share(area, 0) : 0;
 }
 
-/* smaps counts what one entry maps as a huge page, wherever that page is. */
+/* smaps counts what a PMD maps as a huge page, wherever the page is. */
 static int prove_huge(struct hmm_area *area, const struct hmm_state *state,
 		      char *addr, size_t length)
 {
@@ -86,22 +60,31 @@ static int prove_huge(struct hmm_area *area, const struct hmm_state *state,
 	return hmm_prove_pages(area, addr, length, &proof);
 }
 
-#define HUGE_STATE(_name, _prot, _variant, _what)			\
-	STATE_ROW(_name, _what, HMM_UNIT_PMD, 0, _prot, _variant,	\
-		  make_huge, prove_huge)
+#define HUGE_STATE(_name, _prot, _variant, _from, _what)		\
+	{								\
+		.name = (_name),					\
+		.what = (_what),					\
+		.unit = HMM_UNIT_PMD,					\
+		.prot = (_prot),					\
+		.variant = (_variant),					\
+		.from = (_from),					\
+		.supported = has_huge_memory,				\
+		.make = make_huge,					\
+		.prove = prove_huge,					\
+	}
 
 const struct hmm_state hmm_states_device_huge[] = {
-	HUGE_STATE("dev_huge", RW, HMM_DEV_PRIVATE,
+	HUGE_STATE("dev_huge", RW, HMM_DEV_PRIVATE, "thp_writable",
 		   "huge page in private memory of device 0"),
-	HUGE_STATE("dev_huge_populated", RW, HMM_DEV_PRIVATE | POPULATED,
-		   "huge page that came to be in private memory of device 0"),
-	HUGE_STATE("dev_huge_readonly", PROT_READ, HMM_DEV_PRIVATE,
+	HUGE_STATE("dev_huge_populated", RW, HMM_DEV_PRIVATE | POPULATED, "thp_none",
+		   "huge page populated in private memory of device 0"),
+	HUGE_STATE("dev_huge_readonly", PROT_READ, HMM_DEV_PRIVATE, "thp_readonly",
 		   "huge page in private memory of device 0, no write access"),
-	HUGE_STATE("dev_huge_cow", RW, HMM_DEV_PRIVATE | SHARED,
+	HUGE_STATE("dev_huge_cow", RW, HMM_DEV_PRIVATE | SHARED, "thp_writable",
 		   "huge page in private memory of device 0, shared with a child"),
-	HUGE_STATE("dev_huge_other", RW, HMM_DEV_PRIVATE_OTHER,
+	HUGE_STATE("dev_huge_other", RW, HMM_DEV_PRIVATE_OTHER, "thp_writable",
 		   "huge page in private memory of device 1"),
-	HUGE_STATE("dev_huge_other_readonly", PROT_READ, HMM_DEV_PRIVATE_OTHER,
+	HUGE_STATE("dev_huge_other_readonly", PROT_READ, HMM_DEV_PRIVATE_OTHER, "thp_readonly",
 		   "huge page in private memory of device 1, no write access"),
 	{ 0 }
 };

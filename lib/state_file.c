@@ -7,6 +7,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "hmm_system.h"
 #include "state_tables.h"
 
@@ -16,7 +17,7 @@
 #define IN_RAMFS	0x01
 #define IN_TMPFS	0x02	/* else in a memfd */
 #define SHARED		0x04	/* else private */
-#define CACHED		0x08	/* content, but not mapped yet */
+#define CACHED		0x08	/* has contents, but is not mapped yet */
 #define READ		0x10	/* mapped by reading */
 #define WRITTEN		0x20	/* mapped by writing */
 #define PAST_EOF	0x40	/* the file ends before the range */
@@ -42,7 +43,7 @@ static int open_file(struct hmm_area *area, const struct hmm_state *state,
 	return fd < 0 ? hmm_fail(area, fd, "file in %s", type) : fd;
 }
 
-/* Content comes by write(2), so that nothing is mapped by it. */
+/* Fill the file by write(2), which maps nothing. */
 static int fill_file(struct hmm_area *area, int fd, const char *addr,
 		     size_t length)
 {
@@ -58,7 +59,7 @@ static int fill_file(struct hmm_area *area, int fd, const char *addr,
 	return ret;
 }
 
-/* What is swapped out of a file has no entry, and smaps counts it. */
+/* A swapped page of a file has no PTE; smaps counts it. */
 static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 {
 	static const struct hmm_proof gone = {
@@ -78,7 +79,7 @@ static int make_file(struct hmm_area *area, const struct hmm_state *state,
 	int flags = state->variant & SHARED ? MAP_SHARED : MAP_PRIVATE;
 	int fd = open_file(area, state, length), ret = 0;
 
-	/* HMM_SKIP could be a file, but 0 to 2 are taken. */
+	/* HMM_SKIP could be a file descriptor, but 0 to 2 are in use. */
 	if (fd <= HMM_SKIP)
 		return fd;
 	if (state->variant & (CACHED | READ | WRITTEN))
@@ -116,7 +117,7 @@ static int prove_unmapped(struct hmm_area *area, const struct hmm_state *state,
 
 	if (ret)
 		return ret;
-	/* mincore() finds what is in the page cache of the file. */
+	/* mincore() reports what is in the page cache. */
 	for (i = 0; i < length; i += page) {
 		in = hmm_in_core(addr + i);
 		if (in < 0)

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mappings that only a driver makes: ours has some by mmap(). */
+/*
+ * Mappings that only a driver can make: VM_MIXEDMAP, VM_PFNMAP, VM_IO. hmmirror provides
+ * them by mmap().
+ */
 #include <errno.h>
 #include <sys/mman.h>
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "state_tables.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -22,7 +26,7 @@ static int make_fixture(struct hmm_area *area, const struct hmm_state *state,
 	return 0;
 }
 
-/* A page that the kernel does not count as mapped is there by a special entry. */
+/* A page with a map count of 0 is mapped by a special PTE. */
 static int prove_special(struct hmm_area *area, char *addr, size_t length)
 {
 	size_t page = hmm_page_size(), i;
@@ -58,7 +62,7 @@ static int prove_fixture(struct hmm_area *area, const struct hmm_state *state,
 		flag = "io";
 	if (hmm_smaps_flag(addr, flag) != 1)
 		return hmm_fail(area, 0, "no %s among VmFlags", flag);
-	/* pagemap passes over such a mapping */
+	/* pagemap skips such a mapping */
 	if (offset == HMMIRROR_FIXTURE_PFNMAP)
 		return hmm_prove_writable(area, addr, length);
 	ret = hmm_prove_pages(area, addr, length, &proof);

@@ -6,6 +6,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "hmm_system.h"
 #include "state_tables.h"
 
@@ -19,13 +20,13 @@
 #define COW_CHILD	0x10
 #define COW		(COW_PARENT | COW_CHILD)
 
-static void pool_back(struct hmm_area *area, const struct hmm_undo *undo)
+static void restore_pool(struct hmm_area *area, const struct hmm_undo *undo)
 {
 	(void)area;
 	hmm_hugetlb_set_pool(undo->size, undo->number);
 }
 
-/* As many free pages in the pool as a range needs, and as many to copy to. */
+/* Make sure that the pool has as many free pages as a range needs. */
 static int need_pages(struct hmm_area *area, size_t size, long pages)
 {
 	long pool = hmm_hugetlb_pool(size), free = hmm_hugetlb_free(size);
@@ -36,12 +37,12 @@ static int need_pages(struct hmm_area *area, size_t size, long pages)
 				size >> 20);
 	if (free >= pages)
 		return 0;
-	/* To find so much in one piece at run time takes long and often fails. */
+	/* To allocate so much contiguous memory at run time takes long and often fails. */
 	if (size > hmm_pmd_size())
 		return hmm_skip(area,
 				"%ld free hugetlb pages of %zu MiB, want %ld (boot with hugepagesz=1G hugepages=1)",
 				free, size >> 20, pages);
-	undo = hmm_area_undo(area, pool_back);
+	undo = hmm_area_undo(area, restore_pool);
 	if (!undo)
 		return hmm_fail(area, ENOSPC, "undo list");
 	undo->size = size;
@@ -71,13 +72,13 @@ static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	fd = hmm_hugetlb_file(size, length);
 	if (fd < 0)
 		return hmm_fail(area, fd, "hugetlb file");
-	/* Anything else would be reserved, and then lack to the others. */
+	/* A reservation would leave none for the others. */
 	ret = hmm_area_map(area, addr, length, RW, flags | MAP_NORESERVE, fd);
 	close(fd);
 	if (ret)
 		return ret;
 
-	/* One byte makes all of a huge page. */
+	/* One byte faults all of a huge page in. */
 	for (at = addr; !(state->variant & NONE) && at < addr + length;
 	     at += size) {
 		if (state->variant & READ)
@@ -92,7 +93,7 @@ static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	return 0;
 }
 
-/* What holds for the first and the last page of a huge one holds for all. */
+/* Check the first and the last small page of a huge page: they stand for all. */
 static int prove_ends(struct hmm_area *area, char *addr, size_t size,
 		      const struct hmm_proof *proof)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Large folios below the size of a PMD: several page table entries that belong together. */
+/* Large folios below PMD size (mTHP): several PTEs that map one folio. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "hmm_system.h"
 #include "state_tables.h"
 
@@ -16,7 +17,7 @@
 /* Memory may have to be compacted first. */
 #define TRIES	4
 
-/* The largest of them: 1 MiB of the smallest pages that there are. */
+/* Small pages of the largest of them, 1 MiB. */
 #define PAGES_MAX	256
 
 /* Bits of .variant. */
@@ -31,7 +32,7 @@
 /* In pagemap, below the offset of a swap entry: its type. */
 #define SWAP_TYPE_BITS	5
 
-/* By unit: where a size is switched on. Paths, for they stay until the area ends. */
+/* By unit: the knob of a size. The area keeps the path until it ends. */
 static const struct {
 	const char *anon;
 	const char *shmem;
@@ -55,7 +56,10 @@ static int need_size(struct hmm_area *area, const struct hmm_state *state)
 	return ret ? hmm_fail(area, ret, knob) : 0;
 }
 
-/* One folio: its frames in a row, aligned; a head, then nothing but tails, and no more. */
+/*
+ * Prove that the pages are one folio: consecutive, aligned pfns; a head, then only tails;
+ * and that it is not larger.
+ */
 static int prove_folio(struct hmm_area *area, const char *addr, size_t pages)
 {
 	const __u64 head = hmm_kpf(KPF_COMPOUND_HEAD);
@@ -95,7 +99,7 @@ static int prove_folios(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-/* One swap entry after the other, from where a folio can stand: it was not split for this. */
+/* Prove consecutive swap entries, aligned as a folio: it was not split to be swapped out. */
 static int prove_swapped_folio(struct hmm_area *area, const char *addr, size_t pages)
 {
 	__u64 map[PAGES_MAX], slot;
@@ -116,7 +120,7 @@ static int prove_swapped_folio(struct hmm_area *area, const char *addr, size_t p
 	return 0;
 }
 
-/* For hmm_area_pageout(), which those that are swapped have in common. */
+/* For hmm_area_pageout(); all states that are swapped out have this unit. */
 static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 {
 	size_t i;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Small pages of kinds that few look at: secret, sealed, behind a key, given up, of a stack. */
+/*
+ * Small pages of uncommon memory: memfd_secret(), sealed memfds, protection keys,
+ * MADV_FREE, a stack.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
@@ -12,6 +15,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "state_tables.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -40,7 +44,7 @@ enum kind {
 	GIVEN_UP,
 };
 
-/* Memory that the kernel itself has no mapping of. */
+/* Memory that is not in the kernel's direct map. */
 static int make_secret(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
 {
@@ -62,7 +66,7 @@ static int make_secret(struct hmm_area *area, const struct hmm_state *state,
 	return 0;
 }
 
-/* The name that a mapping has in /proc/self/maps. */
+/* Is the mapping called @name in /proc/self/maps? */
 static int mapped_as(const char *addr, const char *name)
 {
 	unsigned long start, end, at = (uintptr_t)addr;
@@ -80,7 +84,7 @@ static int mapped_as(const char *addr, const char *name)
 	return found;
 }
 
-/* Nobody else gets at it by get_user_pages(), which does not even fault it in. */
+/* get_user_pages() refuses secret memory, and does not even fault it in. */
 static int refused(char *addr)
 {
 	char byte;
@@ -113,7 +117,7 @@ static int prove_secret(struct hmm_area *area, const struct hmm_state *state,
 	return ret;
 }
 
-/* A file whose content nobody may change any more, by new mappings at least. */
+/* A file that no new mapping may write. */
 static int make_sealed(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
 {
@@ -132,7 +136,7 @@ static int make_sealed(struct hmm_area *area, const struct hmm_state *state,
 	}
 	if (!ret && shared &&
 	    mmap(NULL, length, RW, MAP_SHARED, fd, 0) != MAP_FAILED)
-		ret = hmm_fail(area, 0, "the seal keeps nobody out");
+		ret = hmm_fail(area, 0, "the seal has no effect");
 	if (!ret)
 		ret = hmm_area_map(area, addr, length, state->prot,
 				   shared ? MAP_SHARED : MAP_PRIVATE, fd);
@@ -162,7 +166,7 @@ static int prove_sealed(struct hmm_area *area, const struct hmm_state *state,
 
 	if (ret)
 		return ret;
-	/* may never be written: mprotect() has to refuse it */
+	/* without VM_MAYWRITE, mprotect() has to refuse write access */
 	if (state->variant == SEALED_SHARED && hmm_smaps_flag(addr, "mw") != 0)
 		return hmm_fail(area, 0, "the mapping may be written");
 	if (state->variant != SEALED_COPIED)
@@ -171,7 +175,7 @@ static int prove_sealed(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? ret : hmm_prove_writable(area, addr, length);
 }
 
-/* What grows when somebody touches what is below it. */
+/* A mapping that grows when the page below it is touched. */
 static int make_stack(struct hmm_area *area, const struct hmm_state *state,
 		      char *addr, size_t length)
 {
@@ -200,13 +204,13 @@ static int prove_stack(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? ret : hmm_prove_writable(area, addr, length);
 }
 
-static void key_back(struct hmm_area *area, const struct hmm_undo *undo)
+static void free_key(struct hmm_area *area, const struct hmm_undo *undo)
 {
 	(void)area;
 	pkey_free(undo->number);
 }
 
-/* A protection key that lets this process do nothing, whatever the entry says. */
+/* A protection key that denies this process all access, whatever the PTE allows. */
 static int make_key(struct hmm_area *area, const struct hmm_state *state,
 		    char *addr, size_t length)
 {
@@ -215,7 +219,7 @@ static int make_key(struct hmm_area *area, const struct hmm_state *state,
 
 	if (key < 0)
 		return hmm_skip(area, "no protection keys (the CPU's PKU)");
-	undo = hmm_area_undo(area, key_back);
+	undo = hmm_area_undo(area, free_key);
 	if (!undo) {
 		pkey_free(key);
 		return hmm_fail(area, ENOSPC, "undo list");
@@ -255,7 +259,7 @@ static int prove_key(struct hmm_area *area, const struct hmm_state *state,
 			       state->variant == KEY_NONE ? &none : &there);
 }
 
-/* Still there, and the kernel may drop it until it is written again. */
+/* Marked by MADV_FREE: the kernel may drop the pages until they are written again. */
 static int make_lazy(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
@@ -266,7 +270,7 @@ static int make_lazy(struct hmm_area *area, const struct hmm_state *state,
 	hmm_pattern_fill(addr, length, 0);
 	if (madvise(addr, length, MADV_FREE))
 		return hmm_fail(area, errno, "MADV_FREE");
-	/* the page is marked when a list of such pages is emptied, as this does first */
+	/* MADV_COLD drains the batch of pages that MADV_FREE has to mark */
 	if (madvise(addr, length, MADV_COLD))
 		return errno == EINVAL ? hmm_skip(area, "no MADV_COLD") :
 					 hmm_fail(area, errno, "MADV_COLD");
@@ -279,7 +283,7 @@ static int prove_lazy(struct hmm_area *area, const struct hmm_state *state,
 	static const struct hmm_proof proof = {
 		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
 		.kpf_set = hmm_kpf(KPF_ANON),
-		/* what can be dropped is not swapped */
+		/* a page that can be dropped is not backed by swap */
 		.kpf_clear = hmm_kpf(KPF_SWAPBACKED),
 	};
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);

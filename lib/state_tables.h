@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tables of states, one a subject; each ends with a row without a name.
- * Only state.c and the tables' own files need this.
+ * The tables of states, one for each state_*.c; each ends with a row without a name. Only
+ * state.c and those files need this.
  */
 #ifndef STATE_TABLES_H
 #define STATE_TABLES_H
 
 #include "hmm_state.h"
 
-/* A row, for the macro of a table in which rows have much in common. */
+/* A row, for tables whose rows have much in common. */
 #define STATE_ROW(_name, _what, _unit, _flags, _prot, _variant, _make, _prove)	\
 	{								\
 		.name = (_name),					\

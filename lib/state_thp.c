@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Transparent huge pages, mapped by PMD entries. */
+/* Transparent huge pages, mapped by PMDs. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -7,6 +7,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "hmm_system.h"
 #include "state_tables.h"
 
@@ -59,7 +60,7 @@ static int all_huge(const char *addr, size_t length, const char *field)
 	return hmm_smaps(addr, field) >= (long)(length / 1024);
 }
 
-/* Huge pages where they are to be had, at once; else after compaction. */
+/* Fault huge pages in, after compaction if need be. */
 static int populate(struct hmm_area *area, char *addr, size_t length)
 {
 	char *at;
@@ -67,8 +68,8 @@ static int populate(struct hmm_area *area, char *addr, size_t length)
 
 	for (i = 0; i < TRIES; i++) {
 		/*
-		 * Plain stores: QEMU emulates the atomics of a single CPU by a load
-		 * and a store, and what is read first is the huge zero page.
+		 * Use plain stores: QEMU with one CPU emulates an atomic by a load and a
+		 * store, and the load would map the huge zero page.
 		 */
 		for (at = addr; at < addr + length; at += hmm_pmd_size())
 			__atomic_store_n(at, 0, __ATOMIC_RELAXED);
@@ -138,7 +139,7 @@ static int make_shmem(struct hmm_area *area, const struct hmm_state *state,
 		return ret;
 	if (madvise(addr, length, MADV_HUGEPAGE))
 		return hmm_fail(area, errno, "MADV_HUGEPAGE");
-	/* Small kernels have page cache trees that take no huge page. */
+	/* The page cache of kernels with CONFIG_BASE_SMALL takes no huge page. */
 	if (!hmm_smaps(addr, "THPeligible"))
 		return hmm_skip(area, "no huge pages in shmem (CONFIG_BASE_FULL)");
 	if (state->variant == THP_SHMEM_READ)
@@ -175,7 +176,7 @@ static int prove_thp(struct hmm_area *area, const struct hmm_state *state,
 		  state->variant == THP_COW_CHILD;
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);
 
-	/* smaps does not count what can't be accessed. */
+	/* smaps does not count pages without access. */
 	if (!ret && state->prot & PROT_READ)
 		ret = prove_field(area, addr, length, "AnonHugePages");
 	if (!ret)
@@ -213,7 +214,7 @@ static int prove_none(struct hmm_area *area, const struct hmm_state *state,
 static int prove_shmem(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
 {
-	/* Not every pagemap says of a huge page that it is a file's. */
+	/* Not every kernel's pagemap says that a huge page is a file's. */
 	static const struct hmm_proof proof = {
 		.set = HMM_PM_PRESENT,
 		.kpf_clear = hmm_kpf(KPF_ANON),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages that userfaultfd watches: missing, in the page cache only, or write-protected. */
+/*
+ * Pages registered with userfaultfd: missing, in the page cache only (minor), or
+ * write-protected.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -10,6 +13,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
+#include "hmm_prove.h"
 #include "hmm_uffd.h"
 #include "state_tables.h"
 
@@ -33,38 +37,37 @@ enum uffd_kind {
 	HUGETLB_WP,
 };
 
-/* What each is before userfaultfd comes, and what is asked of it. */
+/* How each is registered. */
 static const struct {
-	const char *before;
 	__u64 mode;
 	__u64 features;
 	const char *flag;	/* in smaps */
 } kinds[] = {
-	[ANON_MISSING] = { "anon_none", UFFDIO_REGISTER_MODE_MISSING, 0, "um" },
-	[ANON_WP] = { "anon_writable", UFFDIO_REGISTER_MODE_WP,
+	[ANON_MISSING] = { UFFDIO_REGISTER_MODE_MISSING, 0, "um" },
+	[ANON_WP] = { UFFDIO_REGISTER_MODE_WP,
 		      UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
-	[ANON_WP_ZERO] = { "anon_zero", UFFDIO_REGISTER_MODE_WP,
+	[ANON_WP_ZERO] = { UFFDIO_REGISTER_MODE_WP,
 			   UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
-	[ANON_WP_SWAPPED] = { "anon_writable", UFFDIO_REGISTER_MODE_WP,
+	[ANON_WP_SWAPPED] = { UFFDIO_REGISTER_MODE_WP,
 			      UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
-	[SHMEM_MISSING] = { "shmem_shared_none", UFFDIO_REGISTER_MODE_MISSING,
+	[SHMEM_MISSING] = { UFFDIO_REGISTER_MODE_MISSING,
 			    UFFD_FEATURE_MISSING_SHMEM, "um" },
-	[SHMEM_MINOR] = { "shmem_shared_cached", UFFDIO_REGISTER_MODE_MINOR,
+	[SHMEM_MINOR] = { UFFDIO_REGISTER_MODE_MINOR,
 			  UFFD_FEATURE_MINOR_SHMEM, "ui" },
-	[SHMEM_WP] = { "shmem_shared_written", UFFDIO_REGISTER_MODE_WP,
+	[SHMEM_WP] = { UFFDIO_REGISTER_MODE_WP,
 		       UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "uw" },
-	[THP_WP] = { "thp_writable", UFFDIO_REGISTER_MODE_WP,
+	[THP_WP] = { UFFDIO_REGISTER_MODE_WP,
 		     UFFD_FEATURE_PAGEFAULT_FLAG_WP, "uw" },
-	[HUGETLB_MISSING] = { "hugetlb_none", UFFDIO_REGISTER_MODE_MISSING,
+	[HUGETLB_MISSING] = { UFFDIO_REGISTER_MODE_MISSING,
 			      UFFD_FEATURE_MISSING_HUGETLBFS, "um" },
-	[HUGETLB_MINOR] = { "hugetlb_shared", UFFDIO_REGISTER_MODE_MINOR,
+	[HUGETLB_MINOR] = { UFFDIO_REGISTER_MODE_MINOR,
 			    UFFD_FEATURE_MINOR_HUGETLBFS, "ui" },
-	[HUGETLB_WP] = { "hugetlb_writable", UFFDIO_REGISTER_MODE_WP,
+	[HUGETLB_WP] = { UFFDIO_REGISTER_MODE_WP,
 			 UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "uw" },
 };
 
-/* Does pagemap tell of the protection? It came with a feature of userfaultfd, in 5.14. */
-static int pagemap_tells(void)
+/* Does pagemap show the protection? It has since 5.14, with this feature of userfaultfd. */
+static int pagemap_has_uffd_wp(void)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
@@ -82,7 +85,7 @@ static int prove_protected(struct hmm_area *area, const char *addr, size_t lengt
 {
 	struct hmm_proof proof = { .set = where };
 
-	if (pagemap_tells())
+	if (pagemap_has_uffd_wp())
 		proof.set |= HMM_PM_UFFD_WP;
 	return hmm_prove_pages(area, addr, length, &proof);
 }
@@ -95,15 +98,9 @@ static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 static int make_uffd(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
-	const char *name = kinds[state->variant].before;
 	__u64 mode = kinds[state->variant].mode;
-	const struct hmm_state *before = hmm_state_find(name);
-	int fd, ret = before->make(area, before, addr, length);
+	int fd, ret;
 
-	if (!ret)
-		ret = before->prove(area, before, addr, length);
-	if (ret)
-		return ret;
 	/* the page stays in the file */
 	if (state->variant == HUGETLB_MINOR &&
 	    madvise(addr, length, MADV_DONTNEED))
@@ -123,7 +120,7 @@ static int make_uffd(struct hmm_area *area, const struct hmm_state *state,
 			return hmm_fail(area, ret, "UFFDIO_WRITEPROTECT");
 		}
 	}
-	/* without it all is as it was */
+	/* closing it ends the registration */
 	ret = hmm_area_close_later(area, fd);
 	if (ret)
 		return hmm_fail(area, ret, "undo list");
@@ -151,32 +148,40 @@ static int prove_uffd(struct hmm_area *area, const struct hmm_state *state,
 	return hmm_prove_pages(area, addr, length, &absent);
 }
 
-#define UFFD_STATE(_name, _unit, _kind, _what)				\
-	STATE_ROW(_name, _what, _unit, 0, RW, _kind,			\
-		  make_uffd, prove_uffd)
+#define UFFD_STATE(_name, _unit, _kind, _from, _what)			\
+	{								\
+		.name = (_name),					\
+		.what = (_what),					\
+		.unit = (_unit),					\
+		.prot = RW,						\
+		.variant = (_kind),					\
+		.from = (_from),					\
+		.make = make_uffd,					\
+		.prove = prove_uffd,					\
+	}
 
 const struct hmm_state hmm_states_uffd[] = {
-	UFFD_STATE("anon_uffd_missing", HMM_UNIT_PAGE, ANON_MISSING,
+	UFFD_STATE("anon_uffd_missing", HMM_UNIT_PAGE, ANON_MISSING, "anon_none",
 		   "never touched, userfaultfd is to provide it"),
-	UFFD_STATE("anon_uffd_wp", HMM_UNIT_PAGE, ANON_WP,
+	UFFD_STATE("anon_uffd_wp", HMM_UNIT_PAGE, ANON_WP, "anon_writable",
 		   "written, write-protected by userfaultfd"),
-	UFFD_STATE("anon_uffd_wp_zero", HMM_UNIT_PAGE, ANON_WP_ZERO,
+	UFFD_STATE("anon_uffd_wp_zero", HMM_UNIT_PAGE, ANON_WP_ZERO, "anon_zero",
 		   "the zero page, write-protected by userfaultfd"),
-	UFFD_STATE("anon_uffd_wp_swapped", HMM_UNIT_PAGE, ANON_WP_SWAPPED,
+	UFFD_STATE("anon_uffd_wp_swapped", HMM_UNIT_PAGE, ANON_WP_SWAPPED, "anon_writable",
 		   "written, write-protected by userfaultfd, swapped out"),
-	UFFD_STATE("shmem_uffd_missing", HMM_UNIT_PAGE, SHMEM_MISSING,
+	UFFD_STATE("shmem_uffd_missing", HMM_UNIT_PAGE, SHMEM_MISSING, "shmem_shared_none",
 		   "shared memfd, never touched, userfaultfd is to provide it"),
-	UFFD_STATE("shmem_uffd_minor", HMM_UNIT_PAGE, SHMEM_MINOR,
+	UFFD_STATE("shmem_uffd_minor", HMM_UNIT_PAGE, SHMEM_MINOR, "shmem_shared_cached",
 		   "shared memfd, has content, userfaultfd is to map it"),
-	UFFD_STATE("shmem_uffd_wp", HMM_UNIT_PAGE, SHMEM_WP,
+	UFFD_STATE("shmem_uffd_wp", HMM_UNIT_PAGE, SHMEM_WP, "shmem_shared_written",
 		   "shared memfd, written, write-protected by userfaultfd"),
-	UFFD_STATE("thp_uffd_wp", HMM_UNIT_PMD, THP_WP,
+	UFFD_STATE("thp_uffd_wp", HMM_UNIT_PMD, THP_WP, "thp_writable",
 		   "anonymous huge page, write-protected by userfaultfd"),
-	UFFD_STATE("hugetlb_uffd_missing", HMM_UNIT_PMD, HUGETLB_MISSING,
+	UFFD_STATE("hugetlb_uffd_missing", HMM_UNIT_PMD, HUGETLB_MISSING, "hugetlb_none",
 		   "hugetlb page, never touched, userfaultfd is to provide it"),
-	UFFD_STATE("hugetlb_uffd_minor", HMM_UNIT_PMD, HUGETLB_MINOR,
+	UFFD_STATE("hugetlb_uffd_minor", HMM_UNIT_PMD, HUGETLB_MINOR, "hugetlb_shared",
 		   "hugetlb page of a shared file, userfaultfd is to map it"),
-	UFFD_STATE("hugetlb_uffd_wp", HMM_UNIT_PMD, HUGETLB_WP,
+	UFFD_STATE("hugetlb_uffd_wp", HMM_UNIT_PMD, HUGETLB_WP, "hugetlb_writable",
 		   "hugetlb page, written, write-protected by userfaultfd"),
 	{ 0 }
 };

@@ -14,7 +14,7 @@
 #define ZRAM_BYTES	(64L << 20)
 #define ZRAM_DEVICES	8
 
-/* Where the header of a swap area has its fields, in bytes. */
+/* Offsets of fields in the header of a swap area, bytes. */
 #define SWAP_VERSION	1024
 #define SWAP_LAST_PAGE	1028
 #define SWAP_MAGIC	"SWAPSPACE2"

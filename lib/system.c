@@ -101,7 +101,7 @@ long hmm_isolated(long most)
 	int i;
 
 	for (i = 0; i < 1000; i++) {
-		/* each CPU keeps some of it to itself otherwise */
+		/* fold the per-CPU counters in first */
 		hmm_write_text("/proc/sys/vm/stat_refresh", "1");
 		isolated = hmm_vmstat("nr_isolated_anon");
 		if (isolated <= most)

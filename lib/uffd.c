@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Missing pages that userspace provides. */
+/* userfaultfd. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -20,12 +20,12 @@ int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features)
 	};
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), ret;
 
-	/* for root there is no other reason */
+	/* root is refused for no other reason */
 	if (fd < 0)
 		return -EOPNOTSUPP;
 	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
 		return fd;
-	/* also the answer to what a kernel has not heard of */
+	/* also the error for a mode that the kernel does not know */
 	ret = errno == EINVAL ? -EOPNOTSUPP : -errno;
 	close(fd);
 	return ret;

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Devices, queries, and what holds for the arguments of every call. */
+/*
+ * The driver's own ABI: opening a device, the query, and the rules that hold for the
+ * argument of every call.
+ *
+ * A struct that is too short or too long, an unknown flag, a reserved field that is set, an
+ * address that overflows or can't be read: each must be refused with the right error, and a
+ * refused call must change nothing, or a later version of the ABI could not give those bits
+ * a meaning.
+ */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,25 +18,25 @@
 
 #define NOBODY	65534
 
-FIXTURE(open)
+FIXTURE(abi_open)
 {
 	int fd[2];
 };
 
-FIXTURE_SETUP(open)
+FIXTURE_SETUP(abi_open)
 {
 	self->fd[0] = -1;
 	self->fd[1] = -1;
 }
 
-FIXTURE_TEARDOWN(open)
+FIXTURE_TEARDOWN(abi_open)
 {
 	close(self->fd[0]);
 	close(self->fd[1]);
 }
 
-/* The two devices with private memory are always there. */
-TEST_F(open, all_devices)
+/* Devices 0 and 1, with device-private memory, always exist. */
+TEST_F(abi_open, all_devices)
 {
 	struct hmmirror_query query;
 	unsigned int i;
@@ -45,13 +53,13 @@ TEST_F(open, all_devices)
 	}
 }
 
-TEST_F(open, no_such_device)
+TEST_F(abi_open, no_such_device)
 {
 	ASSERT_EQ(-ENOENT, hmm_open(HMM_DEVICES));
 }
 
-/* Each open is a mirror of its own. */
-TEST_F(open, twice)
+/* Each open() makes a mirror of its own. */
+TEST_F(abi_open, twice)
 {
 	struct hmmirror_stats stats[2];
 	char *page = hmm_map_anon(hmm_page_size(), 0);
@@ -69,8 +77,8 @@ TEST_F(open, twice)
 	ASSERT_EQ(0, stats[1].walks);
 }
 
-/* Only root has business with a driver that plants broken entries. */
-TEST_F(open, root_only)
+/* Only root may use a driver that plants broken entries. */
+TEST_F(abi_open, root_only)
 {
 	struct stat st;
 	char path[32];
@@ -90,7 +98,7 @@ TEST_F(open, root_only)
 	}
 }
 
-TEST_F(open, fixture_too_long)
+TEST_F(abi_open, mmap_too_long)
 {
 	static const off_t fixtures[] = {
 		HMMIRROR_FIXTURE_PAGES, HMMIRROR_FIXTURE_SPECIAL, HMMIRROR_FIXTURE_PFNMAP,
@@ -110,8 +118,8 @@ TEST_F(open, fixture_too_long)
 	close(fd);
 }
 
-/* What was open is not asked for when it is closed and opened again. */
-TEST_F(open, again)
+/* A new mirror must not see what an earlier one mapped. */
+TEST_F(abi_open, close_and_reopen)
 {
 	char *page = hmm_map_anon(hmm_page_size(), 0);
 	__u64 entry;
@@ -132,24 +140,24 @@ TEST_F(open, again)
 	}
 }
 
-FIXTURE(query)
+FIXTURE(abi_query)
 {
 	struct hmmirror_query query;
 	int fd;
 };
 
-FIXTURE_SETUP(query)
+FIXTURE_SETUP(abi_query)
 {
 	self->fd = hmm_open(0);
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(query)
+FIXTURE_TEARDOWN(abi_query)
 {
 	close(self->fd);
 }
 
-TEST_F(query, version)
+TEST_F(abi_query, version)
 {
 	ASSERT_EQ(0, hmm_ioctl_query(self->fd, &self->query));
 	ASSERT_EQ(HMMIRROR_ABI_VERSION, self->query.abi);
@@ -158,8 +166,8 @@ TEST_F(query, version)
 	ASSERT_EQ(0, self->query.max_range % hmm_page_size());
 }
 
-/* A feature that is there has no reason, one that is not has one. */
-TEST_F(query, reasons)
+/* A feature that is present has no reason, one that is absent has one. */
+TEST_F(abi_query, reasons)
 {
 	__u64 known = (1ULL << HMMIRROR_FEAT_NR) - 1;
 	unsigned int i;
@@ -181,7 +189,7 @@ TEST_F(query, reasons)
 	}
 }
 
-TEST_F(query, unknown_feature)
+TEST_F(abi_query, unknown_feature)
 {
 	self->query.ask = 63;
 	ASSERT_EQ(-EINVAL, hmm_ioctl_query(self->fd, &self->query));
@@ -189,29 +197,29 @@ TEST_F(query, unknown_feature)
 	ASSERT_EQ(-EINVAL, hmm_ioctl_query(self->fd, &self->query));
 }
 
-/* What every kernel that the driver builds for has. */
-TEST_F(query, always_there)
+/* Every kernel that the driver builds for has this. */
+TEST_F(abi_query, always_there)
 {
 	ASSERT_EQ(1, hmm_feature(self->fd, HMMIRROR_FEAT_RANGE, NULL, 0));
 }
 
-FIXTURE(ioctl)
+FIXTURE(abi_ioctl)
 {
 	int fd;
 };
 
-FIXTURE_SETUP(ioctl)
+FIXTURE_SETUP(abi_ioctl)
 {
 	self->fd = hmm_open(0);
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(ioctl)
+FIXTURE_TEARDOWN(abi_ioctl)
 {
 	close(self->fd);
 }
 
-TEST_F(ioctl, unknown_number)
+TEST_F(abi_ioctl, unknown_number)
 {
 	struct hmmirror_query query = { .size = sizeof(query) };
 
@@ -219,7 +227,7 @@ TEST_F(ioctl, unknown_number)
 				     &query));
 }
 
-TEST_F(ioctl, unknown_type)
+TEST_F(abi_ioctl, unknown_type)
 {
 	struct hmmirror_query query = { .size = sizeof(query) };
 	int ret = hmm_ioctl(self->fd, _IO(HMMIRROR_IOC_TYPE ^ 1, 0), &query);
@@ -227,8 +235,8 @@ TEST_F(ioctl, unknown_type)
 	ASSERT_EQ(-ENOTTY, ret);
 }
 
-/* The number is that of a call, what it says of its argument is not. */
-TEST_F(ioctl, other_encoding)
+/* The number of a call, with another encoding of size and direction. */
+TEST_F(abi_ioctl, other_encoding)
 {
 	struct hmmirror_query query = { .size = sizeof(query) };
 	int ret = hmm_ioctl(self->fd, _IOWR(HMMIRROR_IOC_TYPE, 0,
@@ -237,10 +245,10 @@ TEST_F(ioctl, other_encoding)
 	ASSERT_EQ(-ENOTTY, ret);
 }
 
-/* Every call, with good arguments at first. */
+/* Every call; each test spoils good arguments. */
 FIXTURE(abi)
 {
-	struct abi_world world;
+	struct abi_case c;
 };
 
 FIXTURE_VARIANT(abi)
@@ -280,78 +288,78 @@ FIXTURE_VARIANT_ADD(abi, stats)
 
 FIXTURE_SETUP(abi)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+	ASSERT_EQ(0, abi_begin(&self->c, variant->call));
 }
 
 FIXTURE_TEARDOWN(abi)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
 TEST_F(abi, good)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, abi_call(&self->c));
 }
 
 TEST_F(abi, size_zero)
 {
-	self->world.arg.size = 0;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->c.arg.size = 0;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
 TEST_F(abi, size_short)
 {
-	self->world.arg.size = variant->call->size - 1;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
-	self->world.arg.size = sizeof(__u32);
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->c.arg.size = variant->call->size - 1;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
+	self->c.arg.size = sizeof(__u32);
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
 TEST_F(abi, size_longer)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	self->world.arg.size = variant->call->size + 64;
-	ASSERT_EQ(0, abi_call(&self->world));
-	ASSERT_EQ(-1, hmm_all_bytes(self->world.arg.bytes +
+	self->c.arg.size = variant->call->size + 64;
+	ASSERT_EQ(0, abi_call(&self->c));
+	ASSERT_EQ(-1, hmm_all_bytes(self->c.arg.bytes +
 				    variant->call->size, 64, 0));
 }
 
 TEST_F(abi, size_longer_with_content)
 {
-	self->world.arg.size = variant->call->size + 64;
-	self->world.arg.bytes[variant->call->size + 63] = 1;
-	ASSERT_EQ(-E2BIG, abi_bad_call(&self->world));
+	self->c.arg.size = variant->call->size + 64;
+	self->c.arg.bytes[variant->call->size + 63] = 1;
+	ASSERT_EQ(-E2BIG, abi_bad_call(&self->c));
 }
 
 TEST_F(abi, unknown_flag)
 {
-	self->world.arg.flags |= 0x80000000U;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->c.arg.flags |= 0x80000000U;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
 TEST_F(abi, bad_argument)
 {
 	char *page = hmm_map_none(hmm_page_size(), 0);
-	int fd = self->world.fd;
+	int fd = self->c.fd;
 
 	ASSERT_EQ(-EFAULT, hmm_ioctl(fd, variant->call->request, NULL));
 	ASSERT_NE(NULL, page);
 	ASSERT_EQ(-EFAULT, hmm_ioctl(fd, variant->call->request, page));
-	/* The size can be read, but not the rest. */
+	/* The size can be read, the rest of the struct can't. */
 	ASSERT_EQ(0, mprotect(page, hmm_page_size(), PROT_READ | PROT_WRITE));
-	memcpy(page + hmm_page_size() - sizeof(__u32), &self->world.arg.size,
+	memcpy(page + hmm_page_size() - sizeof(__u32), &self->c.arg.size,
 	       sizeof(__u32));
 	ASSERT_EQ(-EFAULT, hmm_ioctl(fd, variant->call->request,
 				     page + hmm_page_size() - sizeof(__u32)));
 }
 
-/* Calls with a range. */
+/* Calls that have a range. */
 FIXTURE(abi_span)
 {
-	struct abi_world world;
+	struct abi_case c;
 };
 
 FIXTURE_VARIANT(abi_span)
@@ -381,106 +389,106 @@ FIXTURE_VARIANT_ADD(abi_span, exclusive)
 
 FIXTURE_SETUP(abi_span)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+	ASSERT_EQ(0, abi_begin(&self->c, variant->call));
 }
 
 FIXTURE_TEARDOWN(abi_span)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
 TEST_F(abi_span, zero_length)
 {
-	*abi_length(&self->world) = 0;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	*abi_length(&self->c) = 0;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-/* Any alignment is right for a copy, page alignment for all others. */
+/* A copy takes any alignment, all other calls need page alignment. */
 TEST_F(abi_span, unaligned_addr)
 {
 	int bytes = variant->call == &abi_copy;
 
-	*abi_addr(&self->world) += 8;
-	*abi_length(&self->world) -= bytes ? 8 : 0;
-	ASSERT_EQ(bytes ? 0 : -EINVAL, bytes ? abi_call(&self->world) :
-		  abi_bad_call(&self->world));
+	*abi_addr(&self->c) += 8;
+	*abi_length(&self->c) -= bytes ? 8 : 0;
+	ASSERT_EQ(bytes ? 0 : -EINVAL, bytes ? abi_call(&self->c) :
+		  abi_bad_call(&self->c));
 }
 
 TEST_F(abi_span, unaligned_length)
 {
 	int bytes = variant->call == &abi_copy;
 
-	*abi_length(&self->world) -= 8;
-	ASSERT_EQ(bytes ? 0 : -EINVAL, bytes ? abi_call(&self->world) :
-		  abi_bad_call(&self->world));
+	*abi_length(&self->c) -= 8;
+	ASSERT_EQ(bytes ? 0 : -EINVAL, bytes ? abi_call(&self->c) :
+		  abi_bad_call(&self->c));
 }
 
 TEST_F(abi_span, overflow)
 {
-	*abi_addr(&self->world) = -2 * hmm_page_size();
-	*abi_length(&self->world) = 4 * hmm_page_size();
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	*abi_addr(&self->c) = -2 * hmm_page_size();
+	*abi_length(&self->c) = 4 * hmm_page_size();
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
 TEST_F(abi_span, length_of_all)
 {
-	*abi_length(&self->world) = -hmm_page_size();
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	*abi_length(&self->c) = -hmm_page_size();
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-/* No overflow, but nothing of the process can be there. */
-TEST_F(abi_span, above_the_end)
+/* No overflow, but above the end of every address space. */
+TEST_F(abi_span, above_task_size)
 {
-	*abi_addr(&self->world) = 0xff00000000000000ULL;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	*abi_addr(&self->c) = 0xff00000000000000ULL;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
 TEST_F(abi_span, too_long)
 {
 	struct hmmirror_query query = { 0 };
 
-	ASSERT_EQ(0, hmm_ioctl_query(self->world.fd, &query));
-	*abi_length(&self->world) = query.max_range + hmm_page_size();
-	ASSERT_EQ(-EFBIG, abi_bad_call(&self->world));
+	ASSERT_EQ(0, hmm_ioctl_query(self->c.fd, &query));
+	*abi_length(&self->c) = query.max_range + hmm_page_size();
+	ASSERT_EQ(-EFBIG, abi_bad_call(&self->c));
 }
 
 /*
- * A buffer that is not there: nothing is done. A copy may be on its way when
- * it finds out, and only says so.
+ * A buffer that can't be accessed: nothing is done. A copy may find out when it is done in
+ * part, and only reports the error.
  */
 TEST_F(abi_span, bad_buffer)
 {
 	int copy = variant->call == &abi_copy;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	*abi_pointer(&self->world) = (uintptr_t)self->world.none;
-	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->world) :
-		  abi_bad_call(&self->world));
-	*abi_pointer(&self->world) = 0xff00000000000000ULL;
-	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->world) :
-		  abi_bad_call(&self->world));
+	*abi_pointer(&self->c) = (uintptr_t)self->c.none;
+	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->c) :
+		  abi_bad_call(&self->c));
+	*abi_pointer(&self->c) = 0xff00000000000000ULL;
+	ASSERT_EQ(-EFAULT, copy ? abi_call(&self->c) :
+		  abi_bad_call(&self->c));
 }
 
-/* The address space that the mirror is of has ended. */
+/* The mm that the mirror is of is gone. */
 TEST_F(abi_span, opener_exits)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->world, 0));
+	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->c, 0));
 }
 
 TEST_F(abi_span, opener_execs)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->world, 1));
+	ASSERT_EQ(-ESRCH, abi_call_orphan(&self->c, 1));
 }
 
 /* Calls with a reserved field. */
 FIXTURE(abi_reserved)
 {
-	struct abi_world world;
+	struct abi_case c;
 };
 
 FIXTURE_VARIANT(abi_reserved)
@@ -505,18 +513,18 @@ FIXTURE_VARIANT_ADD(abi_reserved, migrate)
 
 FIXTURE_SETUP(abi_reserved)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+	ASSERT_EQ(0, abi_begin(&self->c, variant->call));
 }
 
 FIXTURE_TEARDOWN(abi_reserved)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
 TEST_F(abi_reserved, not_zero)
 {
-	self->world.arg.bytes[variant->call->reserved] = 1;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->c.arg.bytes[variant->call->reserved] = 1;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
 /* The driver searches no more than a page for what a newer program might have set. */

@@ -1,105 +1,111 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Arguments that only one call has: what must be refused, what must not. */
+/*
+ * Arguments that only one call of the driver's ABI has: requests of a walk, directions and
+ * flags of a migration, operations on exclusive pages.
+ *
+ * What makes no sense must be refused before the kernel is called; what the kernel may or
+ * may not support must be refused only where it does not.
+ */
 #include "hmm_test.h"
 #include "abi_calls.h"
 
-FIXTURE(range_args)
+FIXTURE(abi_args_range)
 {
-	struct abi_world world;
+	struct abi_case c;
 	struct hmmirror_range *range;
 	__u64 *requests;
 };
 
-FIXTURE_SETUP(range_args)
+FIXTURE_SETUP(abi_args_range)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, &abi_range));
-	self->range = &self->world.arg.range;
-	self->requests = (__u64 *)self->world.buffer;
+	ASSERT_EQ(0, abi_begin(&self->c, &abi_range));
+	self->range = &self->c.arg.range;
+	self->requests = (__u64 *)self->c.buffer;
 }
 
-FIXTURE_TEARDOWN(range_args)
+FIXTURE_TEARDOWN(abi_args_range)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
-TEST_F(range_args, unknown_default_flag)
+TEST_F(abi_args_range, unknown_default_flag)
 {
 	self->range->default_flags = HMMIRROR_REQ_FAULT | 4;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-TEST_F(range_args, write_without_fault)
+TEST_F(abi_args_range, write_without_fault)
 {
 	self->range->default_flags = HMMIRROR_REQ_WRITE;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-TEST_F(range_args, unknown_mask)
+TEST_F(abi_args_range, unknown_mask)
 {
 	self->range->request_mask = 1ULL << 40;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-/* The buffer has a pattern: nonsense as requests, which only count if asked. */
-TEST_F(range_args, unknown_request)
+/* The buffer's pattern is nonsense as requests, which are read only if request_mask is set. */
+TEST_F(abi_args_range, unknown_request)
 {
 	self->range->request_mask = HMMIRROR_REQ_ALL;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	self->range->request_mask = 0;
-	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, abi_call(&self->c));
 }
 
-TEST_F(range_args, request_to_write_without_fault)
+TEST_F(abi_args_range, request_to_write_without_fault)
 {
 	int i;
 
 	memset(self->requests, 0, ABI_PAGES * sizeof(__u64));
 	self->requests[ABI_PAGES - 1] = HMMIRROR_REQ_WRITE;
 	self->range->request_mask = HMMIRROR_REQ_ALL;
-	ASSERT_EQ(-EINVAL, abi_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_call(&self->c));
 	ASSERT_EQ(HMMIRROR_REQ_WRITE, self->requests[ABI_PAGES - 1]);
 	for (i = 0; i < ABI_PAGES - 1; i++)
 		ASSERT_EQ(0, self->requests[i]);
 }
 
-TEST_F(range_args, timeout)
+TEST_F(abi_args_range, timeout)
 {
 	self->range->timeout_ms = 60001;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	self->range->timeout_ms = 60000;
-	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, abi_call(&self->c));
 	ASSERT_EQ(0, self->range->error);
 }
 
-TEST_F(range_args, mirror_with_request)
+TEST_F(abi_args_range, mirror_with_request)
 {
 	self->range->flags = HMMIRROR_RANGE_MIRROR;
 	self->range->default_flags = HMMIRROR_REQ_FAULT;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	self->range->default_flags = 0;
 	self->range->request_mask = HMMIRROR_REQ_FAULT;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-TEST_F(range_args, mirror_with_map)
+TEST_F(abi_args_range, mirror_with_map)
 {
 	self->range->flags = HMMIRROR_RANGE_MIRROR | HMMIRROR_RANGE_MAP;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-TEST_F(range_args, unlocked_if_it_is_there)
+TEST_F(abi_args_range, unlocked_if_supported)
 {
-	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_UNLOCKED, NULL,
+	int there = hmm_feature(self->c.fd, HMMIRROR_FEAT_UNLOCKED, NULL,
 				0);
 
 	self->range->flags = HMMIRROR_RANGE_UNLOCKED;
 	self->range->default_flags = HMMIRROR_REQ_FAULT;
-	ASSERT_EQ(there ? 0 : -EOPNOTSUPP, there ? abi_call(&self->world) :
-		  abi_bad_call(&self->world));
+	ASSERT_EQ(there ? 0 : -EOPNOTSUPP, there ? abi_call(&self->c) :
+		  abi_bad_call(&self->c));
 }
 
-/* As many answers are written as there are pages, and no more. */
-TEST_F(range_args, room_for_answers)
+/* One answer a page is written, and no more. */
+TEST_F(abi_args_range, entries_buffer_size)
 {
 	size_t page = hmm_page_size();
 	char *two = hmm_map_anon(2 * page, 0);
@@ -109,42 +115,42 @@ TEST_F(range_args, room_for_answers)
 	ASSERT_EQ(0, mprotect(two + page, page, PROT_NONE));
 	last = (__u64 *)(two + page) - ABI_PAGES;
 	self->range->entries = (uintptr_t)last;
-	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, abi_call(&self->c));
 	self->range->entries = (uintptr_t)(last + 1);
 	self->range->error = 0;
-	ASSERT_EQ(-EFAULT, abi_call(&self->world));
+	ASSERT_EQ(-EFAULT, abi_call(&self->c));
 }
 
-FIXTURE(migrate_args)
+FIXTURE(abi_args_migrate)
 {
-	struct abi_world world;
+	struct abi_case c;
 };
 
-FIXTURE_SETUP(migrate_args)
+FIXTURE_SETUP(abi_args_migrate)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, &abi_migrate));
+	ASSERT_EQ(0, abi_begin(&self->c, &abi_migrate));
 }
 
-FIXTURE_TEARDOWN(migrate_args)
+FIXTURE_TEARDOWN(abi_args_migrate)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
-TEST_F(migrate_args, no_direction)
+TEST_F(abi_args_migrate, no_direction)
 {
-	self->world.arg.flags = 0;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	self->c.arg.flags = 0;
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-TEST_F(migrate_args, both_directions)
+TEST_F(abi_args_migrate, both_directions)
 {
-	self->world.arg.flags = HMMIRROR_MIGRATE_TO_DEVICE |
+	self->c.arg.flags = HMMIRROR_MIGRATE_TO_DEVICE |
 				HMMIRROR_MIGRATE_TO_SYSTEM;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-/* Each flag that makes no sense with what else is asked for. */
-TEST_F(migrate_args, flags_that_do_not_go_together)
+/* Flags that contradict each other. */
+TEST_F(abi_args_migrate, flags_that_do_not_go_together)
 {
 	const unsigned int system = HMMIRROR_MIGRATE_TO_SYSTEM;
 	const unsigned int device = HMMIRROR_MIGRATE_TO_DEVICE;
@@ -165,56 +171,56 @@ TEST_F(migrate_args, flags_that_do_not_go_together)
 	size_t i;
 
 	for (i = 0; flags[i]; i++) {
-		self->world.arg.flags = flags[i];
-		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world)) TH_LOG("flags %x", flags[i]);
+		self->c.arg.flags = flags[i];
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->c)) TH_LOG("flags %x", flags[i]);
 	}
 }
 
-TEST_F(migrate_args, huge_if_it_is_there)
+TEST_F(abi_args_migrate, huge_if_supported)
 {
-	int there = hmm_feature(self->world.fd, HMMIRROR_FEAT_DEVICE_THP,
+	int there = hmm_feature(self->c.fd, HMMIRROR_FEAT_DEVICE_THP,
 				NULL, 0);
 
-	self->world.arg.flags |= HMMIRROR_MIGRATE_HUGE;
-	ASSERT_EQ(there ? 0 : -EOPNOTSUPP, there ? abi_call(&self->world) :
-		  abi_bad_call(&self->world));
+	self->c.arg.flags |= HMMIRROR_MIGRATE_HUGE;
+	ASSERT_EQ(there ? 0 : -EOPNOTSUPP, there ? abi_call(&self->c) :
+		  abi_bad_call(&self->c));
 }
 
-TEST_F(migrate_args, no_outcomes)
+TEST_F(abi_args_migrate, null_outcomes)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	self->world.arg.migrate.outcomes = 0;
-	ASSERT_EQ(0, abi_call(&self->world));
-	ASSERT_EQ(0, self->world.arg.migrate.error);
+	self->c.arg.migrate.outcomes = 0;
+	ASSERT_EQ(0, abi_call(&self->c));
+	ASSERT_EQ(0, self->c.arg.migrate.error);
 }
 
-FIXTURE(exclusive_args)
+FIXTURE(abi_args_exclusive)
 {
-	struct abi_world world;
+	struct abi_case c;
 	struct hmmirror_exclusive *excl;
 };
 
-FIXTURE_SETUP(exclusive_args)
+FIXTURE_SETUP(abi_args_exclusive)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, &abi_exclusive));
-	self->excl = &self->world.arg.exclusive;
+	ASSERT_EQ(0, abi_begin(&self->c, &abi_exclusive));
+	self->excl = &self->c.arg.exclusive;
 }
 
-FIXTURE_TEARDOWN(exclusive_args)
+FIXTURE_TEARDOWN(abi_args_exclusive)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
-TEST_F(exclusive_args, unknown_op)
+TEST_F(abi_args_exclusive, unknown_op)
 {
 	self->excl->op = HMMIRROR_EXCL_CMPXCHG + 1;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	self->excl->op = ~0U;
-	ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 }
 
-TEST_F(exclusive_args, atomic_length)
+TEST_F(abi_args_exclusive, atomic_length)
 {
 	static const __u64 lengths[] = { 0, 4, 7, 9, 16, 4096 };
 	size_t i;
@@ -223,34 +229,34 @@ TEST_F(exclusive_args, atomic_length)
 	self->excl->held = 0;
 	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
 		self->excl->length = lengths[i];
-		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	}
 }
 
-TEST_F(exclusive_args, atomic_alignment)
+TEST_F(abi_args_exclusive, atomic_alignment)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
 	self->excl->length = 8;
 	self->excl->held = 0;
 	for (self->excl->op = HMMIRROR_EXCL_ADD;
 	     self->excl->op <= HMMIRROR_EXCL_CMPXCHG; self->excl->op++) {
-		self->excl->addr = (uintptr_t)self->world.memory + 4;
-		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+		self->excl->addr = (uintptr_t)self->c.memory + 4;
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	}
-	/* With all else as it was, a good address is taken. */
+	/* A good address succeeds with all else unchanged. */
 	self->excl->op = HMMIRROR_EXCL_ADD;
-	self->excl->addr = (uintptr_t)self->world.memory + 8;
-	ASSERT_EQ(0, abi_call(&self->world));
+	self->excl->addr = (uintptr_t)self->c.memory + 8;
+	ASSERT_EQ(0, abi_call(&self->c));
 	ASSERT_EQ(0, self->excl->error);
 }
 
-TEST_F(exclusive_args, no_held)
+TEST_F(abi_args_exclusive, null_held)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
 	self->excl->held = 0;
-	ASSERT_EQ(0, abi_call(&self->world));
+	ASSERT_EQ(0, abi_call(&self->c));
 	ASSERT_EQ(0, self->excl->error);
 	ASSERT_EQ(ABI_PAGES, self->excl->pages);
 }

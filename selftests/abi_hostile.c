@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arguments that somebody would choose who wants to break it: addresses that nobody
- * has, buffers that can't be written, are on the device or are about to move; and a
- * mirror that is handed to another process.
+ * Arguments of the driver's ABI that an attacker would choose: addresses at the ends of the
+ * address space and in the kernel, buffers that are read-only, on the device, or unmapped
+ * during the call, and a mirror that another process got.
+ *
+ * The driver must never touch memory other than that of the process that opened the mirror,
+ * and must survive a buffer that changes under it.
  */
 #include <pthread.h>
 #include <string.h>
@@ -13,100 +16,100 @@
 #include "hmm_test.h"
 #include "abi_calls.h"
 
-#define GONE_STEPS	3000
+#define GONE_MS	3000
 
-FIXTURE(hostile)
+FIXTURE(abi_hostile)
 {
-	struct abi_world world;
+	struct abi_case c;
 	size_t length;
 };
 
-FIXTURE_VARIANT(hostile)
+FIXTURE_VARIANT(abi_hostile)
 {
 	const struct abi_call *call;
 };
 
-FIXTURE_VARIANT_ADD(hostile, range)
+FIXTURE_VARIANT_ADD(abi_hostile, range)
 {
 	.call = &abi_range,
 };
 
-FIXTURE_VARIANT_ADD(hostile, copy)
+FIXTURE_VARIANT_ADD(abi_hostile, copy)
 {
 	.call = &abi_copy,
 };
 
-FIXTURE_VARIANT_ADD(hostile, migrate)
+FIXTURE_VARIANT_ADD(abi_hostile, migrate)
 {
 	.call = &abi_migrate,
 };
 
-FIXTURE_VARIANT_ADD(hostile, exclusive)
+FIXTURE_VARIANT_ADD(abi_hostile, exclusive)
 {
 	.call = &abi_exclusive,
 };
 
-FIXTURE_SETUP(hostile)
+FIXTURE_SETUP(abi_hostile)
 {
-	ASSERT_EQ(0, abi_begin(&self->world, variant->call));
+	ASSERT_EQ(0, abi_begin(&self->c, variant->call));
 	self->length = ABI_PAGES * hmm_page_size();
 }
 
-FIXTURE_TEARDOWN(hostile)
+FIXTURE_TEARDOWN(abi_hostile)
 {
-	abi_end(&self->world);
+	abi_end(&self->c);
 }
 
-/* What the kernel answered, behind a call that worked. */
-static int answer(const struct abi_world *world)
+/* The kernel's answer, after a call that itself succeeded. */
+static int answer(const struct abi_case *c)
 {
-	if (world->call == &abi_range)
-		return world->arg.range.error;
-	if (world->call == &abi_copy)
-		return world->arg.copy.error;
-	if (world->call == &abi_migrate)
-		return world->arg.migrate.error;
-	return world->arg.exclusive.error;
+	if (c->call == &abi_range)
+		return c->arg.range.error;
+	if (c->call == &abi_copy)
+		return c->arg.copy.error;
+	if (c->call == &abi_migrate)
+		return c->arg.migrate.error;
+	return c->arg.exclusive.error;
 }
 
-/* Nothing is mapped at the first page of all, and never is. */
-TEST_F(hostile, address_zero)
+/* Nothing is ever mapped at address 0. */
+TEST_F(abi_hostile, address_zero)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	*abi_addr(&self->world) = 0;
+	*abi_addr(&self->c) = 0;
 	if (variant->call == &abi_range)
-		self->world.arg.range.default_flags = HMMIRROR_REQ_FAULT;
-	ASSERT_EQ(0, abi_call(&self->world));
-	ASSERT_GT(0, answer(&self->world));
-	ASSERT_EQ(-1, hmm_pattern_check(self->world.memory, self->length, 1));
+		self->c.arg.range.default_flags = HMMIRROR_REQ_FAULT;
+	ASSERT_EQ(0, abi_call(&self->c));
+	ASSERT_GT(0, answer(&self->c));
+	ASSERT_EQ(-1, hmm_pattern_check(self->c.memory, self->length, 1));
 }
 
-/* The last pages that a process can have, and those behind them. */
-TEST_F(hostile, end_of_address_space)
+/* The last pages of the address space, and what is behind it. */
+TEST_F(abi_hostile, end_of_address_space)
 {
 	__u64 end = 0x7ffffffff000ULL;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	*abi_addr(&self->world) = end - self->length;
+	*abi_addr(&self->c) = end - self->length;
 	if (variant->call == &abi_range)
-		self->world.arg.range.default_flags = HMMIRROR_REQ_FAULT;
-	/* nobody's, but the stack's where its place is not random */
+		self->c.arg.range.default_flags = HMMIRROR_REQ_FAULT;
+	/* nothing is mapped there, unless the stack's address is not randomized */
 	if (hmm_in_core((void *)(uintptr_t)(end - self->length)) == -ENOMEM) {
-		ASSERT_EQ(0, abi_call(&self->world));
-		ASSERT_GT(0, answer(&self->world));
+		ASSERT_EQ(0, abi_call(&self->c));
+		ASSERT_GT(0, answer(&self->c));
 	}
-	*abi_addr(&self->world) = end - self->length / 2;
-	*abi_length(&self->world) = 1ULL << 57;
-	ASSERT_EQ(-EINVAL, abi_call(&self->world));
-	*abi_addr(&self->world) = 0xffffffffffffffffULL & -hmm_page_size();
-	*abi_length(&self->world) = hmm_page_size();
-	ASSERT_EQ(-EINVAL, abi_call(&self->world));
+	*abi_addr(&self->c) = end - self->length / 2;
+	*abi_length(&self->c) = 1ULL << 57;
+	ASSERT_EQ(-EINVAL, abi_call(&self->c));
+	*abi_addr(&self->c) = 0xffffffffffffffffULL & -hmm_page_size();
+	*abi_length(&self->c) = hmm_page_size();
+	ASSERT_EQ(-EINVAL, abi_call(&self->c));
 }
 
-/* Where kernels have their direct map, their text, and their modules. */
-TEST_F(hostile, kernel_addresses)
+/* Direct map, text and modules of the kernel. */
+TEST_F(abi_hostile, kernel_addresses)
 {
 	static const __u64 addresses[] = {
 		0xffff800000000000ULL, 0xffff888000000000ULL, 0xff11000000000000ULL,
@@ -114,60 +117,60 @@ TEST_F(hostile, kernel_addresses)
 	};
 	size_t i;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
 	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
-		*abi_addr(&self->world) = addresses[i];
-		ASSERT_EQ(-EINVAL, abi_bad_call(&self->world));
+		*abi_addr(&self->c) = addresses[i];
+		ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	}
-	*abi_addr(&self->world) = (uintptr_t)self->world.memory;
+	*abi_addr(&self->c) = (uintptr_t)self->c.memory;
 	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
-		*abi_pointer(&self->world) = addresses[i];
-		ASSERT_EQ(-EFAULT, abi_call(&self->world));
+		*abi_pointer(&self->c) = addresses[i];
+		ASSERT_EQ(-EFAULT, abi_call(&self->c));
 	}
 }
 
-TEST_F(hostile, readonly_buffer)
+TEST_F(abi_hostile, readonly_buffer)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	ASSERT_EQ(0, mprotect(self->world.buffer, self->length, PROT_READ));
-	ASSERT_EQ(-EFAULT, abi_call(&self->world));
-	ASSERT_EQ(-1, hmm_pattern_check(self->world.buffer, self->length, 2));
+	ASSERT_EQ(0, mprotect(self->c.buffer, self->length, PROT_READ));
+	ASSERT_EQ(-EFAULT, abi_call(&self->c));
+	ASSERT_EQ(-1, hmm_pattern_check(self->c.buffer, self->length, 2));
 }
 
-/* The answers go where the pages are that the call is about. */
-TEST_F(hostile, buffer_in_the_range)
+/* The answers are written to the pages that the call is about. */
+TEST_F(abi_hostile, buffer_in_the_range)
 {
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	*abi_pointer(&self->world) = (uintptr_t)self->world.memory;
-	ASSERT_EQ(0, abi_call(&self->world));
-	hmm_touch_write(self->world.memory, self->length);
-	/* only the answers, which are all in the first page, have changed */
-	ASSERT_EQ(-1, hmm_pattern_check(self->world.memory + hmm_page_size(),
+	*abi_pointer(&self->c) = (uintptr_t)self->c.memory;
+	ASSERT_EQ(0, abi_call(&self->c));
+	hmm_touch_write(self->c.memory, self->length);
+	/* only the answers, all in the first page, have changed */
+	ASSERT_EQ(-1, hmm_pattern_check(self->c.memory + hmm_page_size(),
 					self->length - hmm_page_size(), 1));
 }
 
-TEST_F(hostile, buffer_on_a_device)
+TEST_F(abi_hostile, buffer_on_a_device)
 {
 	__u64 moved = 0;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	if (MISS(hmm_memory(self->world.fd) == HMMIRROR_MEMORY_NONE ? HMM_SKIP : 0,
-		 "the kernel was built without CONFIG_DEVICE_PRIVATE"))
+	if (!REQUIRE(hmm_memory(self->c.fd) == HMMIRROR_MEMORY_NONE ? HMM_SKIP : 0,
+		     "the kernel was built without CONFIG_DEVICE_PRIVATE"))
 		return;
-	ASSERT_EQ(0, hmm_to_device(self->world.fd, self->world.buffer, self->length, NULL,
+	ASSERT_EQ(0, hmm_to_device(self->c.fd, self->c.buffer, self->length, NULL,
 				   &moved));
 	ASSERT_EQ(ABI_PAGES, moved);
-	ASSERT_EQ(0, abi_call(&self->world));
-	hmm_touch_read(self->world.buffer, self->length);
+	ASSERT_EQ(0, abi_call(&self->c));
+	hmm_touch_read(self->c.buffer, self->length);
 	if (variant->call == &abi_copy)
-		ASSERT_EQ(0, memcmp(self->world.buffer, self->world.memory, self->length));
+		ASSERT_EQ(0, memcmp(self->c.buffer, self->c.memory, self->length));
 }
 
-static void *discard(void *buffer)
+static void *change_buffer(void *buffer)
 {
 	int i;
 
@@ -179,70 +182,86 @@ static void *discard(void *buffer)
 	return NULL;
 }
 
-/* The buffer comes and goes while it is used: an answer, or EFAULT. */
-TEST_F(hostile, buffer_that_goes)
+/*
+ * The buffer is unmapped and mapped during the calls: each must succeed or fail with
+ * EFAULT.
+ */
+TEST_F(abi_hostile, buffer_unmapped_meanwhile)
 {
-	union abi_arg arg = self->world.arg;
+	union abi_arg arg = self->c.arg;
 	pthread_t thread;
 	int i, ret;
 
-	if (MISS(abi_need(&self->world), self->world.why))
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;
-	ASSERT_EQ(0, pthread_create(&thread, NULL, discard, self->world.buffer));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change_buffer, self->c.buffer));
 	for (i = 0; i < 20; i++) {
-		self->world.arg = arg;
-		ret = abi_call(&self->world);
+		self->c.arg = arg;
+		ret = abi_call(&self->c);
 		ASSERT_TRUE(!ret || ret == -EFAULT) TH_LOG("%d", ret);
 	}
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	hmm_touch_read(self->world.memory, self->length);
+	hmm_touch_read(self->c.memory, self->length);
+}
+
+FIXTURE(abi_hostile_fd)
+{
+	int sockets[2];
+};
+
+FIXTURE_SETUP(abi_hostile_fd)
+{
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sockets));
+}
+
+FIXTURE_TEARDOWN(abi_hostile_fd)
+{
+	close(self->sockets[0]);
 }
 
 /*
- * A mirror that is sent over a socket: it is of the sender's memory, not of the
- * receiver's who has other data at the same address, until the sender is gone.
+ * A mirror that was sent over a socket is of the sender's memory, not of the receiver's,
+ * who has other data at the same address; until the sender's mm is gone.
  */
-TEST(mirror_over_a_socket)
+TEST_F(abi_hostile_fd, sent_over_socket)
 {
 	size_t length = hmm_page_size();
 	char *memory = hmm_map_anon(length, 0), *buffer = hmm_map_anon(length, 0);
-	int sockets[2], fd, i, ret = 0;
+	int fd, i, ret = 0;
 	char byte = 0;
 	pid_t pid;
 
 	ASSERT_NE(NULL, memory);
 	ASSERT_NE(NULL, buffer);
 	memset(memory, 'r', length);
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		memset(memory, 's', length);
-		close(sockets[0]);
-		if (hmm_send_fd(sockets[1], hmm_open(0)))
+		close(self->sockets[0]);
+		if (hmm_send_fd(self->sockets[1], hmm_open(0)))
 			_exit(1);
-		/* until the other end says so, by anything */
-		_exit(read(sockets[1], &byte, 1) == 1 && memory[0] == 'w' ? 0 : 2);
+		/* until the other process writes anything */
+		_exit(read(self->sockets[1], &byte, 1) == 1 && memory[0] == 'w' ? 0 : 2);
 	}
-	close(sockets[1]);
-	fd = hmm_receive_fd(sockets[0], 0);
+	close(self->sockets[1]);
+	fd = hmm_receive_fd(self->sockets[0], 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, hmm_dev_read(fd, memory, buffer, length));
 	ASSERT_EQ(-1, hmm_all_bytes(buffer, length, 's'));
 	memset(buffer, 'w', length);
 	ASSERT_EQ(0, hmm_dev_write(fd, memory, buffer, length));
 	ASSERT_EQ(-1, hmm_all_bytes(memory, length, 'r'));
-	ASSERT_EQ(1, write(sockets[0], &byte, 1));
+	ASSERT_EQ(1, write(self->sockets[0], &byte, 1));
 	ASSERT_EQ(0, hmm_child_result(pid));
 
-	for (i = 0; i < GONE_STEPS && ret != -ESRCH; i++) {
+	for (i = 0; i < GONE_MS && ret != -ESRCH; i++) {
 		ret = hmm_dev_read(fd, memory, buffer, length);
 		usleep(1000);
 	}
 	ASSERT_EQ(-ESRCH, ret);
 	ASSERT_EQ(-1, hmm_all_bytes(memory, length, 'r'));
 	close(fd);
-	close(sockets[0]);
 }
 
 #include "hmm_main.h"

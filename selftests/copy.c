@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device reads and writes memory. */
+/*
+ * The device reads and writes a process's memory through its mirror, as a GPU does: walk
+ * what is not mirrored, then copy page by page.
+ *
+ * The data must be right at any alignment and in any kind of mapping; a write must respect
+ * copy-on-write and protections; an error in the middle must tell how far the copy came and
+ * leave the rest alone.
+ */
 #include "expect.h"
 #include "expect_kernel.h"
 #include "small_pages.h"
@@ -41,7 +48,7 @@ TEST_F(copy, read)
 	ASSERT_LE(1, self->copy.faults);
 	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->addr,
 					   self->length, 1));
-	/* All of it is mirrored now. */
+	/* Now all of it is mirrored. */
 	ASSERT_EQ(0, hmm_ioctl_copy(self->fd, &self->copy));
 	ASSERT_EQ(0, self->copy.faults);
 	ASSERT_EQ(self->length, self->copy.copied);
@@ -57,7 +64,7 @@ TEST_F(copy, write)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
 }
 
-/* Bytes around the copy are left alone, at any start and any length. */
+/* Bytes before and behind the copy must not change. */
 TEST_F(copy, alignments)
 {
 	static const size_t starts[] = { 0, 1, 7, 8, 2049, 4094, 4095, 4096 };
@@ -119,8 +126,8 @@ TEST_F(copy, several_mappings)
 					   self->length, 3));
 }
 
-/* What was never touched reads as zeroes, and is populated by writing. */
-TEST_F(copy, untouched)
+/* Memory that was never touched reads as zeroes; writing populates it. */
+TEST_F(copy, unpopulated)
 {
 	int refused = expect_when(WHEN_ZERO_SPECIAL);
 	__u64 flags, entry;
@@ -141,7 +148,7 @@ TEST_F(copy, untouched)
 	ASSERT_EQ(0, hmm_flags_at(self->addr, &flags));
 	ASSERT_EQ(0, flags & hmm_kpf(KPF_ZERO_PAGE));
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->page, 0x77));
-	/* The page beside it has not become another. */
+	/* The page beside it is still the zero page. */
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr + self->page, &entry));
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr + self->page, self->page, 0));
 }
@@ -196,7 +203,7 @@ TEST_F(copy, no_access)
 	ASSERT_EQ(0, self->copy.copied);
 }
 
-/* Only what is mirrored, and no fault for the rest. */
+/* NOFAULT copies what is mirrored, and faults nothing. */
 TEST_F(copy, nofault)
 {
 	self->copy.flags = HMMIRROR_COPY_NOFAULT;
@@ -214,7 +221,7 @@ TEST_F(copy, nofault)
 					   3 * self->page, 1));
 }
 
-/* A read-only entry is a gap for one who wants to write. */
+/* For a write, a read-only entry is not mirrored. */
 TEST_F(copy, nofault_write)
 {
 	ASSERT_EQ(0, mprotect(self->addr, self->page, PROT_READ));
@@ -227,7 +234,7 @@ TEST_F(copy, nofault_write)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* The device's write is the parent's alone. */
+/* The device's write breaks copy-on-write: the child does not see it. */
 TEST_F(copy, cow)
 {
 	int pipes[2][2];
@@ -270,7 +277,7 @@ TEST_F(copy, overlap)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 8 * self->page, 1));
 }
 
-/* The buffer is not there yet, or has to come home from the device. */
+/* The buffer is not populated, or is on the device. */
 TEST_F(copy, buffer_absent)
 {
 	char *fresh = hmm_map_anon(self->length, 0);
@@ -285,7 +292,7 @@ TEST_F(copy, buffer_on_device)
 {
 	__u64 migrated = 0;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_touch_write(self->buffer, self->length);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->buffer, self->length, NULL,
@@ -297,12 +304,12 @@ TEST_F(copy, buffer_on_device)
 					   self->length, 1));
 }
 
-/* The memory itself is the device's: no fault is needed, none happens. */
+/* The memory is the device's own: no fault is needed. */
 TEST_F(copy, device_memory)
 {
 	struct hmmirror_stats before, after;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
 				   NULL));
@@ -321,12 +328,12 @@ TEST_F(copy, device_memory)
 }
 
 /*
- * The walker gives this device's pages as they are, whatever is asked: one
- * that can't be written must not be asked for again and again.
+ * The walker reports the device's own pages without a fault, whatever is requested: the
+ * driver must not ask again and again for write access to a read-only one.
  */
 TEST_F(copy, device_memory_readonly)
 {
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL,
 				   NULL));
@@ -338,7 +345,7 @@ TEST_F(copy, device_memory_readonly)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* Another device's memory comes home to be read, or can't be. */
+/* Another device's pages are migrated back to be read, or refused. */
 TEST_F(copy, other_device_memory)
 {
 	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
@@ -346,8 +353,7 @@ TEST_F(copy, other_device_memory)
 	struct hmmirror_stats before, after;
 
 	ASSERT_LE(0, other);
-	if (MISS(hmm_area_memory(&self->area, HMM_DEV_PRIVATE_OTHER),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, HMM_DEV_PRIVATE_OTHER), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL,
 				   NULL));
@@ -379,7 +385,7 @@ TEST_F(copy, large)
 	ASSERT_EQ(0, hmm_dev_write(self->fd, memory + 5, buffer + 5,
 				   length - 13));
 	ASSERT_EQ(0, memcmp(memory + 5, buffer + 5, length - 13));
-	/* The bytes before and behind are of the old pattern. */
+	/* The bytes before and behind have the old pattern. */
 	ASSERT_NE(0, memcmp(memory, buffer, 8));
 	ASSERT_EQ(-1, hmm_pattern_check(memory + length - 8, 8, 7));
 }
@@ -424,8 +430,7 @@ TEST_F(copy_huge, read_and_write)
 	size_t length = hmm_pmd_size();
 	int fd;
 
-	if (MISS(hmm_state_make(&self->area, state, 0, length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make(&self->area, state, 0, length), self->area.why))
 		return;
 	fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, fd);
@@ -447,8 +452,8 @@ TEST_F(copy_huge, read_and_write)
 }
 
 /*
- * Secret memory is mirrored as any other, and a real device could use it; ours
- * copies by the kernel's mapping, where that memory is not.
+ * Secret memory is mirrored like any other. This driver copies through the kernel's direct
+ * map, which secret pages are not in.
  */
 FIXTURE(copy_secret)
 {
@@ -473,8 +478,8 @@ TEST_F(copy_secret, read_and_write)
 {
 	size_t length = hmm_page_size();
 
-	if (MISS(hmm_state_make(&self->area, hmm_state_find("secret_written"),
-				0, length), self->area.why))
+	if (!REQUIRE(hmm_state_make(&self->area, hmm_state_find("secret_written"), 0, length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(-EFAULT, hmm_dev_read(self->fd, self->area.addr,
 					self->buffer, sizeof(self->buffer)));

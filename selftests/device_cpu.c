@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A CPU uses pages that a device has: by itself, by system calls, from other processes. */
+/*
+ * A CPU accesses pages that a device has: by load and store, by system calls that copy from
+ * and to them, by futexes, from another process, from several threads at once.
+ *
+ * A fault on a device-private page migrates it back through the pgmap's migrate_to_ram(),
+ * one on an exclusive page ends the device's access, and coherent pages stay. Whatever the
+ * access, the data must be complete, the page must be where it belongs, and no page of the
+ * device may leak.
+ */
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -41,7 +49,7 @@ FIXTURE_VARIANT_ADD(device_cpu, exclusive)
 
 FIXTURE_SETUP(device_cpu)
 {
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 }
 
 FIXTURE_TEARDOWN(device_cpu)
@@ -51,48 +59,48 @@ FIXTURE_TEARDOWN(device_cpu)
 
 TEST_F(device_cpu, read)
 {
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	CHECK(0);
-	CAME(self->c.pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(self->c.pages);
 }
 
-/* One byte of one page, and the others are where they were. */
-TEST_F(device_cpu, read_one)
+/* One byte is read: only that page is migrated back. */
+TEST_F(device_cpu, read_one_page)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + 3 * c->page, 8, 0));
-	device_came(_metadata, c, 3, 1);
+	device_check_cpu_used(_metadata, c, 3, 1);
 	if (!c->huge) {
-		device_still(_metadata, c, 0, 3);
-		device_still(_metadata, c, 4, c->pages - 4);
+		device_prove(_metadata, c, 0, 3);
+		device_prove(_metadata, c, 4, c->pages - 4);
 	}
-	CHECK(0);
+	CHECK_DATA(0);
 }
 
 TEST_F(device_cpu, write)
 {
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	hmm_pattern_fill(self->c.addr, self->c.length, 1);
-	CAME(self->c.pages);
-	CHECK(1);
+	CHECK_CPU_USED(self->c.pages);
+	CHECK_DATA(1);
 }
 
-/* Each page is written in part, and the rest of it is as it was. */
-TEST_F(device_cpu, write_in_part)
+/* Part of each page is written, and the rest keeps its data. */
+TEST_F(device_cpu, write_part)
 {
 	struct device_case *c = &self->c;
 	size_t i, half = c->page / 2;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	for (i = 0; i < c->pages; i++)
 		hmm_pattern_fill(c->addr + i * c->page + half, 8, 2);
-	CAME(c->pages);
+	CHECK_CPU_USED(c->pages);
 	for (i = 0; i < c->pages; i++) {
 		char *at = c->addr + i * c->page;
 
@@ -102,38 +110,38 @@ TEST_F(device_cpu, write_in_part)
 	}
 }
 
-/* What the device has written there the CPU finds. */
-TEST_F(device_cpu, device_writes)
+/* The CPU finds what the device wrote. */
+TEST_F(device_cpu, after_device_write)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 3);
 	ASSERT_EQ(0, hmm_dev_write(c->fd, c->addr, c->copy, c->length));
-	device_still(_metadata, c, 0, c->pages);
-	CHECK(3);
-	CAME(c->pages);
+	device_prove(_metadata, c, 0, c->pages);
+	CHECK_DATA(3);
+	CHECK_CPU_USED(c->pages);
 }
 
-/* A file gets the bytes: write() from such pages. */
+/* write() from the pages. */
 TEST_F(device_cpu, write_to_file)
 {
 	struct device_case *c = &self->c;
 	int file = hmm_file_memfd(c->length, 0);
 
 	ASSERT_LE(0, file);
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)c->length, write(file, c->addr, c->length));
-	CAME(c->pages);
+	CHECK_CPU_USED(c->pages);
 	ASSERT_EQ((ssize_t)c->length, pread(file, c->copy, c->length, 0));
 	CHECK_COPY(0);
-	CHECK(0);
+	CHECK_DATA(0);
 	close(file);
 }
 
-/* read() into them. */
+/* read() into the pages. */
 TEST_F(device_cpu, read_from_file)
 {
 	struct device_case *c = &self->c;
@@ -142,41 +150,41 @@ TEST_F(device_cpu, read_from_file)
 	ASSERT_LE(0, file);
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 4);
 	ASSERT_EQ((ssize_t)c->length, write(file, c->copy, c->length));
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)c->length, pread(file, c->addr, c->length, 0));
-	CAME(c->pages);
-	CHECK(4);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(4);
 	close(file);
 }
 
-/* A system call's argument or answer lies there: a short copy by the kernel. */
-TEST_F(device_cpu, in_a_struct)
+/* A path and a struct in the pages: the kernel copies a few bytes from and to user space. */
+TEST_F(device_cpu, syscall_argument)
 {
 	struct device_case *c = &self->c;
 	struct timespec *time = (void *)(c->addr + 2 * c->page);
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	/* there is no file of such a name */
+	/* no file has such a name */
 	ASSERT_EQ(-1, open(c->addr, O_RDONLY));
-	device_came(_metadata, c, 0, 1);
-	CHECK(0);
+	device_check_cpu_used(_metadata, c, 0, 1);
+	CHECK_DATA(0);
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, syscall(SYS_clock_gettime, CLOCK_MONOTONIC, time));
-	device_came(_metadata, c, 2, 1);
+	device_check_cpu_used(_metadata, c, 2, 1);
 	ASSERT_NE(hmm_pattern(time, 0), *(__u64 *)time);
 	ASSERT_EQ(-1, hmm_pattern_check((char *)(time + 1), c->page - sizeof(*time), 0));
 }
 
 /*
- * Another process uses them, which knew nothing of the device. @use is run there, and
- * returns its exit status; then there is the pattern @seed.
+ * Another process, forked before the device got the pages, calls @use, which returns its
+ * exit status. Afterwards the pages must have the pattern @seed.
  */
-static void used_by_other(struct __test_metadata *_metadata, struct device_case *c,
-			  int (*use)(struct device_case *c, pid_t process), __u64 seed)
+static void check_other_process(struct __test_metadata *_metadata, struct device_case *c,
+				int (*use)(struct device_case *c, pid_t process), __u64 seed)
 {
 	pid_t child, me = getpid();
 	int go;
@@ -185,11 +193,11 @@ static void used_by_other(struct __test_metadata *_metadata, struct device_case 
 	if (!child)
 		_exit(use(c, me));
 	ASSERT_LT(0, child);
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	device_came(_metadata, c, 0, c->pages);
+	device_check_cpu_used(_metadata, c, 0, c->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, seed));
 }
 
@@ -209,7 +217,7 @@ static int vm_readv(struct device_case *c, pid_t process)
 
 TEST_F(device_cpu, process_vm_readv)
 {
-	used_by_other(_metadata, &self->c, vm_readv, 0);
+	check_other_process(_metadata, &self->c, vm_readv, 0);
 }
 
 static int vm_writev(struct device_case *c, pid_t process)
@@ -222,7 +230,7 @@ static int vm_writev(struct device_case *c, pid_t process)
 
 TEST_F(device_cpu, process_vm_writev)
 {
-	used_by_other(_metadata, &self->c, vm_writev, 5);
+	check_other_process(_metadata, &self->c, vm_writev, 5);
 }
 
 static int open_memory(pid_t process)
@@ -244,7 +252,7 @@ static int proc_mem_read(struct device_case *c, pid_t process)
 
 TEST_F(device_cpu, proc_mem_read)
 {
-	used_by_other(_metadata, &self->c, proc_mem_read, 0);
+	check_other_process(_metadata, &self->c, proc_mem_read, 0);
 }
 
 TEST_F(device_cpu, proc_mem_write)
@@ -254,15 +262,15 @@ TEST_F(device_cpu, proc_mem_write)
 
 	ASSERT_LE(0, file);
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 6);
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)c->length, pwrite(file, c->copy, c->length, (uintptr_t)c->addr));
-	CAME(c->pages);
-	CHECK(6);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(6);
 	close(file);
 }
 
-/* With force: a debugger writes where the process may not, if the kernel lets any do so. */
+/* Write where the process may not (FOLL_FORCE), if the kernel allows that at all. */
 TEST_F(device_cpu, proc_mem_force)
 {
 	struct device_case *c = &self->c;
@@ -273,12 +281,12 @@ TEST_F(device_cpu, proc_mem_force)
 	ASSERT_EQ(0, mprotect(c->copy, c->length, PROT_READ));
 	if (pwrite(file, c->copy, 8, (uintptr_t)c->copy) != 8)
 		SKIP(return, "no writing by force (CONFIG_PROC_MEM_ALWAYS_FORCE)");
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ));
 	ASSERT_EQ((ssize_t)c->length, pwrite(file, c->copy, c->length, (uintptr_t)c->addr));
-	CAME(c->pages);
-	CHECK(6);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(6);
 	close(file);
 }
 
@@ -290,7 +298,10 @@ static long futex(void *word, int op, unsigned int value, unsigned long value2,
 	return ret < 0 ? -errno : ret;
 }
 
-/* The kernel looks at a word there, and changes it, with and without a key of the page. */
+/*
+ * The kernel reads and changes a word in the page, with a private and with a shared futex
+ * key.
+ */
 TEST_F(device_cpu, futex)
 {
 	struct device_case *c = &self->c;
@@ -298,25 +309,25 @@ TEST_F(device_cpu, futex)
 	const int add = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
 	unsigned int value, was;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	value = hmm_pattern(word, 0);
 	was = hmm_pattern(other, 0);
 	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT_PRIVATE, value + 1, 0, NULL, 0));
-	CAME(1);
-	/* the second word is changed by the kernel */
-	if (CASE_BEGIN())
+	CHECK_CPU_USED(1);
+	/* the kernel changes the second word */
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, futex(word, FUTEX_WAKE_OP_PRIVATE, 1, 1, other, add));
-	device_came(_metadata, c, 1, 1);
+	device_check_cpu_used(_metadata, c, 1, 1);
 	ASSERT_EQ(was + 1, *other);
 	*other = was;
-	/* shared between processes, the page is looked up for its key */
-	if (CASE_BEGIN())
+	/* a shared key needs the page itself */
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(-EAGAIN, futex(word, FUTEX_WAIT, value + 1, 0, NULL, 0));
-	CAME(1);
-	CHECK(0);
+	CHECK_CPU_USED(1);
+	CHECK_DATA(0);
 }
 
 struct sleeper {
@@ -335,24 +346,24 @@ static void *sleep_on_word(void *data)
 	return NULL;
 }
 
-/* Who sleeps on a word is woken though its page went to the device meanwhile. */
+/* A thread that sleeps on a futex is woken even if the page has moved to the device since. */
 TEST_F(device_cpu, futex_sleeper)
 {
 	struct device_case *c = &self->c;
 	struct sleeper s = { .word = (void *)c->addr };
 	pthread_t thread;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	s.value = *s.word;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, sleep_on_word, &s));
 	ASSERT_EQ(1, hmm_thread_waits(&s.tid));
-	device_again(_metadata, c);
-	device_still(_metadata, c, 0, c->pages);
+	device_migrate(_metadata, c);
+	device_prove(_metadata, c, 0, c->pages);
 	ASSERT_EQ(1, futex(s.word, FUTEX_WAKE_PRIVATE, 1, 0, NULL, 0));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	ASSERT_EQ(0, s.result);
-	CHECK(0);
+	CHECK_DATA(0);
 }
 
 #define THREADS	6
@@ -365,7 +376,10 @@ struct crowd {
 	int wrong;
 };
 
-/* All start at once on the same page: it comes home once, and nobody's add is lost. */
+/*
+ * All threads access the same page at once: it is migrated back once, and no addition is
+ * lost.
+ */
 static void *add_and_check(void *data)
 {
 	struct crowd *crowd = data;
@@ -389,15 +403,15 @@ TEST_F(device_cpu, many_threads)
 
 	ASSERT_EQ(0, hmm_use_all_cpus());
 	ASSERT_EQ(0, pthread_barrier_init(&crowd.barrier, NULL, THREADS + 1));
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	for (i = 0; i < THREADS; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, add_and_check, &crowd));
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	pthread_barrier_wait(&crowd.barrier);
 	for (i = 0; i < THREADS; i++)
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
-	CAME(1);
+	CHECK_CPU_USED(1);
 	ASSERT_EQ(0, crowd.wrong);
 	ASSERT_EQ(hmm_pattern(c->addr + c->page - 8, 0) + THREADS * ROUNDS,
 		  *(__u64 *)(c->addr + c->page - 8));

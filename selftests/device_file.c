@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Copies of a file's pages that a device has, and what happens to the file meanwhile. */
+/*
+ * Private copies of file pages (MAP_PRIVATE, written) that a device has, while the file is
+ * truncated, punched or written.
+ *
+ * The copies are anonymous pages. Truncation zaps them all the same, also where they are
+ * device entries (zap_non_present_ptes()); a hole or a write must leave them alone.
+ */
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "device_case.h"
 
-#define LEFT	3	/* pages of the file after it was cut */
+#define LEFT	3	/* pages of the file that are left after ftruncate() */
 
 FIXTURE(device_file)
 {
@@ -34,22 +40,22 @@ FIXTURE_VARIANT_ADD(device_file, exclusive)
 	.state = "dev_exclusive",
 };
 
-/* The mapping is private, and its pages were written: they are the process's own. */
+/* The mapping is private and was written: its pages are anonymous. */
 FIXTURE_SETUP(device_file)
 {
 	struct device_case *c = &self->c;
 
-	device_begin(_metadata, c, variant->state, DEVICE_ACROSS);
+	device_begin(_metadata, c, variant->state, DEVICE_ACROSS_TABLES);
 	self->file = hmm_file_memfd(c->length, 0);
 	ASSERT_LE(0, self->file);
-	if (c->lacking)
+	if (c->setup_ret)
 		return;
 	ASSERT_EQ(0, hmm_area_map(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE, self->file));
 	hmm_pattern_fill(c->addr, c->length, 0);
-	device_again(_metadata, c);
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_migrate(_metadata, c);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 }
 
 FIXTURE_TEARDOWN(device_file)
@@ -66,16 +72,16 @@ static int readable(char *addr)
 	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
 }
 
-/* What is behind the end of the file goes, even what was the process's own. */
+/* Truncation takes the pages behind the new end, private copies too. */
 TEST_F(device_file, truncate)
 {
 	struct device_case *c = &self->c;
 	size_t left = LEFT * c->page;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, ftruncate(self->file, left));
-	device_there(_metadata, c, c->addr, LEFT);
+	device_check_kept(_metadata, c, c->addr, LEFT);
 	ASSERT_EQ(c->exclusive ? 0 : LEFT, device_used(_metadata, c));
 	ASSERT_EQ(0, readable(c->addr + left));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, left, 0));
@@ -84,34 +90,34 @@ TEST_F(device_file, truncate)
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, left, 0));
 }
 
-/* A hole in the file takes the file's pages only, and there are none mapped. */
+/* A hole takes pages of the file only, and none of those is mapped. */
 TEST_F(device_file, punch_hole)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, fallocate(self->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			       c->length));
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
-/* What is written to the file is not seen by who has copies. */
+/* A write to the file does not change private copies. */
 TEST_F(device_file, written)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 8);
 	ASSERT_EQ((ssize_t)c->length, pwrite(self->file, c->copy, c->length, 0));
-	device_there(_metadata, c, c->addr, c->pages);
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	CHECK_DATA(0);
 	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_DONTNEED));
 	ASSERT_EQ(0, device_used(_metadata, c));
-	CHECK(8);
+	CHECK_DATA(8);
 }
 
 #include "hmm_main.h"

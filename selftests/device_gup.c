@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel takes references to pages that a device has, for I/O and for good; and
- * pages that it holds so are no device's to have.
+ * get_user_pages() and pin_user_pages() on pages that a device has, by the kernel's own
+ * gup_test, by vmsplice(), direct I/O, AIO and io_uring.
+ *
+ * Device-private pages must be migrated back first; coherent pages may be used where they
+ * are, except for a long-term pin (FOLL_LONGTERM), which must migrate them. The other way
+ * round, a page with an elevated reference count must not be migrated to a device, nor off
+ * it.
  */
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -48,7 +53,7 @@ FIXTURE_VARIANT_ADD(device_gup, exclusive)
 FIXTURE_SETUP(device_gup)
 {
 	self->disk.number = -1;
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 	self->part = DEVICE_PAGES * self->c.page;
 }
 
@@ -58,12 +63,12 @@ FIXTURE_TEARDOWN(device_gup)
 	device_end(_metadata, &self->c);
 }
 
-/* Asked of the kernel's own test of it: every page is had, once for each call. */
+/* Let gup_test take each page once. */
 static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 		     unsigned long call, unsigned int flags, unsigned int at_once)
 {
 	int file = open(GUP_TEST, O_RDWR | O_CLOEXEC);
-	int stays = call != PIN_LONGTERM || !c->coherent;
+	int kept = call != PIN_LONGTERM || !c->coherent;
 	struct gup_test test = {
 		.addr = (uintptr_t)c->addr,
 		.size = c->length,
@@ -72,22 +77,25 @@ static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 	};
 
 	ASSERT_LE(0, file);
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ(0, ioctl(file, call, &test));
 	ASSERT_EQ(c->length, test.size);
 	close(file);
-	if (stays)
-		device_came(_metadata, c, 0, c->pages);
+	if (kept)
+		device_check_cpu_used(_metadata, c, 0, c->pages);
 	else
 		ASSERT_EQ(0, device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
 }
 
-/* To read and to write, all in one call and some in each. Return: what MISS() takes. */
+/*
+ * Read and write access, with all pages in one call and with some in each. Return: for
+ * REQUIRE()
+ */
 static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigned long call)
 {
-	if (c->lacking)
-		return c->lacking;
+	if (c->setup_ret)
+		return c->setup_ret;
 	if (access(GUP_TEST, F_OK))
 		return hmm_skip(&c->area, NO_GUP_TEST);
 	gup_once(_metadata, c, call, 0, c->pages);
@@ -97,7 +105,7 @@ static int gup(struct __test_metadata *_metadata, struct device_case *c, unsigne
 }
 
 #define GUP(_call) \
-	((void)MISS(gup(_metadata, &self->c, _call), self->c.area.why))
+	((void)REQUIRE(gup(_metadata, &self->c, _call), self->c.area.why))
 
 TEST_F(device_gup, get_fast)
 {
@@ -119,13 +127,13 @@ TEST_F(device_gup, pin_slow)
 	GUP(PIN_SLOW);
 }
 
-/* Kept for long, a page may not stay in the memory of a device, coherent or not. */
+/* A long-term pin must not hold a page in device memory, coherent or not. */
 TEST_F(device_gup, pin_longterm)
 {
 	GUP(PIN_LONGTERM);
 }
 
-/* A pipe holds the pages themselves, and gives their bytes later. */
+/* vmsplice() puts the pages themselves into a pipe, which is read later. */
 TEST_F(device_gup, vmsplice)
 {
 	struct iovec from = { self->c.addr, self->part };
@@ -133,13 +141,13 @@ TEST_F(device_gup, vmsplice)
 	int ends[2];
 
 	ASSERT_EQ(0, pipe(ends));
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ((ssize_t)self->part, vmsplice(ends[1], &from, 1, 0));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	ASSERT_EQ((ssize_t)self->part, read(ends[0], c->copy, self->part));
 	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, c->addr, self->part, 0));
-	CHECK(0);
+	CHECK_DATA(0);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -149,42 +157,42 @@ static int get_disk(struct hmm_disk *disk, long length, struct hmm_area *area)
 	int ret = hmm_disk_open(disk, length);
 
 	if (ret == -ENODEV)
-		return hmm_skip(area, "no disk of its own (CONFIG_ZRAM)");
+		return hmm_skip(area, "no disk in zram (CONFIG_ZRAM)");
 	return ret ? hmm_fail(area, ret, "a disk in zram") : 0;
 }
 
-/* The disk has what the pages had, and so do they. */
-static void disk_has(struct __test_metadata *_metadata, struct device_case *c,
-		     const struct hmm_disk *disk, size_t part, __u64 seed)
+/* The disk has the data of the pages, and so have the pages. */
+static void check_disk(struct __test_metadata *_metadata, struct device_case *c,
+		       const struct hmm_disk *disk, size_t part, __u64 seed)
 {
 	ASSERT_EQ((ssize_t)part, pread(disk->fd, c->copy, part, 0));
 	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, c->addr, part, seed));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, part, seed));
 }
 
-#define DISK_HAS(_seed) \
-	disk_has(_metadata, &self->c, &self->disk, self->part, _seed)
+#define CHECK_DISK(_seed) \
+	check_disk(_metadata, &self->c, &self->disk, self->part, _seed)
 
-/* A disk reads the pages, and writes into them, without a copy between. */
+/* A disk reads and writes the pages without a copy in between. */
 TEST_F(device_gup, direct_io)
 {
 	struct device_case *c = &self->c;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
+	if (!REQUIRE(get_disk(&self->disk, self->part, &c->area), c->area.why))
 		return;
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
-	CAME(DEVICE_PAGES);
-	DISK_HAS(0);
-	CHECK(0);
+	CHECK_CPU_USED(DEVICE_PAGES);
+	CHECK_DISK(0);
+	CHECK_DATA(0);
 
 	hmm_pattern_fill(c->addr, self->part, 1);
 	ASSERT_EQ((ssize_t)self->part, pwrite(self->disk.fd, c->addr, self->part, 0));
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((ssize_t)self->part, pread(self->disk.fd, c->addr, self->part, 0));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, self->part, 1));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + self->part, c->length - self->part, 0));
 }
@@ -207,30 +215,30 @@ static int aio(aio_context_t context, int fd, unsigned int op, void *addr, size_
 	return event.res;
 }
 
-/* The same, begun here and ended by the disk. */
+/* The same, asynchronously. */
 TEST_F(device_gup, aio)
 {
 	struct device_case *c = &self->c;
 	aio_context_t context = 0;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	if (MISS(get_disk(&self->disk, self->part, &c->area), c->area.why))
+	if (!REQUIRE(get_disk(&self->disk, self->part, &c->area), c->area.why))
 		return;
 	if (syscall(SYS_io_setup, 1L, &context))
 		SKIP(return, "no AIO (CONFIG_AIO)");
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
 				       self->part));
-	CAME(DEVICE_PAGES);
-	DISK_HAS(0);
+	CHECK_CPU_USED(DEVICE_PAGES);
+	CHECK_DISK(0);
 	hmm_pattern_fill(c->addr, self->part, 2);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PWRITE, c->addr,
 				       self->part));
-	device_put(_metadata, c);
+	device_make(_metadata, c);
 	ASSERT_EQ((int)self->part, aio(context, self->disk.fd, IOCB_CMD_PREAD, c->addr,
 				       self->part));
-	CAME(DEVICE_PAGES);
+	CHECK_CPU_USED(DEVICE_PAGES);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, self->part, 2));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + self->part, c->length - self->part, 0));
 	syscall(SYS_io_destroy, context);
@@ -252,7 +260,7 @@ static int ring_with(void *addr, size_t length)
 	return ret;
 }
 
-/* The same for a test. Return: what MISS() takes */
+/* Register memory with a new io_uring. Return: for REQUIRE() */
 static int get_ring(struct hmm_area *area, void *addr, size_t length, int *ring)
 {
 	*ring = ring_with(addr, length);
@@ -261,86 +269,87 @@ static int get_ring(struct hmm_area *area, void *addr, size_t length, int *ring)
 	return *ring < 0 ? hmm_fail(area, *ring, "memory of an io_uring") : 0;
 }
 
-static int ring_lets_go(int ring)
+static int ring_unregister(int ring)
 {
 	return syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
 	       -errno : 0;
 }
 
-/* Memory of I/O to come: pinned for long, and so at home, wherever it was. */
+/* A registered buffer is pinned long-term, and so in system memory, wherever it was. */
 TEST_F(device_gup, io_uring_buffer)
 {
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (MISS(get_ring(&c->area, c->addr, c->length, &ring), c->area.why))
+	if (!REQUIRE(get_ring(&c->area, c->addr, c->length, &ring), c->area.why))
 		return;
 	ASSERT_EQ(0, device_used(_metadata, c));
-	CHECK(0);
-	ASSERT_EQ(0, ring_lets_go(ring));
+	CHECK_DATA(0);
+	ASSERT_EQ(0, ring_unregister(ring));
 	close(ring);
 }
 
-/* Somebody holds a reference to the pages, and they stay where they are. */
-FIXTURE(migrate_pinned)
+/* Pages with an additional reference must not be migrated. */
+FIXTURE(device_gup_pinned)
 {
 	struct device_case c;
 	__u8 outcomes[DEVICE_PAGES];
 	__u64 migrated;
 };
 
-FIXTURE_VARIANT(migrate_pinned)
+FIXTURE_VARIANT(device_gup_pinned)
 {
 	const char *state;
 	unsigned int device;
 };
 
-FIXTURE_VARIANT_ADD(migrate_pinned, private)
+FIXTURE_VARIANT_ADD(device_gup_pinned, private)
 {
 	.state = "dev_private",
 };
 
-FIXTURE_VARIANT_ADD(migrate_pinned, coherent)
+FIXTURE_VARIANT_ADD(device_gup_pinned, coherent)
 {
 	.state = "dev_coherent",
 };
 
-FIXTURE_SETUP(migrate_pinned)
+FIXTURE_SETUP(device_gup_pinned)
 {
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 	ASSERT_EQ(0, hmm_area_map_small(&self->c.area, self->c.addr, self->c.length,
 					PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(self->c.addr, self->c.length, 0);
 }
 
-FIXTURE_TEARDOWN(migrate_pinned)
+FIXTURE_TEARDOWN(device_gup_pinned)
 {
 	device_end(_metadata, &self->c);
 }
 
-/* Pages 2 to 4 are held, the others go. */
-#define HELD_FIRST	2
-#define HELD_PAGES	3
+/* Pages 2 to 4 have an additional reference; all others migrate. */
+#define PINNED_FIRST	2
+#define PINNED_PAGES	3
 
-static void others_go(struct __test_metadata *_metadata, struct device_case *c,
-		      __u8 *outcomes)
+static void check_others_migrate(struct __test_metadata *_metadata, struct device_case *c,
+				 __u8 *outcomes)
 {
 	__u64 migrated = 0;
 	size_t i;
 
 	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, outcomes, &migrated));
-	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, migrated);
-	for (i = 0; i < DEVICE_PAGES; i++)
-		ASSERT_EQ(i >= HELD_FIRST && i < HELD_FIRST + HELD_PAGES ?
+	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, migrated);
+	for (i = 0; i < DEVICE_PAGES; i++) {
+		ASSERT_EQ(i >= PINNED_FIRST && i < PINNED_FIRST + PINNED_PAGES ?
 			  HMMIRROR_OUT_NONE : HMMIRROR_OUT_MIGRATED, outcomes[i])
 			TH_LOG("page %zu: %s", i, hmm_outcome_str(outcomes[i]));
-	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, device_used(_metadata, c));
+	}
+	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, device_used(_metadata, c));
 }
 
-/* What holds them may take its time to let go. */
-static void all_go(struct __test_metadata *_metadata, struct device_case *c)
+/* Migrate until all pages have moved: a reference may be dropped late. */
+static void migrate_all(struct __test_metadata *_metadata, struct device_case *c)
 {
 	int i;
 
@@ -353,103 +362,103 @@ static void all_go(struct __test_metadata *_metadata, struct device_case *c)
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
 }
 
-/* For a short time: a pipe has them. */
-TEST_F(migrate_pinned, by_pipe)
+/* A pipe has a reference (FOLL_PIN or FOLL_GET, short-term). */
+TEST_F(device_gup_pinned, vmsplice)
 {
 	struct device_case *c = &self->c;
-	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
+	struct iovec from = { c->addr + PINNED_FIRST * c->page, PINNED_PAGES * c->page };
 	int ends[2];
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[1], &from, 1, 0));
-	others_go(_metadata, c, self->outcomes);
-	/* what is written to the page now, the pipe gives: it is the same page */
+	check_others_migrate(_metadata, c, self->outcomes);
+	/* a write to the page is seen by the pipe: it is the same page */
 	hmm_pattern_fill(from.iov_base, from.iov_len, 1);
 	ASSERT_EQ((ssize_t)from.iov_len, read(ends[0], c->copy, from.iov_len));
 	ASSERT_EQ(-1, hmm_pattern_check_as(c->copy, from.iov_base, from.iov_len, 1));
 	hmm_pattern_fill(from.iov_base, from.iov_len, 0);
-	all_go(_metadata, c);
+	migrate_all(_metadata, c);
 	close(ends[0]);
 	close(ends[1]);
 }
 
-static int hold_by_ring(struct device_case *c, int *ring)
+static int pin_by_ring(struct device_case *c, int *ring)
 {
-	if (c->lacking)
-		return c->lacking;
-	return get_ring(&c->area, c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page, ring);
+	if (c->setup_ret)
+		return c->setup_ret;
+	return get_ring(&c->area, c->addr + PINNED_FIRST * c->page, PINNED_PAGES * c->page, ring);
 }
 
-/* For long: memory that is registered for I/O. */
-TEST_F(migrate_pinned, by_ring)
+/* A long-term pin: memory registered for I/O. */
+TEST_F(device_gup_pinned, io_uring_buffer)
 {
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (MISS(hold_by_ring(c, &ring), c->area.why))
+	if (!REQUIRE(pin_by_ring(c, &ring), c->area.why))
 		return;
-	others_go(_metadata, c, self->outcomes);
-	ASSERT_EQ(0, ring_lets_go(ring));
+	check_others_migrate(_metadata, c, self->outcomes);
+	ASSERT_EQ(0, ring_unregister(ring));
 	close(ring);
-	all_go(_metadata, c);
+	migrate_all(_metadata, c);
 }
 
-/* A hole among them is populated, what is held is put back, and the rest goes. */
-TEST_F(migrate_pinned, with_a_hole)
+/* An empty entry in the range is populated, pinned pages stay, and all others migrate. */
+TEST_F(device_gup_pinned, beside_a_hole)
 {
 	struct device_case *c = &self->c;
-	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
+	struct iovec from = { c->addr + PINNED_FIRST * c->page, PINNED_PAGES * c->page };
 	int ends[2];
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, madvise(c->addr, c->page, MADV_DONTNEED));
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[1], &from, 1, 0));
 	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, self->outcomes,
 				   &self->migrated));
-	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, self->migrated);
+	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, self->migrated);
 	ASSERT_EQ(HMMIRROR_OUT_POPULATED, self->outcomes[0]);
-	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[HELD_FIRST]);
+	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[PINNED_FIRST]);
 	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->page, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + c->page, c->length - c->page, 0));
 	close(ends[0]);
 	close(ends[1]);
 }
 
-/* Registered twice, the second time from the device, and the data is right. */
-TEST_F(migrate_pinned, by_two)
+/* Registered twice, the second time when the others are on the device. */
+TEST_F(device_gup_pinned, io_uring_buffer_twice)
 {
 	struct device_case *c = &self->c;
 	int ring, again;
 
-	if (MISS(hold_by_ring(c, &ring), c->area.why))
+	if (!REQUIRE(pin_by_ring(c, &ring), c->area.why))
 		return;
-	others_go(_metadata, c, self->outcomes);
+	check_others_migrate(_metadata, c, self->outcomes);
 	again = ring_with(c->addr, c->length);
 	ASSERT_LE(0, again);
 	ASSERT_EQ(0, device_used(_metadata, c));
 	ASSERT_EQ(0, hmm_to_device(c->fd, c->addr, c->length, NULL, &self->migrated));
 	ASSERT_EQ(0, self->migrated);
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
-	ASSERT_EQ(0, ring_lets_go(ring));
-	ASSERT_EQ(0, ring_lets_go(again));
+	ASSERT_EQ(0, ring_unregister(ring));
+	ASSERT_EQ(0, ring_unregister(again));
 	close(ring);
 	close(again);
-	all_go(_metadata, c);
+	migrate_all(_metadata, c);
 }
 
 /*
- * A page that pipes hold can't leave the device's memory: not by a call, nor to be pinned
- * for long. When they have given it up, it can. Kernels find out early or late that there
- * is one reference too many; that there are two they find out at once.
+ * A page in device-coherent memory that a pipe has a reference to can't be migrated off the
+ * device, neither by a call nor for a long-term pin; once the pipe is read, it can. With
+ * one additional reference kernels find out early or late, with two at once.
  */
-static void held_on_device(struct __test_metadata *_metadata, struct device_case *c,
-			   int pipes, __u8 *outcomes)
+static void check_referenced_on_device(struct __test_metadata *_metadata,
+				       struct device_case *c, int pipes, __u8 *outcomes)
 {
-	struct iovec from = { c->addr + HELD_FIRST * c->page, HELD_PAGES * c->page };
+	struct iovec from = { c->addr + PINNED_FIRST * c->page, PINNED_PAGES * c->page };
 	__u64 migrated = 0;
 	int ends[2][2], ring, i;
 
@@ -459,15 +468,16 @@ static void held_on_device(struct __test_metadata *_metadata, struct device_case
 		ASSERT_EQ((ssize_t)from.iov_len, vmsplice(ends[i][1], &from, 1, 0));
 	}
 	ASSERT_EQ(0, hmm_to_system(c->fd, c->addr, c->length, outcomes, &migrated));
-	ASSERT_EQ(DEVICE_PAGES - HELD_PAGES, migrated);
-	for (i = HELD_FIRST; i < HELD_FIRST + HELD_PAGES; i++)
+	ASSERT_EQ(DEVICE_PAGES - PINNED_PAGES, migrated);
+	for (i = PINNED_FIRST; i < PINNED_FIRST + PINNED_PAGES; i++) {
 		ASSERT_TRUE(outcomes[i] == HMMIRROR_OUT_NONE ||
 			    (pipes == 1 && outcomes[i] == HMMIRROR_OUT_REFUSED))
 			TH_LOG("page %d: %s", i, hmm_outcome_str(outcomes[i]));
-	ASSERT_EQ(HELD_PAGES, device_used(_metadata, c));
+	}
+	ASSERT_EQ(PINNED_PAGES, device_used(_metadata, c));
 	ring = ring_with(c->addr, c->length);
 	ASSERT_GT(0, ring);
-	ASSERT_EQ(HELD_PAGES, device_used(_metadata, c));
+	ASSERT_EQ(PINNED_PAGES, device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
 
 	for (i = 0; i < pipes; i++) {
@@ -480,24 +490,24 @@ static void held_on_device(struct __test_metadata *_metadata, struct device_case
 	ASSERT_LE(0, ring);
 	ASSERT_EQ(0, device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, c->length, 0));
-	ASSERT_EQ(0, ring_lets_go(ring));
+	ASSERT_EQ(0, ring_unregister(ring));
 	close(ring);
 }
 
-TEST_F(migrate_pinned, held_on_device)
+TEST_F(device_gup_pinned, referenced_on_device)
 {
 	struct device_case *c = &self->c;
 	int ring;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (!c->coherent)
 		SKIP(return, "nobody can hold device-private pages");
-	if (MISS(get_ring(&c->area, c->copy, c->length, &ring), c->area.why))
+	if (!REQUIRE(get_ring(&c->area, c->copy, c->length, &ring), c->area.why))
 		return;
 	close(ring);
-	held_on_device(_metadata, c, 1, self->outcomes);
-	held_on_device(_metadata, c, 2, self->outcomes);
+	check_referenced_on_device(_metadata, c, 1, self->outcomes);
+	check_referenced_on_device(_metadata, c, 2, self->outcomes);
 }
 
 #include "hmm_main.h"

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who is charged for pages that a device has: the same as before, until they are gone.
- * All of it in a child in a control group of its own, whose counters nobody else moves.
+ * Memory cgroup charges of pages that a device has.
+ *
+ * A migration moves the charge with the page, so that it must neither be lost nor doubled,
+ * up to the uncharge when the page is freed. Device pages count against the limit but can't
+ * be reclaimed; without room for a charge nothing may be populated on the device. Each test
+ * runs in a child in a cgroup of its own, so that no other task changes the counters.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +15,7 @@
 
 #include "small_pages.h"
 
-#define PAGES		1024	/* many more than the charges that a CPU has in stock */
+#define PAGES		1024	/* many more than the pre-charged pages of a CPU (memcg stock) */
 #define NOISE		(160 * 4096L)
 
 FIXTURE(device_memcg)
@@ -21,7 +25,7 @@ FIXTURE(device_memcg)
 	struct hmmirror_stats before;
 	char *addr;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -51,19 +55,19 @@ FIXTURE_SETUP(device_memcg)
 		return;
 	ret = hmm_memcg_begin(&self->group);
 	if (ret == -ENODEV)
-		self->lacking = hmm_skip(&self->area, "no memory controller (CONFIG_MEMCG)");
+		self->setup_ret = hmm_skip(&self->area, "no memory controller (CONFIG_MEMCG)");
 	else if (ret)
-		self->lacking = hmm_fail(&self->area, ret, "control group");
+		self->setup_ret = hmm_fail(&self->area, ret, "control group");
 }
 
 FIXTURE_TEARDOWN(device_memcg)
 {
-	/* nobody is charged for anything, else the group could not go */
+	/* a cgroup with charges could not be removed */
 	EXPECT_EQ(0, hmm_memcg_end(&self->group));
 	hmm_area_end(&self->area);
 }
 
-/* What the child found wrong, as its exit status. */
+/* What the child found wrong: its exit status. */
 enum finding {
 	RIGHT,
 	NOT_SET_UP,
@@ -87,7 +91,10 @@ static int charge_changed(const struct hmm_memcg *group, long before)
 	return now > before + NOISE ? CHARGE_DOUBLED : RIGHT;
 }
 
-/* In the group, with memory that is on the device. Sets what was charged before. */
+/*
+ * Join the cgroup and migrate written memory to the device. Sets @charged to the charge
+ * before that.
+ */
 static int begin(struct hmm_area *area, const struct hmm_memcg *group, unsigned int device,
 		 size_t length, long *charged)
 {
@@ -127,7 +134,7 @@ static int child_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	ret = charge_changed(group, charged);
 	if (ret)
 		return ret;
-	/* the mm counts them as its own all the time */
+	/* RSS counts them all the time */
 	home = hmm_status("VmRSS:");
 	if (home < rss - NOISE / 1024 || home > rss + NOISE / 1024)
 		return RSS_CHANGED;
@@ -140,14 +147,14 @@ static int child_charge(struct hmm_area *area, const struct hmm_memcg *group,
 		return DATA_WRONG;
 	if (hmm_to_device(hmm_area_device(area, device), area->addr, length, NULL, &migrated))
 		return NOT_MOVED;
-	/* given back by who has the charge: the device's page */
+	/* freeing the device page uncharges it */
 	if (munmap(area->addr, length))
 		return NOT_SET_UP;
 	return hmm_memcg_read(group, "memory.current") > charged - (long)length + NOISE ?
 	       NOT_GIVEN_BACK : RIGHT;
 }
 
-/* What a child finds that runs @find; or as hmm_child_result(). */
+/* Run @find in a child. Return: its exit status, as hmm_child_result(). */
 static int in_child(struct __test_metadata *_metadata, struct _test_data_device_memcg *self,
 		    unsigned int device,
 		    int (*find)(struct hmm_area *area, const struct hmm_memcg *group,
@@ -163,10 +170,10 @@ static int in_child(struct __test_metadata *_metadata, struct _test_data_device_
 
 #define IN_CHILD(_find)	in_child(_metadata, self, variant->device, _find)
 
-/* To the device, home by touch, home by a call, and gone: the charge goes with them. */
+/* To the device, back by a CPU fault, back by a call, and unmapped. */
 TEST_F(device_memcg, charge)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(RIGHT, IN_CHILD(child_charge));
 	ASSERT_EQ(0, USED());
@@ -184,7 +191,7 @@ static int child_limit(struct hmm_area *area, const struct hmm_memcg *group,
 		return ret ? ret : NOT_SET_UP;
 	if (hmm_memcg_write(group, "memory.max", charged + length / 2))
 		return NOT_SET_UP;
-	/* half of this has to be swapped out: of the device's pages none can be */
+	/* half of this has to be swapped out; pages on the device can't be */
 	hmm_pattern_fill(more, length, 2);
 	if (hmm_memcg_stat(group, "memory.events", "max") <= 0)
 		return NOT_CHARGED;
@@ -194,10 +201,10 @@ static int child_limit(struct hmm_area *area, const struct hmm_memcg *group,
 	return RIGHT;
 }
 
-/* Memory gets short in the group: others are swapped out, and all data stays right. */
+/* The cgroup reaches its limit: other pages are swapped out, and all data stays right. */
 TEST_F(device_memcg, limit)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (hmm_meminfo("SwapFree:") * 1024 < (long)self->length)
 		SKIP(return, "no swap");
@@ -205,7 +212,7 @@ TEST_F(device_memcg, limit)
 	ASSERT_EQ(0, USED());
 }
 
-/* Kernels without CONFIG_MEMCG_SWAP, an option before 5.8, have no limit for it. */
+/* Without CONFIG_MEMCG_SWAP, an option before 5.8, there is no limit for swap. */
 static int no_swap(const struct hmm_memcg *group, void *addr, size_t length)
 {
 	int ret = hmm_memcg_write(group, "memory.swap.max", 0);
@@ -231,10 +238,10 @@ static int child_oom(struct hmm_area *area, const struct hmm_memcg *group,
 	return NOT_CHARGED;
 }
 
-/* It gets so short that the process is killed, with pages on the device: all are free. */
+/* The OOM killer kills the process while it has pages on the device: all of them are freed. */
 TEST_F(device_memcg, oom_kill)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(-SIGKILL, IN_CHILD(child_oom));
 	ASSERT_LE(1, hmm_memcg_stat(&self->group, "memory.events", "oom_kill"));
@@ -251,8 +258,9 @@ static int set_limit(int file, long limit)
 }
 
 /*
- * Does the CPU get pages here beyond the limit too? try_charge() in mm/memcontrol.c up
- * to 5.15 forces the charge where nobody can be killed for it. A read() has an error.
+ * Can a process exceed the limit here? try_charge() in mm/memcontrol.c up to 5.15 forces
+ * the charge where it finds nobody to kill. read() reports an error, a CPU fault would
+ * retry.
  */
 static int charge_forced(char *addr, size_t length)
 {
@@ -265,7 +273,10 @@ static int charge_forced(char *addr, size_t length)
 	return forced;
 }
 
-/* Nobody there is to be killed for it, so a charge can fail; of an open file's too. */
+/*
+ * The child may not be killed (oom_score_adj), so that a charge can fail. Open the files
+ * first: they are charged too.
+ */
 static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 			   unsigned int device, size_t length)
 {
@@ -292,12 +303,12 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	charged = hmm_memcg_read(group, "memory.current");
 	if (set_limit(max, charged - touched / 2))
 		return NOT_LIMITED;
-	/* one may still get through, on what a CPU has in stock */
+	/* some pages may still be charged to the CPU's stock */
 	if (hmm_to_device(fd, hole, holes, NULL, &migrated))
 		return NOT_MOVED;
 	if (migrated == holes / page)
 		return charge_forced(hole + holes, holes) ? CHARGE_FORCED : NOT_CHARGED;
-	/* what is charged already goes as ever: a charge moves, none is added */
+	/* pages that are charged already still migrate: the charge moves */
 	if (hmm_to_device(fd, area->addr, touched, NULL, &migrated) || migrated != 100)
 		return NOT_MOVED;
 	if (set_limit(max, charged + 1024 * page))
@@ -311,12 +322,12 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	return hmm_all_bytes(hole, holes, 0) == -1 ? RIGHT : DATA_WRONG;
 }
 
-/* No more may be charged: nothing is populated on the device, until there is room. */
+/* Without room for a charge no page is populated on the device; with room again, it is. */
 TEST_F(device_memcg, no_charge)
 {
 	int found;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	found = IN_CHILD(child_no_charge);
 	ASSERT_EQ(0, USED());

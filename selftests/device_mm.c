@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mappings change, and advice is given, while a device has the pages. */
+/*
+ * mprotect(), mremap(), munmap(), mlock() and madvise() on pages that a device has.
+ *
+ * Each walks page tables that hold device-private or device-exclusive entries in place of
+ * present PTEs, and has to move, split, zap or skip those. A device entry handled as a swap
+ * entry leaks the page or loses data; one that is dropped leaves a page of the device in
+ * use for ever.
+ */
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -19,7 +26,7 @@
 #define MADV_GUARD_REMOVE	103
 #endif
 
-/* The part that something is done to, in pages of a range of DEVICE_PAGES. */
+/* The part of the range that a test changes, in pages of DEVICE_PAGES. */
 #define PART		2
 #define PART_PAGES	3
 
@@ -28,7 +35,7 @@ FIXTURE(device_mm)
 	struct device_case c;
 	char *part;
 	size_t part_length;
-	char *elsewhere;	/* a place that nothing is mapped at, as large as the range */
+	char *elsewhere;	/* PROT_NONE memory to move the range to */
 	size_t room;
 };
 
@@ -61,7 +68,7 @@ FIXTURE_SETUP(device_mm)
 {
 	struct device_case *c = &self->c;
 
-	device_begin(_metadata, c, variant->state, DEVICE_ACROSS);
+	device_begin(_metadata, c, variant->state, DEVICE_ACROSS_TABLES);
 	self->part = c->addr + PART * c->page;
 	self->part_length = PART_PAGES * c->page;
 	self->room = 3 * hmm_pmd_size();
@@ -75,7 +82,7 @@ FIXTURE_TEARDOWN(device_mm)
 	device_end(_metadata, &self->c);
 }
 
-/* All but the part has the pattern. */
+/* All pages but the part have the pattern. */
 static void check_others(struct __test_metadata *_metadata, struct device_case *c,
 			 __u64 seed)
 {
@@ -85,14 +92,14 @@ static void check_others(struct __test_metadata *_metadata, struct device_case *
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + end, c->length - end, seed));
 }
 
-/* Pages of the device are given back with the part; those of a huge page later. */
-static void part_given(struct __test_metadata *_metadata, struct device_case *c)
+/* The part's pages are freed at once; those of a huge page when all of it is. */
+static void check_part_freed(struct __test_metadata *_metadata, struct device_case *c)
 {
 	if (!c->huge && !c->exclusive)
 		ASSERT_EQ((long)c->pages - PART_PAGES, device_used(_metadata, c));
 }
 
-/* Would a CPU be let in? Asked of the kernel, which does not die of it. */
+/* Can a CPU read there? Asked of the kernel, so that the test survives. */
 static int readable(char *addr)
 {
 	char byte;
@@ -111,310 +118,310 @@ static int advise(struct hmm_area *area, char *addr, size_t length, int advice,
 }
 
 #define ADVISE(_addr, _length, _advice) \
-	MISS(advise(&self->c.area, _addr, _length, _advice, #_advice), self->c.area.why)
+	REQUIRE(advise(&self->c.area, _addr, _length, _advice, #_advice), self->c.area.why)
 
-TEST_F(device_mm, protect)
+TEST_F(device_mm, mprotect_readonly)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ));
-	device_there(_metadata, c, c->addr, c->pages);
-	CHECK(0);
-	CAME(c->pages);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(c->pages);
 	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(c->addr, c->length, 1);
-	CHECK(1);
+	CHECK_DATA(1);
 }
 
-/* Not to be had at all, and back. */
-TEST_F(device_mm, protect_from_all)
+/* PROT_NONE, and back. */
+TEST_F(device_mm, mprotect_none)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_NONE));
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(0, readable(c->addr));
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(0, mprotect(c->addr, c->length, PROT_READ | PROT_WRITE));
-	CHECK(0);
-	CAME(c->pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(c->pages);
 }
 
-TEST_F(device_mm, protect_part)
+TEST_F(device_mm, mprotect_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mprotect(self->part, self->part_length, PROT_READ));
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 	ASSERT_EQ(0, mprotect(self->part, self->part_length, PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(c->addr, c->length, 2);
-	CHECK(2);
+	CHECK_DATA(2);
 }
 
-TEST_F(device_mm, move)
+TEST_F(device_mm, mremap)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(self->elsewhere, mremap(c->addr, c->length, c->length,
 					  MREMAP_MAYMOVE | MREMAP_FIXED, self->elsewhere));
-	device_there(_metadata, c, self->elsewhere, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_check_kept(_metadata, c, self->elsewhere, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check_as(self->elsewhere, c->addr, c->length, 0));
 	hmm_pattern_fill(self->elsewhere, c->length, 3);
 	ASSERT_EQ(-1, hmm_pattern_check(self->elsewhere, c->length, 3));
 }
 
-/* To where the boundary between page tables is at another page. */
-TEST_F(device_mm, move_across)
+/* To an address where another page is the first of a page table. */
+TEST_F(device_mm, mremap_across_tables)
 {
 	struct device_case *c = &self->c;
 	char *to = self->elsewhere + hmm_pmd_size() - 3 * c->page;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(to, mremap(c->addr, c->length, c->length, MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	device_there(_metadata, c, to, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_check_kept(_metadata, c, to, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(-1, hmm_pattern_check_as(to, c->addr, c->length, 0));
 }
 
-TEST_F(device_mm, move_part)
+TEST_F(device_mm, mremap_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(self->elsewhere, mremap(self->part, self->part_length, self->part_length,
 					  MREMAP_MAYMOVE | MREMAP_FIXED, self->elsewhere));
-	device_there(_metadata, c, self->elsewhere, PART_PAGES);
+	device_check_kept(_metadata, c, self->elsewhere, PART_PAGES);
 	ASSERT_EQ(-1, hmm_pattern_check_as(self->elsewhere, self->part, self->part_length, 0));
 	check_others(_metadata, c, 0);
 }
 
-/* What is moved stays mapped at its old place too, without a page. */
-TEST_F(device_mm, move_and_keep_mapped)
+/* The old range stays mapped, and is empty. */
+TEST_F(device_mm, mremap_dontunmap)
 {
 	struct device_case *c = &self->c;
 	char *to;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	to = mremap(c->addr, c->length, c->length,
 		    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, self->elsewhere);
 	if (to == MAP_FAILED)
 		SKIP(return, "no MREMAP_DONTUNMAP");
 	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0));
-	device_there(_metadata, c, to, c->pages);
+	device_check_kept(_metadata, c, to, c->pages);
 	ASSERT_EQ(-1, hmm_pattern_check_as(to, c->addr, c->length, 0));
 }
 
-TEST_F(device_mm, shrink_and_grow)
+TEST_F(device_mm, mremap_shrink_and_grow)
 {
 	struct device_case *c = &self->c;
 	size_t left = c->length - self->part_length;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(c->addr, mremap(c->addr, c->length, left, 0));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(c->addr, mremap(c->addr, left, c->length, 0));
 	ASSERT_EQ(-1, hmm_all_bytes(c->addr + left, self->part_length, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr, left, 0));
 }
 
-TEST_F(device_mm, unmap_part)
+TEST_F(device_mm, munmap_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, munmap(self->part, self->part_length));
-	part_given(_metadata, c);
-	device_there(_metadata, c, c->addr, PART);
-	device_there(_metadata, c, self->part + self->part_length,
-		     c->pages - PART - PART_PAGES);
+	check_part_freed(_metadata, c);
+	device_check_kept(_metadata, c, c->addr, PART);
+	device_check_kept(_metadata, c, self->part + self->part_length, c->pages - PART -
+			  PART_PAGES);
 	ASSERT_EQ(0, readable(self->part));
 	check_others(_metadata, c, 0);
 }
 
-TEST_F(device_mm, unmap_all)
+TEST_F(device_mm, munmap)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	ASSERT_EQ(0, device_note(c, c->fd));
+	ASSERT_EQ(0, device_record_pfns(c, c->fd));
 	ASSERT_EQ(0, munmap(c->addr, c->length));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 }
 
-/* Something else is mapped over a part. */
-TEST_F(device_mm, map_over_part)
+/* mmap() with MAP_FIXED over the part. */
+TEST_F(device_mm, mmap_fixed_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, self->part, self->part_length, PROT_READ));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
 	check_others(_metadata, c, 0);
 }
 
-TEST_F(device_mm, dontneed_part)
+TEST_F(device_mm, madv_dontneed_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, madvise(self->part, self->part_length, MADV_DONTNEED));
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
 	check_others(_metadata, c, 0);
 }
 
-/* The kernel has nothing that it could take: the pages are not in its lists. */
-TEST_F(device_mm, free)
+/* MADV_FREE marks pages on the LRU as lazily freeable; device pages are not on the LRU. */
+TEST_F(device_mm, madv_free)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_FREE))
+	if (!ADVISE(c->addr, c->length, MADV_FREE))
 		return;
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
-TEST_F(device_mm, free_part)
+TEST_F(device_mm, madv_free_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(self->part, self->part_length, MADV_FREE))
+	if (!ADVISE(self->part, self->part_length, MADV_FREE))
 		return;
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
-TEST_F(device_mm, cold)
+TEST_F(device_mm, madv_cold)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_COLD))
+	if (!ADVISE(c->addr, c->length, MADV_COLD))
 		return;
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
-TEST_F(device_mm, pageout)
+TEST_F(device_mm, madv_pageout)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_PAGEOUT))
+	if (!ADVISE(c->addr, c->length, MADV_PAGEOUT))
 		return;
-	if (ADVISE(self->part, self->part_length, MADV_PAGEOUT))
+	if (!ADVISE(self->part, self->part_length, MADV_PAGEOUT))
 		return;
-	device_there(_metadata, c, c->addr, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
-/* What is to be there at once is brought home for it. */
-TEST_F(device_mm, populate)
+/* MADV_POPULATE faults, and so migrates the pages back. */
+TEST_F(device_mm, madv_populate)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_POPULATE_READ))
+	if (!ADVISE(c->addr, c->length, MADV_POPULATE_READ))
 		return;
-	CAME(c->pages);
-	CHECK(0);
-	if (CASE_BEGIN())
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(0);
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(c->addr, c->length, MADV_POPULATE_WRITE))
+	if (!ADVISE(c->addr, c->length, MADV_POPULATE_WRITE))
 		return;
-	CAME(c->pages);
-	CHECK(0);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(0);
 }
 
-/* A guard takes the page away for good, and its going leaves an empty place. */
-TEST_F(device_mm, guard_part)
+/* MADV_GUARD_INSTALL zaps the pages; MADV_GUARD_REMOVE leaves empty entries. */
+TEST_F(device_mm, madv_guard_part)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
-	if (ADVISE(self->part, self->part_length, MADV_GUARD_INSTALL))
+	if (!ADVISE(self->part, self->part_length, MADV_GUARD_INSTALL))
 		return;
-	part_given(_metadata, c);
+	check_part_freed(_metadata, c);
 	ASSERT_EQ(0, readable(self->part));
 	check_others(_metadata, c, 0);
 	ASSERT_EQ(0, madvise(self->part, self->part_length, MADV_GUARD_REMOVE));
 	ASSERT_EQ(-1, hmm_all_bytes(self->part, self->part_length, 0));
 }
 
-/* Locked in memory is what the CPU can use without a fault. */
+/* mlock() faults the pages in, and so migrates them back. */
 TEST_F(device_mm, mlock)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mlock(c->addr, c->length));
-	CAME(c->pages);
-	CHECK(0);
-	/* and goes to the device all the same */
-	device_again(_metadata, c);
-	device_still(_metadata, c, 0, c->pages);
+	CHECK_CPU_USED(c->pages);
+	CHECK_DATA(0);
+	/* a locked page still migrates to the device */
+	device_migrate(_metadata, c);
+	device_prove(_metadata, c, 0, c->pages);
 	ASSERT_EQ(0, munlock(c->addr, c->length));
-	CHECK(0);
+	CHECK_DATA(0);
 }
 
-TEST_F(device_mm, mlock_on_fault)
+TEST_F(device_mm, mlock2_onfault)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, mlock2(c->addr, c->length, MLOCK_ONFAULT));
-	device_there(_metadata, c, c->addr, c->pages);
-	CHECK(0);
-	CAME(c->pages);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(c->pages);
 	ASSERT_EQ(0, munlock(c->addr, c->length));
 }
 
-/* Nothing brings home what is only asked about. */
-TEST_F(device_mm, looked_at)
+/* Looking at the range must not migrate it back. */
+TEST_F(device_mm, mincore_and_smaps)
 {
 	struct device_case *c = &self->c;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_LE(0, hmm_in_core(c->addr));
 	ASSERT_LE(0, hmm_smaps(c->addr, "Rss"));
 	ASSERT_LE(0, hmm_smaps(c->addr, "Swap"));
-	device_there(_metadata, c, c->addr, c->pages);
-	device_still(_metadata, c, 0, c->pages);
-	CHECK(0);
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	device_prove(_metadata, c, 0, c->pages);
+	CHECK_DATA(0);
 }
 
 #include "hmm_main.h"

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Processes that have pages on a device: forked, traced, dumped, replaced, gone. */
+/*
+ * fork(), ptrace, core dumps, exec, exit and SIGKILL in a process that has pages on a
+ * device.
+ *
+ * Fork copies device entries and must make private pages read-only in both processes;
+ * reading another process's memory must migrate them back; the end of an address space must
+ * free every page of the device, whichever way it ends.
+ */
 #include <fcntl.h>
 #include <linux/elf.h>
 #include <sys/ptrace.h>
@@ -41,7 +48,7 @@ FIXTURE_VARIANT_ADD(device_process, exclusive)
 
 FIXTURE_SETUP(device_process)
 {
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
 }
 
 FIXTURE_TEARDOWN(device_process)
@@ -49,21 +56,21 @@ FIXTURE_TEARDOWN(device_process)
 	device_end(_metadata, &self->c);
 }
 
-/* Both sides have the data, and what one writes the other does not see. */
+/* Both processes have the data, and neither sees what the other writes. */
 TEST_F(device_process, fork_child_reads)
 {
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = fork();
 	if (!child)
 		_exit(hmm_pattern_check(c->addr, c->length, 0) == -1 ? 0 : 1);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	CHECK(0);
-	CAME(c->pages);
+	CHECK_DATA(0);
+	CHECK_CPU_USED(c->pages);
 }
 
 TEST_F(device_process, fork_child_writes)
@@ -71,7 +78,7 @@ TEST_F(device_process, fork_child_writes)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = fork();
 	if (!child) {
@@ -80,9 +87,9 @@ TEST_F(device_process, fork_child_writes)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	CHECK(0);
+	CHECK_DATA(0);
 	hmm_pattern_fill(c->addr, c->length, 2);
-	CHECK(2);
+	CHECK_DATA(2);
 }
 
 TEST_F(device_process, fork_parent_writes)
@@ -91,26 +98,26 @@ TEST_F(device_process, fork_parent_writes)
 	pid_t child;
 	int go;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = hmm_fork_waiter(&go);
 	if (!child)
 		_exit(hmm_pattern_check(c->addr, c->length, 0) == -1 ? 0 : 1);
 	ASSERT_LT(0, child);
 	hmm_pattern_fill(c->addr, c->length, 3);
-	CHECK(3);
+	CHECK_DATA(3);
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
-	CHECK(3);
+	CHECK_DATA(3);
 }
 
-/* The child is alone with them afterwards, and its own child is after that. */
+/* The parent unmaps the pages, the child's child has them last. */
 TEST_F(device_process, fork_parent_unmaps)
 {
 	struct device_case *c = &self->c;
 	pid_t child, grandchild;
 	int go;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	child = hmm_fork_waiter(&go);
 	if (!child) {
@@ -127,13 +134,16 @@ TEST_F(device_process, fork_parent_unmaps)
 	ASSERT_EQ(0, device_used(_metadata, c));
 }
 
-/* MADV_WIPEONFORK and MADV_DONTFORK: the child has nothing, the parent all. */
-TEST_F(device_process, fork_without_them)
+/*
+ * MADV_WIPEONFORK and MADV_DONTFORK: the child has empty pages or no mapping, the parent
+ * keeps all.
+ */
+TEST_F(device_process, fork_madv_dontfork)
 {
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (CASE_BEGIN())
+	if (!MAKE_CASE())
 		return;
 	ASSERT_EQ(0, madvise(c->addr, c->length, MADV_WIPEONFORK));
 	child = fork();
@@ -149,20 +159,20 @@ TEST_F(device_process, fork_without_them)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
 	if (!c->huge)
-		device_still(_metadata, c, 0, c->pages);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
-	CHECK(0);
+		device_prove(_metadata, c, 0, c->pages);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
+	CHECK_DATA(0);
 }
 
-/* In a child that the test began before: mirrors of its own, the state, its proof. */
-static int put_in_child(struct device_case *c)
+/* In a child that was forked before: open its own mirrors, make the state and prove it. */
+static int make_in_child(struct device_case *c)
 {
 	int ret;
 
 	memset(c->area.device, 0, sizeof(c->area.device));
 	c->area.child = 0;
 	ret = hmm_state_make(&c->area, c->state, c->offset, c->length);
-	return ret ? ret : device_note(c, hmm_area_device(&c->area, HMM_DEV_PRIVATE));
+	return ret ? ret : device_record_pfns(c, hmm_area_device(&c->area, HMM_DEV_PRIVATE));
 }
 
 /* A debugger reads and writes a word of each page. */
@@ -174,11 +184,11 @@ TEST_F(device_process, ptrace)
 	char *word;
 	size_t i;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || put_in_child(c))
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || make_in_child(c))
 			_exit(1);
 		raise(SIGSTOP);
 		for (i = 0; i < c->pages; i++) {
@@ -192,7 +202,7 @@ TEST_F(device_process, ptrace)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_TRUE(WIFSTOPPED(status));
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	for (i = 0; i < c->pages; i++) {
 		word = c->addr + i * c->page;
 		errno = 0;
@@ -208,7 +218,7 @@ TEST_F(device_process, ptrace)
 	ASSERT_EQ(0, device_used(_metadata, c));
 }
 
-/* Return: where a core file has an address, or -1. */
+/* Return: offset of an address in a core file, or -1. */
 static off_t core_offset(int core, uintptr_t addr, size_t length)
 {
 	struct elf64_hdr head;
@@ -230,7 +240,7 @@ static off_t core_offset(int core, uintptr_t addr, size_t length)
 
 #define CORE	"/tmp/hmmirror.core"
 
-/* A process dies, and its core file has the pages' bytes. */
+/* A process dies, and its core file must have the data. */
 TEST_F(device_process, core_dump)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -239,14 +249,14 @@ TEST_F(device_process, core_dump)
 	pid_t child;
 	int core;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (hmm_area_set_knob(&c->area, "/proc/sys/kernel/core_pattern", CORE))
 		SKIP(return, "no core files (CONFIG_COREDUMP)");
 	unlink(CORE);
 	child = fork();
 	if (!child) {
-		if (setrlimit(RLIMIT_CORE, &all) || put_in_child(c))
+		if (setrlimit(RLIMIT_CORE, &all) || make_in_child(c))
 			_exit(1);
 		signal(SIGABRT, SIG_DFL);
 		abort();
@@ -267,17 +277,17 @@ TEST_F(device_process, core_dump)
 	close(core);
 }
 
-/* The address space goes in one of three ways, and with it all that was on the device. */
+/* The mm ends by exec(), exit() or SIGKILL, with pages on the device. */
 TEST_F(device_process, exec)
 {
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child) {
-		if (put_in_child(c))
+		if (make_in_child(c))
 			_exit(1);
 		fclose(stdout);
 		execl("/proc/self/exe", "again", "--help", NULL);
@@ -285,7 +295,7 @@ TEST_F(device_process, exec)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 }
 
 TEST_F(device_process, exit)
@@ -293,14 +303,14 @@ TEST_F(device_process, exit)
 	struct device_case *c = &self->c;
 	pid_t child;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	child = fork();
 	if (!child)
-		_exit(put_in_child(c) ? 1 : 0);
+		_exit(make_in_child(c) ? 1 : 0);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 }
 
 TEST_F(device_process, killed)
@@ -310,12 +320,12 @@ TEST_F(device_process, killed)
 	pid_t child;
 	char byte;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
 	if (!child) {
-		byte = put_in_child(c) ? 1 : 0;
+		byte = make_in_child(c) ? 1 : 0;
 		if (write(ends[1], &byte, 1) != 1)
 			_exit(1);
 		pause();
@@ -324,10 +334,10 @@ TEST_F(device_process, killed)
 	ASSERT_LT(0, child);
 	ASSERT_EQ(1, read(ends[0], &byte, 1));
 	ASSERT_EQ(0, byte);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
-	device_gone(_metadata, c);
+	device_check_freed(_metadata, c);
 	close(ends[0]);
 	close(ends[1]);
 }

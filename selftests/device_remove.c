@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory goes from under pages that a device has, or had: one page by its number, or a
- * whole block of memory.
+ * Memory hot-remove and soft-offline while a device has pages, or has exclusive access to
+ * them.
+ *
+ * A device-private page no longer needs the system page that it came from: that one must
+ * not keep a memory block online. An exclusive page is still the system page, and must be
+ * migrated, which ends the device's access, or must keep the block online.
  */
 #include <fcntl.h>
 #include <linux/mempolicy.h>
@@ -15,18 +19,18 @@
 
 #define MEMORY		"/sys/devices/system/memory/"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
-#define TRIES		8	/* blocks that are tried, as something may be in one */
-#define PATIENCE_MS	1500	/* a block that can't go is tried for without end */
+#define TRIES		8	/* blocks to try: one may have pages that can't move */
+#define PATIENCE_MS	1500	/* the kernel tries for ever to offline a block that can't go */
 
 FIXTURE(device_remove)
 {
 	struct device_case c;
-	char state[80];		/* file of the block; empty: none */
-	unsigned long first;	/* of its pages */
+	char state[80];		/* state file of the memory block; empty: none */
+	unsigned long first;	/* first pfn of the block */
 	unsigned long pages;
-	unsigned long nodes;	/* a bit for that of the block */
+	unsigned long nodes;	/* node mask of the block */
 	__u64 pfns[DEVICE_PAGES];
-	int moves;		/* the kernel can move what a device has for itself */
+	int can_migrate;		/* the kernel can migrate exclusive pages */
 };
 
 FIXTURE_VARIANT(device_remove)
@@ -48,11 +52,11 @@ FIXTURE_SETUP(device_remove)
 {
 	struct hmmirror_query query = { 0 };
 
-	device_begin(_metadata, &self->c, variant->state, DEVICE_START);
-	if (self->c.lacking)
+	device_begin(_metadata, &self->c, variant->state, DEVICE_AT_TABLE_START);
+	if (self->c.setup_ret)
 		return;
 	ASSERT_EQ(0, hmm_ioctl_query(self->c.fd, &query));
-	self->moves = !self->c.exclusive || query.traits & HMMIRROR_TRAIT_EXCLUSIVE_PAGE;
+	self->can_migrate = !self->c.exclusive || query.traits & HMMIRROR_TRAIT_EXCLUSIVE_PAGE;
 }
 
 FIXTURE_TEARDOWN(device_remove)
@@ -60,13 +64,13 @@ FIXTURE_TEARDOWN(device_remove)
 	device_end(_metadata, &self->c);
 	if (!self->state[0])
 		return;
-	/* what is in it is freed by now, and it becomes what it was */
+	/* the block is free by now: make it an ordinary one again */
 	hmm_write_text(self->state, "offline");
 	EXPECT_EQ(0, hmm_write_text(self->state, "online"));
 }
 
-/* Where the pages are; the system's, before anything is done to them. */
-static void note_pages(struct __test_metadata *_metadata, struct _test_data_device_remove *self)
+/* Record the pfns, before anything is done to the pages. */
+static void record_pfns(struct __test_metadata *_metadata, struct _test_data_device_remove *self)
 {
 	struct device_case *c = &self->c;
 	size_t i;
@@ -79,9 +83,9 @@ static void note_pages(struct __test_metadata *_metadata, struct _test_data_devi
 	}
 }
 
-/* Are pages where they were? */
-static size_t same_pages(struct __test_metadata *_metadata,
-			 struct _test_data_device_remove *self, size_t pages)
+/* How many of the first @pages pages have the same pfn as before? */
+static size_t count_same_pfns(struct __test_metadata *_metadata,
+			      struct _test_data_device_remove *self, size_t pages)
 {
 	size_t i, same = 0;
 	__u64 entry;
@@ -95,33 +99,33 @@ static size_t same_pages(struct __test_metadata *_metadata,
 }
 
 /*
- * A page that is suspected to go bad has to give way. Kernels that see what a device has
- * for itself as a mapping move it; for the others somebody holds the page.
+ * Soft-offline a page. Kernels whose rmap sees exclusive access as a mapping migrate the
+ * page; for others it has an unexplained reference.
  */
-TEST_F(device_remove, page)
+TEST_F(device_remove, soft_offline_page)
 {
 	struct device_case *c = &self->c;
 	char text[32];
 	int ret;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
 	if (!c->exclusive)
-		SKIP(return, "no page of the system is behind it");
+		SKIP(return, "a device-private page has no system page behind it");
 	if (access(MEMORY "soft_offline_page", W_OK))
 		SKIP(return, "no soft_offline_page (CONFIG_MEMORY_FAILURE)");
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(c->addr, c->length, 1);
-	note_pages(_metadata, self);
-	device_again(_metadata, c);
+	record_pfns(_metadata, self);
+	device_migrate(_metadata, c);
 	snprintf(text, sizeof(text), "0x%llx", self->pfns[0] * c->page);
 	ret = hmm_write_text(MEMORY "soft_offline_page", text);
-	ASSERT_EQ(self->moves, !ret) TH_LOG("soft_offline_page: %d", ret);
-	CHECK(1);
-	ASSERT_EQ(!self->moves, same_pages(_metadata, self, 1));
-	ASSERT_EQ(c->pages, same_pages(_metadata, self, c->pages) + self->moves);
+	ASSERT_EQ(self->can_migrate, !ret) TH_LOG("soft_offline_page: %d", ret);
+	CHECK_DATA(1);
+	ASSERT_EQ(!self->can_migrate, count_same_pfns(_metadata, self, 1));
+	ASSERT_EQ(c->pages, count_same_pfns(_metadata, self, c->pages) + self->can_migrate);
 	snprintf(text, sizeof(text), "%llu", self->pfns[0]);
-	if (self->moves)
+	if (self->can_migrate)
 		hmm_write_text(UNPOISON, text);
 }
 
@@ -138,7 +142,10 @@ static int node_of(int block)
 	return node;
 }
 
-/* Return: 0 if a block of memory can come and go, and is for what can be moved only. */
+/*
+ * Find a block that can be offlined, and online it for movable pages only. Return: for
+ * REQUIRE()
+ */
 static int find_block(struct _test_data_device_remove *self)
 {
 	char text[32];
@@ -168,7 +175,7 @@ static int find_block(struct _test_data_device_remove *self)
 	return hmm_skip(&self->c.area, "no block of memory can be taken offline");
 }
 
-/* A child that will take it offline: to fork later would end what a device has for itself. */
+/* Fork the child that will offline the block now: a later fork would end exclusive access. */
 static pid_t prepare_offline(const char *state, int *go)
 {
 	pid_t child = hmm_fork_waiter(go);
@@ -178,8 +185,8 @@ static pid_t prepare_offline(const char *state, int *go)
 	return child;
 }
 
-/* Return: 1 if it is offline; 0 if it can't go. */
-static int goes_offline(struct __test_metadata *_metadata, pid_t child, int go)
+/* Return: 1 if the block is offline; 0 if it can't go. */
+static int wait_for_offline(struct __test_metadata *_metadata, pid_t child, int go)
 {
 	int i, status = 0;
 
@@ -194,11 +201,8 @@ static int goes_offline(struct __test_metadata *_metadata, pid_t child, int go)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
-/*
- * The block that the pages are in, or were before the device got them, is taken offline.
- * The device's own memory is not in the way, nor is what it has for itself if that moves.
- */
-TEST_F(device_remove, block)
+/* Offline the block that the pages are in, or were in before they went to the device. */
+TEST_F(device_remove, offline_memory_block)
 {
 	struct device_case *c = &self->c;
 	__u64 held = 0;
@@ -206,37 +210,37 @@ TEST_F(device_remove, block)
 	size_t i;
 	int go;
 
-	if (MISS(c->lacking, c->area.why))
+	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
-	if (!self->moves)
+	if (!self->can_migrate)
 		SKIP(return, "the kernel would try to move what a device has for itself for ever");
-	if (MISS(find_block(self), c->area.why))
+	if (!REQUIRE(find_block(self), c->area.why))
 		return;
 	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
-	/* of whose memory what is for movable pages only comes first */
+	/* ZONE_MOVABLE is used first on the block's node */
 	syscall(SYS_mbind, c->addr, c->length, MPOL_BIND, &self->nodes, 8 * sizeof(self->nodes),
 		0);
 	child = prepare_offline(self->state, &go);
 	ASSERT_LT(0, child);
 	hmm_pattern_fill(c->addr, c->length, 2);
-	note_pages(_metadata, self);
+	record_pfns(_metadata, self);
 	for (i = 0; i < c->pages; i++)
 		if (self->pfns[i] - self->first >= self->pages)
 			SKIP(return, "page %zu is at %llx, not in %s of %lx", i,
 			     self->pfns[i], self->state, self->first);
-	device_again(_metadata, c);
-	ASSERT_EQ(device_has(c), device_used(_metadata, c));
+	device_migrate(_metadata, c);
+	ASSERT_EQ(device_expected(c), device_used(_metadata, c));
 	if (c->exclusive) {
 		ASSERT_EQ(0, hmm_excl_pages(c->fd, HMMIRROR_EXCL_TEST, c->addr, c->length, NULL,
 					    &held));
 		ASSERT_EQ(c->pages, held);
 	}
-	ASSERT_EQ(1, goes_offline(_metadata, child, go));
-	CHECK(2);
+	ASSERT_EQ(1, wait_for_offline(_metadata, child, go));
+	CHECK_DATA(2);
 	ASSERT_EQ(0, device_used(_metadata, c));
-	ASSERT_EQ(0, same_pages(_metadata, self, c->pages));
+	ASSERT_EQ(0, count_same_pfns(_metadata, self, c->pages));
 	hmm_pattern_fill(c->addr, c->length, 3);
-	CHECK(3);
+	CHECK_DATA(3);
 }
 
 #include "hmm_main.h"

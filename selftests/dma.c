@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages of a walk mapped for DMA, with and without an IOMMU. */
+/*
+ * hmm_dma_map_pfn() and hmm_dma_unmap_pfn() (6.16): pages of a walk mapped for a device's
+ * DMA, directly and behind an IOMMU.
+ *
+ * The mapping lives in the pfn array beside the walker's answers: a second walk must keep
+ * it for a page that stays, drop it for one that changed, and never unmap what is not
+ * mapped. Memory that would have to bounce through swiotlb can't be mirrored and must be
+ * refused.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +19,7 @@
 #include "hmm_test.h"
 
 #define PAGES		16
-#define HUGE		512	/* pages of a huge page */
+#define HUGE		512	/* small pages of a huge page */
 
 #define V		HMMIRROR_PTE_VALID
 #define W		(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE)
@@ -30,7 +38,7 @@ FIXTURE(dma)
 	char why[100];
 	char *addr;
 	size_t page;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -65,7 +73,7 @@ FIXTURE_SETUP(dma)
 	ASSERT_LE(0, self->fd);
 	has = hmm_feature(self->fd, variant->feature, self->why, sizeof(self->why));
 	ASSERT_LE(0, has);
-	self->lacking = has ? 0 : HMM_SKIP;
+	self->setup_ret = has ? 0 : HMM_SKIP;
 }
 
 FIXTURE_TEARDOWN(dma)
@@ -73,7 +81,7 @@ FIXTURE_TEARDOWN(dma)
 	hmm_area_end(&self->area);
 }
 
-/* A call on pages of the window; what it gave is in self->call. */
+/* Call the driver for pages of the window; the answer is in self->call. */
 static int call(struct _test_data_dma *self, enum hmmirror_dma_op op, size_t first,
 		size_t pages, __u64 request)
 {
@@ -100,33 +108,30 @@ static int call_free(struct _test_data_dma *self)
 	return hmm_dma_call(self->fd, &self->call, HMMIRROR_DMA_FREE, NULL, 0);
 }
 
-/*
- * Brings pages into a state, makes a map of them, and says whether the test can
- * go on.
- */
-#define READY(_state, _pages)						\
-	ready(_metadata, self, variant, _state, _pages)
+/* Bring pages into a state and allocate a map for them; false if the test was skipped. */
+#define PREPARE(_state, _pages)						\
+	prepare(_metadata, self, variant, _state, _pages)
 
-static int ready(struct __test_metadata *_metadata, struct _test_data_dma *self,
-		 const struct _fixture_variant_dma *variant, const char *state, size_t pages)
+static int prepare(struct __test_metadata *_metadata, struct _test_data_dma *self,
+		   const struct _fixture_variant_dma *variant, const char *state, size_t pages)
 {
-	if (MISS(self->lacking, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return 0;
-	if (MISS(hmm_state_make(&self->area, hmm_state_find(state), 0, pages * self->page),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make(&self->area, hmm_state_find(state), 0, pages * self->page),
+		     self->area.why))
 		return 0;
 	ASSERT_EQ(0, call_alloc(self, variant->flags, pages, 0));
 	ASSERT_EQ(variant->way, self->call.way);
 	return 1;
 }
 
-/* Each page was mapped, and the address leads to where the CPU has the page. */
-#define ALL_MAPPED(_first, _pages, _entry, _flags) \
-	all_mapped(_metadata, self, variant, _first, _pages, _entry, _flags)
+/* All pages are mapped, and each address leads to the CPU's page. */
+#define CHECK_MAPPED(_first, _pages, _entry, _flags) \
+	check_mapped(_metadata, self, variant, _first, _pages, _entry, _flags)
 
-static void all_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
-		       const struct _fixture_variant_dma *variant, size_t first,
-		       size_t pages, __u64 entry, __u64 flags)
+static void check_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
+			 const struct _fixture_variant_dma *variant, size_t first,
+			 size_t pages, __u64 entry, __u64 flags)
 {
 	struct hmmirror_dma_page *p;
 	char text[HMM_ENTRY_STR_MAX];
@@ -148,8 +153,8 @@ static void all_mapped(struct __test_metadata *_metadata, struct _test_data_dma 
 	}
 }
 
-static void none_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
-			size_t first, size_t pages, __u64 entry)
+static void check_not_mapped(struct __test_metadata *_metadata, struct _test_data_dma *self,
+			     size_t first, size_t pages, __u64 entry)
 {
 	size_t i;
 
@@ -163,23 +168,23 @@ static void none_mapped(struct __test_metadata *_metadata, struct _test_data_dma
 
 TEST_F(dma, map)
 {
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	ASSERT_EQ(0, call_free(self));
 	ASSERT_EQ(PAGES, self->call.pages);
 }
 
-/* Pages have their places, in whatever order they are mapped. */
-TEST_F(dma, in_pieces)
+/* A page has its slot in the map, in whatever order pages are mapped. */
+TEST_F(dma, partial_maps)
 {
 	__u64 first;
 
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 9, 3, FAULT));
-	ALL_MAPPED(9, 3, W, MAPPED);
+	CHECK_MAPPED(9, 3, W, MAPPED);
 	first = self->now[0].address;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
 	ASSERT_EQ(PAGES, self->call.pages);
@@ -192,25 +197,25 @@ TEST_F(dma, in_pieces)
 		ASSERT_EQ(first, self->now[0].address + 9 * self->page);
 }
 
-/* Nothing is there and no fault is asked for; then one is. */
-TEST_F(dma, not_there)
+/* Pages that are not present, without and with a fault. */
+TEST_F(dma, not_present)
 {
-	if (!READY("anon_none", PAGES))
+	if (!PREPARE("anon_none", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
 	ASSERT_EQ(0, self->call.pages);
-	none_mapped(_metadata, self, 0, PAGES, 0);
-	/* not valid: there is nothing to unmap */
+	check_not_mapped(_metadata, self, 0, PAGES, 0);
+	/* no entry is valid: there is nothing to unmap */
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 0, PAGES, 0));
 	ASSERT_EQ(0, self->call.pages);
 	ASSERT_EQ(-1, hmm_all_bytes((char *)self->unmapped, PAGES, 0));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 }
 
 TEST_F(dma, unmap_twice)
 {
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
 	memcpy(self->before, self->now, sizeof(self->now));
@@ -222,7 +227,7 @@ TEST_F(dma, unmap_twice)
 	ASSERT_EQ(-1, hmm_all_bytes((char *)self->unmapped, 4, 0));
 
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 4, 4, WRITE));
-	ALL_MAPPED(4, 4, W, MAPPED);
+	CHECK_MAPPED(4, 4, W, MAPPED);
 	ASSERT_EQ(self->before[4].address, self->now[0].address);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 0, PAGES, 0));
 	ASSERT_EQ(PAGES, self->call.pages);
@@ -230,38 +235,38 @@ TEST_F(dma, unmap_twice)
 	ASSERT_EQ(0, self->call.pages);
 }
 
-/* The page stays, and with it its mapping, when the right to write comes. */
-TEST_F(dma, flags_change)
+/* The page and its mapping stay when write access is added. */
+TEST_F(dma, made_writable)
 {
-	if (!READY("file_shared_read", PAGES))
+	if (!PREPARE("file_shared_read", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
-	ALL_MAPPED(0, PAGES, V, MAPPED);
+	CHECK_MAPPED(0, PAGES, V, MAPPED);
 	memcpy(self->before, self->now, sizeof(self->now));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
-	ALL_MAPPED(0, PAGES, V, KEPT);
+	CHECK_MAPPED(0, PAGES, V, KEPT);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, KEPT);
+	CHECK_MAPPED(0, PAGES, W, KEPT);
 	ASSERT_EQ(self->before[0].address, self->now[0].address);
 	ASSERT_EQ(self->before[7].memory, self->now[7].memory);
 }
 
-/* Another page comes in its place: the old mapping is gone. */
-TEST_F(dma, page_changes)
+/* Another page takes its place: the old mapping is gone. */
+TEST_F(dma, cow)
 {
-	if (!READY("anon_cow_parent", PAGES))
+	if (!PREPARE("anon_cow_parent", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
-	ALL_MAPPED(0, PAGES, V, MAPPED);
+	CHECK_MAPPED(0, PAGES, V, MAPPED);
 	memcpy(self->before, self->now, sizeof(self->now));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	ASSERT_NE(self->before[3].memory, self->now[3].memory);
 }
 
 TEST_F(dma, invalidated)
 {
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
 	ASSERT_EQ(0, madvise(self->addr + 3 * self->page, 2 * self->page, MADV_DONTNEED));
@@ -272,66 +277,66 @@ TEST_F(dma, invalidated)
 	ASSERT_EQ(0, self->unmapped[2]);
 	ASSERT_EQ(1, self->unmapped[3]);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 2, 4, WRITE));
-	ALL_MAPPED(2, 4, W, MAPPED);
+	CHECK_MAPPED(2, 4, W, MAPPED);
 	ASSERT_EQ(0, munmap(self->addr, PAGES * self->page));
 	ASSERT_EQ(0, call_free(self));
 	ASSERT_EQ(0, self->call.pages);
 }
 
-/* What is before the error is mapped, the rest was not looked at. */
-TEST_F(dma, error)
+/* Pages before the error are mapped, the rest is untouched. */
+TEST_F(dma, walk_error)
 {
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, munmap(self->addr + 8 * self->page, self->page));
 	ASSERT_EQ(-EFAULT, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	none_mapped(_metadata, self, 8, PAGES - 8, HMMIRROR_PTE_UNTOUCHED);
-	ALL_MAPPED(0, 8, W, MAPPED);
-	/* and an entry that only says that there is an error is not mapped */
+	check_not_mapped(_metadata, self, 8, PAGES - 8, HMMIRROR_PTE_UNTOUCHED);
+	CHECK_MAPPED(0, 8, W, MAPPED);
+	/* and an error entry of a snapshot is not mapped */
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 8, 1, 0));
-	none_mapped(_metadata, self, 0, 1, HMMIRROR_PTE_ERROR);
+	check_not_mapped(_metadata, self, 0, 1, HMMIRROR_PTE_ERROR);
 }
 
-/* Memory of a device is not where DMA goes: it comes home. */
+/* Device-private memory is migrated back to be mapped. */
 TEST_F(dma, device_memory)
 {
-	if (!READY("dev_private", PAGES))
+	if (!PREPARE("dev_private", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
 	ASSERT_EQ(0, self->call.pages);
-	none_mapped(_metadata, self, 0, PAGES, 0);
+	check_not_mapped(_metadata, self, 0, PAGES, 0);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, PAGES * self->page, 0));
 }
 
-static void huge(struct __test_metadata *_metadata, struct _test_data_dma *self,
-		 const struct _fixture_variant_dma *variant, const char *state)
+static void check_huge(struct __test_metadata *_metadata, struct _test_data_dma *self,
+		       const struct _fixture_variant_dma *variant, const char *state)
 {
-	if (!READY(state, HUGE))
+	if (!PREPARE(state, HUGE))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, HUGE, WRITE));
-	ALL_MAPPED(0, HUGE, W, MAPPED);
+	CHECK_MAPPED(0, HUGE, W, MAPPED);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, HUGE, 0));
-	ALL_MAPPED(0, HUGE, W, KEPT);
+	CHECK_MAPPED(0, HUGE, W, KEPT);
 }
 
 TEST_F(dma, thp)
 {
-	huge(_metadata, self, variant, "thp_writable");
+	check_huge(_metadata, self, variant, "thp_writable");
 }
 
 TEST_F(dma, hugetlb)
 {
-	huge(_metadata, self, variant, "hugetlb_writable");
+	check_huge(_metadata, self, variant, "hugetlb_writable");
 }
 
 /* Two mirrors of one device map the same pages. */
-TEST_F(dma, two)
+TEST_F(dma, two_mirrors)
 {
 	int fd;
 
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	fd = self->fd;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
@@ -340,14 +345,14 @@ TEST_F(dma, two)
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	if (variant->way == HMMIRROR_DMA_IOVA)
 		ASSERT_NE(self->before[0].address, self->now[0].address);
-	/* closed while mapped; the other does not notice */
+	/* close one while its pages are mapped; the other is not affected */
 	ASSERT_EQ(0, close(self->fd));
 	self->fd = fd;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, KEPT);
+	CHECK_MAPPED(0, PAGES, W, KEPT);
 }
 
 static int memory_above_4g(void)
@@ -367,46 +372,49 @@ static int memory_above_4g(void)
 }
 
 /*
- * 32 address bits. What can't reach all memory would have to bounce, and the
- * kernel refuses that; behind an IOMMU it can reach all.
+ * With a 32-bit mask, a device that can't reach all memory would need bounce buffers, which
+ * the kernel refuses. Behind an IOMMU it reaches all of it.
  */
-TEST_F(dma, limited)
+TEST_F(dma, mask_32_bits)
 {
-	if (MISS(self->lacking, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return;
 	if (!memory_above_4g())
 		SKIP(return, "no memory above 4 GiB");
-	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_writable", 0, PAGES * self->page),
+		     self->area.why))
 		return;
 	if (variant->way == HMMIRROR_DMA_DIRECT) {
 		ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, 0, PAGES, 32));
 		ASSERT_EQ(-EINVAL, call_free(self));
-		/* the limit was for that map only */
+		/* the mask was for that map only */
 		ASSERT_EQ(0, call_alloc(self, 0, PAGES, 0));
 		return;
 	}
 	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 32));
 	ASSERT_EQ(HMMIRROR_DMA_IOVA, self->call.way);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	ASSERT_EQ(0, (self->now[0].address + PAGES * self->page - 1) >> 32);
 }
 
-/* More than 32 address bits hold: each page gets an address by itself. */
-TEST_F(dma, single)
+/*
+ * A map too large for the IOVA space of a 32-bit mask: each page gets an address of its
+ * own.
+ */
+TEST_F(dma, addresses_run_out)
 {
 	size_t below = (5ULL << 30) / hmm_page_size(), i;
 	__u64 map;
 
-	if (MISS(self->lacking, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_writable", 0, PAGES * self->page),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_writable", 0, PAGES * self->page),
+		     self->area.why))
 		return;
 	self->addr -= below * self->page;
 	if (variant->way != HMMIRROR_DMA_IOVA) {
-		/* nothing to run out of */
+		/* there is no IOVA space to run out of */
 		ASSERT_EQ(0, call_alloc(self, variant->flags, below + PAGES, 0));
 		ASSERT_EQ(HMMIRROR_DMA_DIRECT, self->call.way);
 		return;
@@ -435,25 +443,28 @@ TEST_F(dma, single)
 	ASSERT_EQ(PAGES - 4, self->call.pages);
 }
 
-/* Memory that has to be synced can't be mapped for a mirror. */
-TEST_F(dma, bounced)
+/* Memory that needs syncing can't be mapped for a mirror. */
+TEST_F(dma, bounce_buffer)
 {
-	if (MISS(self->lacking, self->why))
+	if (!REQUIRE(self->setup_ret, self->why))
 		return;
 	ASSERT_EQ(-EOPNOTSUPP, call_alloc(self, variant->flags | HMMIRROR_DMA_BOUNCED,
 					  PAGES, 0));
-	/* setting the mask anew undoes it */
+	/* setting the mask again undoes it */
 	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
 	ASSERT_EQ(0, call_free(self));
 }
 
-/* The device is the same for all: what is mapped already must not be taken for synced. */
-TEST_F(dma, bounced_beside)
+/*
+ * All mirrors share one DMA device: while it has mappings, another mirror may not make it
+ * bounce.
+ */
+TEST_F(dma, bounce_buffer_while_mapped)
 {
 	struct hmmirror_dma other = { .flags = variant->flags | HMMIRROR_DMA_BOUNCED };
 	int fd;
 
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
 	ASSERT_EQ(PAGES, self->call.pages);
@@ -464,22 +475,23 @@ TEST_F(dma, bounced_beside)
 	ASSERT_EQ(PAGES, self->call.pages);
 	ASSERT_EQ(-EOPNOTSUPP, hmm_dma_call(fd, &other, HMMIRROR_DMA_ALLOC, self->addr,
 					    self->page));
-	/* and it is not remembered */
+	/* and the next map is not affected */
 	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
 }
 
-/* The kernel's functions can be made to fail. */
-static int failing(struct hmm_area *area, int lacking)
+/* Can functions of the kernel be made to fail? */
+static int injectable(struct hmm_area *area, int setup_ret)
 {
-	return lacking ? lacking : hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
+	return setup_ret ? setup_ret : hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
 }
 
-/* No memory for what a map consists of: there is no map, and the next try has one. */
+/* An allocation for the map fails: there is no map, and the next try works. */
 TEST_F(dma, alloc_fails)
 {
 	size_t below = (5ULL << 30) / hmm_page_size();
 
-	if (MISS(failing(&self->area, self->lacking), self->lacking ? self->why : self->area.why))
+	if (!REQUIRE(injectable(&self->area, self->setup_ret), self->setup_ret ? self->why :
+		     self->area.why))
 		return;
 	ASSERT_LE(0, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 1, 1));
 	ASSERT_EQ(-ENOMEM, call_alloc(self, variant->flags, PAGES, 0));
@@ -489,7 +501,7 @@ TEST_F(dma, alloc_fails)
 	if (variant->way != HMMIRROR_DMA_IOVA)
 		return;
 
-	/* where pages have addresses of their own, there are two allocations */
+	/* where each page has its own address, there are two allocations */
 	self->addr -= below * self->page;
 	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_DMA_ALLOC, 2, 1));
 	ASSERT_EQ(-ENOMEM, call_alloc(self, variant->flags, below + PAGES, 32));
@@ -499,7 +511,7 @@ TEST_F(dma, alloc_fails)
 	ASSERT_EQ(0, call_free(self));
 }
 
-/* A page that can't be mapped: those before it are, and the next try goes on. */
+/* Mapping one page fails: those before it stay mapped, and the next try continues. */
 TEST_F(dma, map_fails)
 {
 	static const enum hmmirror_event events[] = {
@@ -510,9 +522,10 @@ TEST_F(dma, map_fails)
 	size_t i, page, first = variant->way == HMMIRROR_DMA_IOVA;
 	size_t last = variant->way == HMMIRROR_DMA_IOVA ? 2 : 0;
 
-	if (MISS(failing(&self->area, self->lacking), self->lacking ? self->why : self->area.why))
+	if (!REQUIRE(injectable(&self->area, self->setup_ret), self->setup_ret ? self->why :
+		     self->area.why))
 		return;
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	for (i = first; i <= last; i++) {
 		ASSERT_LE(0, hmm_inject(self->fd, events[i], 3, 1));
@@ -531,7 +544,7 @@ TEST_F(dma, map_fails)
 
 TEST_F(dma, arguments)
 {
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(-EBUSY, call_alloc(self, variant->flags, PAGES, 0));
 	ASSERT_EQ(-EINVAL, call(self, HMMIRROR_DMA_MAP, PAGES, 1, 0));
@@ -556,11 +569,11 @@ TEST_F(dma, arguments)
 	ASSERT_EQ(-EINVAL, call_alloc(self, variant->flags, 0, 0));
 }
 
-/* What query says is so. */
-TEST_F(dma, query)
+/* The query and the call agree. */
+TEST_F(dma, query_matches)
 {
-	ASSERT_EQ(!!self->lacking, !!self->why[0]);
-	ASSERT_EQ(self->lacking ? -EOPNOTSUPP : 0, call_alloc(self, variant->flags, PAGES, 0));
+	ASSERT_EQ(!!self->setup_ret, !!self->why[0]);
+	ASSERT_EQ(self->setup_ret ? -EOPNOTSUPP : 0, call_alloc(self, variant->flags, PAGES, 0));
 }
 
 #define PCI_DRIVER	"/sys/bus/pci/drivers/hmmirror"
@@ -602,7 +615,7 @@ TEST_F(dma, device_removed)
 
 	if (variant->way != HMMIRROR_DMA_IOVA)
 		return;
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
 	ASSERT_EQ(PAGES, self->call.pages);
@@ -615,10 +628,10 @@ TEST_F(dma, device_removed)
 	ASSERT_EQ(0, madvise(self->addr, PAGES * self->page, MADV_DONTNEED));
 
 	ASSERT_EQ(0, write_one("/sys/bus/pci/rescan"));
-	if (!READY("anon_writable", PAGES))
+	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, 0));
-	ALL_MAPPED(0, PAGES, W, MAPPED);
+	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	ASSERT_EQ(0, call_free(self));
 }
 

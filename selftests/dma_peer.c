@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory of one PCI device mapped for the DMA of another. */
+/*
+ * Peer-to-peer DMA: memory of one PCI device (a BAR, by pci_p2pdma) in a process's address
+ * space, mapped for the DMA of another.
+ *
+ * Depending on the bridges between the two, the address is a bus address, an IOVA through
+ * the host bridge, or there is no way and the mapping must fail. It must never be treated
+ * as system memory.
+ */
 #include "hmm_test.h"
 
 #define PAGES	8
@@ -19,10 +26,10 @@ FIXTURE(dma_peer)
 FIXTURE_VARIANT(dma_peer)
 {
 	enum hmm_peer where;
-	__u64 flags;	/* HMMIRROR_DMA_PAGE_* of a page */
+	__u64 flags;	/* expected HMMIRROR_DMA_PAGE_* of a page */
 };
 
-/* A bridge is before both of them: no IOMMU is on the way. */
+/* Both are behind one bridge: no IOMMU is involved. */
 FIXTURE_VARIANT_ADD(dma_peer, bus)
 {
 	.where = HMM_PEER_NEAR,
@@ -79,9 +86,9 @@ static int free_map(struct _test_data_dma_peer *self)
 	return hmm_dma_call(self->fd, &self->call, HMMIRROR_DMA_FREE, NULL, 0);
 }
 
-/* Pages of the peer, and a map of them for the device behind the IOMMU. */
-static int ready(struct _test_data_dma_peer *self,
-		 const struct _fixture_variant_dma_peer *variant)
+/* Map pages of the peer, and allocate a map for the device behind the IOMMU. */
+static int prepare(struct _test_data_dma_peer *self,
+		   const struct _fixture_variant_dma_peer *variant)
 {
 	struct hmm_area *area = &self->area;
 	int ret = hmm_area_feature(area, HMMIRROR_FEAT_DMA_IOMMU);
@@ -95,9 +102,9 @@ static int ready(struct _test_data_dma_peer *self,
 	return ret;
 }
 
-/* On the bus an address is that of the memory itself. */
-static void all_mapped(struct __test_metadata *_metadata, struct _test_data_dma_peer *self,
-		       const struct _fixture_variant_dma_peer *variant, __u64 flags)
+/* A bus address is the memory's own address. */
+static void check_mapped(struct __test_metadata *_metadata, struct _test_data_dma_peer *self,
+			 const struct _fixture_variant_dma_peer *variant, __u64 flags)
 {
 	__u64 entry, address;
 	size_t i;
@@ -116,23 +123,23 @@ static void all_mapped(struct __test_metadata *_metadata, struct _test_data_dma_
 
 TEST_F(dma_peer, map)
 {
-	if (MISS(ready(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, map(self));
-	all_mapped(_metadata, self, variant, 0);
+	check_mapped(_metadata, self, variant, 0);
 	ASSERT_EQ(0, free_map(self));
 	ASSERT_EQ(PAGES, self->call.pages);
 }
 
-TEST_F(dma_peer, again)
+TEST_F(dma_peer, map_again)
 {
 	size_t i;
 
-	if (MISS(ready(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, map(self));
 	ASSERT_EQ(0, map(self));
-	all_mapped(_metadata, self, variant, HMMIRROR_DMA_PAGE_KEPT);
+	check_mapped(_metadata, self, variant, HMMIRROR_DMA_PAGE_KEPT);
 	for (i = 0; i < PAGES; i++)
 		ASSERT_EQ(self->before[i].address, self->now[i].address);
 
@@ -151,7 +158,7 @@ TEST_F(dma_peer, again)
 
 TEST_F(dma_peer, invalidated)
 {
-	if (MISS(ready(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, map(self));
 	ASSERT_EQ(0, munmap(self->area.addr, 3 * self->page));
@@ -159,17 +166,17 @@ TEST_F(dma_peer, invalidated)
 	ASSERT_EQ(PAGES - 3, self->call.pages);
 }
 
-/* A device that is none of PCI's has no way there. What is before it is mapped. */
+/* A device outside of PCI can't reach the peer's memory. Pages before it are mapped. */
 TEST_F(dma_peer, refused)
 {
 	struct hmm_area *area = &self->area;
 	size_t half = PAGES / 2 * self->page, i;
 
-	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_DMA), area->why))
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_DMA), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "anon_writable", 0, half), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "anon_writable", 0, half), area->why))
 		return;
-	if (MISS(hmm_peer_map(area, variant->where, area->addr + half, half), area->why))
+	if (!REQUIRE(hmm_peer_map(area, variant->where, area->addr + half, half), area->why))
 		return;
 	ASSERT_EQ(0, alloc(self, 0));
 	ASSERT_EQ(-EIO, map(self));

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device has pages for itself, and works on them with atomics. */
+/*
+ * make_device_exclusive(): the device gets exclusive access to anonymous pages, for
+ * atomics.
+ *
+ * The CPU's PTE becomes a device-exclusive entry. Any CPU access, walk with a fault, fork
+ * or change of the mapping must call the notifier and restore the PTE; the device must
+ * never go on with a page after that, and no write of either side may be lost.
+ */
 #include <pthread.h>
 
 #include "expect_kernel.h"
@@ -11,20 +18,20 @@ FIXTURE(exclusive)
 {
 	struct hmm_area area;
 	struct hmmirror_stats stats;
-	__u8 held[PAGES];
+	__u8 exclusive[PAGES];
 	__u64 pages;
 	__u64 value;
 	size_t page;
 	size_t length;
 	char *addr;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
 FIXTURE_SETUP(exclusive)
 {
 	FILLED_PAGES(PAGES);
-	self->lacking = hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE);
+	self->setup_ret = hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE);
 }
 
 FIXTURE_TEARDOWN(exclusive)
@@ -32,160 +39,160 @@ FIXTURE_TEARDOWN(exclusive)
 	hmm_area_end(&self->area);
 }
 
-#define TAKE() \
+#define MAKE_EXCLUSIVE() \
 	hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->addr, \
-		       self->length, self->held, &self->pages)
-#define TEST_ALL() \
-	hmm_excl_pages(self->fd, HMMIRROR_EXCL_TEST, self->addr, \
-		       self->length, self->held, &self->pages)
+		       self->length, self->exclusive, &self->pages)
 
-/* What the device holds, one character a page. */
-static void check_held(struct __test_metadata *_metadata, int fd,
-		       const char *addr, const char *want)
+/* Check which pages the device has exclusive access to: one character a page, 'x' if so. */
+static void check_exclusive(struct __test_metadata *_metadata, int fd, const char *addr,
+			    const char *want)
 {
 	size_t pages = strlen(want), i;
-	__u8 held[PAGES];
+	__u8 exclusive[PAGES];
 	__u64 count = 0;
 
-	memset(held, 0xee, sizeof(held));
+	memset(exclusive, 0xee, sizeof(exclusive));
 	ASSERT_EQ(0, hmm_excl_pages(fd, HMMIRROR_EXCL_TEST, addr,
-				    pages * hmm_page_size(), held, &count));
+				    pages * hmm_page_size(), exclusive, &count));
 	for (i = 0; i < pages; i++) {
-		ASSERT_EQ(want[i] == 'x', held[i]) TH_LOG("page %zu", i);
-		count -= held[i];
+		ASSERT_EQ(want[i] == 'x', exclusive[i]) TH_LOG("page %zu", i);
+		count -= exclusive[i];
 	}
 	ASSERT_EQ(0, count);
 }
 
-TEST_F(exclusive, take)
+TEST_F(exclusive, make_exclusive)
 {
 	__u64 map;
 	int i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	check_held(_metadata, self->fd, self->addr, "........");
-	ASSERT_EQ(0, TAKE());
+	check_exclusive(_metadata, self->fd, self->addr, "........");
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(PAGES, self->pages);
 	for (i = 0; i < PAGES; i++) {
-		ASSERT_EQ(1, self->held[i]);
-		/* Not for the CPU any more. */
+		ASSERT_EQ(1, self->exclusive[i]);
+		/* The CPU has no access any more. */
 		ASSERT_EQ(0, hmm_pagemap_one(self->addr + i * self->page,
 					     &map));
 		ASSERT_EQ(0, map & HMM_PM_PRESENT);
 	}
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
-	/* Once more does no harm. */
-	ASSERT_EQ(0, TAKE());
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
+	/* Doing it again does no harm. */
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
 TEST_F(exclusive, release)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, hmm_excl_pages(self->fd, HMMIRROR_EXCL_RELEASE,
 				    self->addr + self->page, 3 * self->page,
 				    NULL, &self->pages));
 	ASSERT_EQ(3, self->pages);
-	check_held(_metadata, self->fd, self->addr, "x...xxxx");
-	/* It is with the CPU, and not only no longer in the mirror. */
+	check_exclusive(_metadata, self->fd, self->addr, "x...xxxx");
+	/* The CPU's PTE is restored, and not only the mirror's entry dropped. */
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr + self->page, &self->value));
 	ASSERT_NE(0, self->value & HMM_PM_PRESENT);
 	ASSERT_EQ(0, hmm_excl_pages(self->fd, HMMIRROR_EXCL_RELEASE,
 				    self->addr, self->length, NULL,
 				    &self->pages));
 	ASSERT_EQ(5, self->pages);
-	check_held(_metadata, self->fd, self->addr, "........");
+	check_exclusive(_metadata, self->fd, self->addr, "........");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
 TEST_F(exclusive, cpu_read)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, hmm_stats(self->fd, HMMIRROR_STATS_RESET, &self->stats));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 2 * self->page,
 					self->page, 1));
-	check_held(_metadata, self->fd, self->addr, "xx.xxxxx");
+	check_exclusive(_metadata, self->fd, self->addr, "xx.xxxxx");
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
 	ASSERT_LE(1, self->stats.invalidations);
-	/* How the kernel calls it. */
+	/* Older kernels pass MMU_NOTIFY_EXCLUSIVE. */
 	ASSERT_EQ(!expect_when(WHEN_EXCLUSIVE_PAGE),
 		  !!self->stats.invalidations_exclusive);
 }
 
 TEST_F(exclusive, cpu_write)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	hmm_pattern_fill(self->addr + 7 * self->page, self->page, 2);
-	check_held(_metadata, self->fd, self->addr, "xxxxxxx.");
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxx.");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 7 * self->page,
 					self->page, 2));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 7 * self->page, 1));
 }
 
-/* A walk for a fault gives it back, as the CPU would. */
+/*
+ * A snapshot leaves exclusive access alone; a walk with a fault ends it, as a CPU access
+ * would.
+ */
 TEST_F(exclusive, walk)
 {
 	__u64 entries[PAGES];
 	int i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, entries));
 	for (i = 0; i < PAGES; i++)
 		ASSERT_EQ(0, entries[i]);
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length,
 			      HMMIRROR_REQ_FAULT, entries));
 	for (i = 0; i < PAGES; i++)
 		ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
 			  hmm_entry_flags(entries[i]));
-	check_held(_metadata, self->fd, self->addr, "........");
+	check_exclusive(_metadata, self->fd, self->addr, "........");
 }
 
 TEST_F(exclusive, unpopulated)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
-	ASSERT_EQ(0, TAKE());
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
 TEST_F(exclusive, zero_page)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_zero", 0, self->length),
+		     self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
-/* A page that is shared is copied first, and the copy is taken. */
+/* A shared page is copied first, and the copy is made exclusive. */
 TEST_F(exclusive, cow)
 {
 	__u64 before, after;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_cow_parent", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_cow_parent", 0, self->length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &before));
-	ASSERT_EQ(0, TAKE());
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &after));
 	ASSERT_NE(before & HMM_PM_PFN_MASK, after & HMM_PM_PFN_MASK);
@@ -193,12 +200,12 @@ TEST_F(exclusive, cow)
 
 TEST_F(exclusive, readonly)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
-	ASSERT_EQ(-EFAULT, TAKE());
+	ASSERT_EQ(-EFAULT, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, self->pages);
-	check_held(_metadata, self->fd, self->addr, "........");
+	check_exclusive(_metadata, self->fd, self->addr, "........");
 	ASSERT_EQ(-EFAULT, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD,
 					   self->addr, 1, 0, NULL));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
@@ -206,75 +213,74 @@ TEST_F(exclusive, readonly)
 
 TEST_F(exclusive, hole)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, munmap(self->addr + 4 * self->page, self->page));
-	ASSERT_EQ(-EFAULT, TAKE());
-	check_held(_metadata, self->fd, self->addr, "xxxx....");
+	ASSERT_EQ(-EFAULT, MAKE_EXCLUSIVE());
+	check_exclusive(_metadata, self->fd, self->addr, "xxxx....");
 	ASSERT_EQ(4, self->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 4 * self->page, 1));
 }
 
-/* Only anonymous pages. */
+/* Only anonymous pages can be made exclusive. */
 TEST_F(exclusive, shmem)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "shmem_shared_written", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "shmem_shared_written", 0,
+					  self->length), self->area.why))
 		return;
 	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? -EOPNOTSUPP : -EBUSY,
-		  TAKE());
+		  MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, self->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
 }
 
 TEST_F(exclusive, private_file)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "file_private_read", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "file_private_read", 0, self->length),
+		     self->area.why))
 		return;
-	/* Copied to be written, and then as anonymous as any. */
-	ASSERT_EQ(0, TAKE());
-	check_held(_metadata, self->fd, self->addr, "xxxxxxxx");
+	/* It is copied as for a write, and then is anonymous. */
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
+	check_exclusive(_metadata, self->fd, self->addr, "xxxxxxxx");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
 }
 
 /*
- * Older kernels take the first page of a huge page only, newer ones all. The
- * CPU's entries are right in both.
+ * Older kernels make only the first page of a THP exclusive, newer ones all of it. The
+ * CPU's entries must be right in both cases.
  */
-TEST_F(exclusive, huge)
+TEST_F(exclusive, thp)
 {
 	struct hmm_area *area = &self->area;
 	int whole = expect_when(WHEN_EXCLUSIVE_PAGE);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(area, "thp_writable", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	self->fd = hmm_area_device(area, 0);
 	ASSERT_EQ(whole ? 0 : -EBUSY,
 		  hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr,
-				 self->length, self->held, &self->pages));
-	check_held(_metadata, self->fd, area->addr,
-		   whole ? "xxxxxxxx" : "x.......");
+				 self->length, self->exclusive, &self->pages));
+	check_exclusive(_metadata, self->fd, area->addr, whole ? "xxxxxxxx" : "x.......");
 	ASSERT_EQ(whole ? PAGES : 1, self->pages);
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
-	check_held(_metadata, self->fd, area->addr, "........");
+	check_exclusive(_metadata, self->fd, area->addr, "........");
 }
 
 TEST_F(exclusive, mprotect)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
-	check_held(_metadata, self->fd, self->addr, "........");
+	check_exclusive(_metadata, self->fd, self->addr, "........");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	ASSERT_EQ(0, mprotect(self->addr, self->length,
 			      PROT_READ | PROT_WRITE));
@@ -284,24 +290,24 @@ TEST_F(exclusive, mprotect)
 
 TEST_F(exclusive, munmap)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, munmap(self->addr + self->page, 2 * self->page));
-	check_held(_metadata, self->fd, self->addr, "x..xxxxx");
+	check_exclusive(_metadata, self->fd, self->addr, "x..xxxxx");
 }
 
 TEST_F(exclusive, mremap)
 {
 	char *to = hmm_map_none(self->length, 0);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, to);
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(to, mremap(self->addr, self->length, self->length,
 			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	check_held(_metadata, self->fd, to, "........");
+	check_exclusive(_metadata, self->fd, to, "........");
 	ASSERT_EQ(-1, hmm_pattern_check_as(to, self->addr, self->length, 1));
 }
 
@@ -309,15 +315,15 @@ TEST_F(exclusive, fork)
 {
 	pid_t child;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	child = fork();
 	if (!child)
 		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	check_held(_metadata, self->fd, self->addr, "........");
+	check_exclusive(_metadata, self->fd, self->addr, "........");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
@@ -325,7 +331,7 @@ TEST_F(exclusive, close)
 {
 	int fd;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	fd = hmm_open(0);
 	ASSERT_LE(0, fd);
@@ -338,36 +344,36 @@ TEST_F(exclusive, close)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
 }
 
-/* One takes it from the other. */
+/* A second device's request ends the first one's access. */
 TEST_F(exclusive, two_devices)
 {
 	int other = hmm_area_device(&self->area, 1);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, TAKE());
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
 	ASSERT_EQ(0, hmm_excl_pages(other, HMMIRROR_EXCL_TAKE, self->addr,
 				    self->page, NULL, &self->pages));
 	ASSERT_EQ(1, self->pages);
-	check_held(_metadata, self->fd, self->addr, ".xxxxxxx");
-	check_held(_metadata, other, self->addr, "x.......");
+	check_exclusive(_metadata, self->fd, self->addr, ".xxxxxxx");
+	check_exclusive(_metadata, other, self->addr, "x.......");
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* Memory of a device that the CPU can reach, too; and it can be emptied then. */
+/* Device-coherent memory can be made exclusive too, and can be released while it is. */
 TEST_F(exclusive, coherent)
 {
 	int fd = hmm_area_device(&self->area, HMM_DEV_COHERENT);
 
-	if (MISS(self->lacking, self->area.why) ||
-	    MISS(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why) ||
+	    !REQUIRE(hmm_area_memory(&self->area, HMM_DEV_COHERENT), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL, &self->pages));
 	ASSERT_EQ(PAGES, self->pages);
 	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? 0 : -EOPNOTSUPP,
 		  hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, self->addr, self->length,
-				 self->held, &self->pages));
+				 self->exclusive, &self->pages));
 	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? PAGES : 0, self->pages);
 	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, self->addr, 1, NULL, NULL));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
@@ -379,32 +385,32 @@ TEST_F(exclusive, add)
 {
 	__u64 *word = (__u64 *)(self->addr + self->page - 8);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	*word = 40;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD, word, 2, 0,
 				     &self->value));
 	ASSERT_EQ(40, self->value);
-	/* It took the page for it, and that one only. */
-	check_held(_metadata, self->fd, self->addr, "x.......");
+	/* The atomic made this page exclusive, and no other. */
+	check_exclusive(_metadata, self->fd, self->addr, "x.......");
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_ADD, word, -1, 0,
 				     &self->value));
 	ASSERT_EQ(42, self->value);
 	ASSERT_EQ(41, *word);
-	check_held(_metadata, self->fd, self->addr, "........");
+	check_exclusive(_metadata, self->fd, self->addr, "........");
 }
 
 TEST_F(exclusive, xchg)
 {
 	__u64 *word = (__u64 *)self->addr, old = *word;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_XCHG, word, 7, 0,
 				     &self->value));
 	ASSERT_EQ(old, self->value);
 	ASSERT_EQ(7, *word);
-	/* Its neighbour is as it was. */
+	/* The next word is unchanged. */
 	ASSERT_EQ(hmm_pattern(word + 1, 1), word[1]);
 }
 
@@ -412,7 +418,7 @@ TEST_F(exclusive, cmpxchg)
 {
 	__u64 *word = (__u64 *)self->addr;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	*word = 5;
 	ASSERT_EQ(0, hmm_excl_atomic(self->fd, HMMIRROR_EXCL_CMPXCHG, word, 9,
@@ -435,14 +441,14 @@ static void *cpu_adds(void *word)
 	return NULL;
 }
 
-/* CPU and device count in the same word, and none is lost. */
+/* CPU and device add to the same word, and no addition is lost. */
 TEST_F(exclusive, add_against_cpu)
 {
 	__u64 *word = (__u64 *)self->addr;
 	pthread_t thread;
 	int i, ret = 0;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	*word = 0;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, cpu_adds, word));

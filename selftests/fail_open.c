@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The entries of the driver that are no ioctl, while an allocation of them fails. */
+/*
+ * open() and mmap() of the driver while a memory allocation in it fails, one after the
+ * other (fail-nth).
+ *
+ * The first open() of a process allocates more than later ones, for the mm's notifiers: a
+ * child process does that, and its own fail-nth is set. As in fail_nth.c, each failure must
+ * be reported or handled, and leave nothing behind.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -7,41 +14,56 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fail_run.h"
 #include "hmm_test.h"
-#include "fail_tests.h"
 
 #define ANSWER_MS	10000
-/* How many allocations there are differs from time to time, and a sweep can miss one. */
+/* The number of allocations varies, and one sweep can miss one. */
 #define SWEEPS		4
 
-static int open_call(struct fail_world *world, const struct fail_call *call)
+FIXTURE(fail_open)
 {
-	world->spare = hmm_open(call->request);
-	return world->spare < 0 ? world->spare : 0;
+	struct fail_case c;
+};
+
+FIXTURE_SETUP(fail_open)
+{
+	fail_begin(&self->c);
 }
 
-static void open_after(struct fail_world *world, const struct fail_call *call)
+FIXTURE_TEARDOWN(fail_open)
+{
+	fail_end(&self->c);
+}
+
+static int open_call(struct fail_case *c, const struct fail_call *call)
+{
+	c->spare = hmm_open(call->request);
+	return c->spare < 0 ? c->spare : 0;
+}
+
+static void open_after(struct fail_case *c, const struct fail_call *call)
 {
 	(void)call;
-	if (world->spare >= 0)
-		close(world->spare);
+	if (c->spare >= 0)
+		close(c->spare);
 }
 
-static int mmap_call(struct fail_world *world, const struct fail_call *call)
+static int mmap_call(struct fail_case *c, const struct fail_call *call)
 {
-	void *addr = mmap(world->addr + hmm_pmd_size() / 2, world->length,
-			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, world->fd,
+	void *addr = mmap(c->addr + hmm_pmd_size() / 2, c->length,
+			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, c->fd,
 			  call->request);
 
 	return addr == MAP_FAILED ? -errno : 0;
 }
 
-/* A process that opens a device when it is told to. */
+/* A child process that opens a device when it is told to. */
 static struct {
 	pid_t pid;
-	int order;		/* end of a pipe: a byte, and it does */
-	int nth;		/* our own, while that of the process is in its place */
-	int *answer;		/* shared with it */
+	int order;		/* write end of a pipe: a byte tells it to */
+	int nth;		/* our fail-nth, while c->nth is the child's */
+	int *answer;		/* in shared memory */
 } opener;
 
 #define NO_ANSWER	1
@@ -56,19 +78,19 @@ static void open_when_told(int order, unsigned int device)
 		_exit(1);
 	fd = hmm_open(device);
 	__atomic_store_n(opener.answer, fd < 0 ? fd : OPENED, __ATOMIC_SEQ_CST);
-	/* until it is told to go */
+	/* wait for the end of the pipe */
 	_exit(read(order, &byte, 1) != 0);
 }
 
-/* The first mirror of an address space needs more than those after it. */
-static int new_process(struct fail_world *world, const struct fail_call *call)
+/* Only the first mirror of an mm allocates for the notifiers: fork a new process. */
+static int new_process(struct fail_case *c, const struct fail_call *call)
 {
 	char path[64];
 	int ends[2];
 
-	opener.nth = world->nth;
+	opener.nth = c->nth;
 	if (!opener.answer) {
-		opener.answer = mmap(NULL, world->page, PROT_READ | PROT_WRITE,
+		opener.answer = mmap(NULL, c->page, PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		if (opener.answer == MAP_FAILED)
 			return -errno;
@@ -86,15 +108,15 @@ static int new_process(struct fail_world *world, const struct fail_call *call)
 	if (opener.pid < 0 || !hmm_thread_waits(&opener.pid))
 		return -ECHILD;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/fail-nth", opener.pid, opener.pid);
-	world->nth = open(path, O_RDWR | O_CLOEXEC);
-	return world->nth < 0 ? -errno : 0;
+	c->nth = open(path, O_RDWR | O_CLOEXEC);
+	return c->nth < 0 ? -errno : 0;
 }
 
-static int first_open_call(struct fail_world *world, const struct fail_call *call)
+static int first_open_call(struct fail_case *c, const struct fail_call *call)
 {
 	int ret, i;
 
-	(void)world;
+	(void)c;
 	(void)call;
 	if (write(opener.order, "", 1) != 1)
 		return -EPIPE;
@@ -107,28 +129,29 @@ static int first_open_call(struct fail_world *world, const struct fail_call *cal
 	return ret == OPENED ? 0 : ret;
 }
 
-static void process_ends(struct fail_world *world, const struct fail_call *call)
+static void process_ends(struct fail_case *c, const struct fail_call *call)
 {
 	(void)call;
-	close(world->nth);
-	world->nth = opener.nth;
+	close(c->nth);
+	c->nth = opener.nth;
 	close(opener.order);
 	waitpid(opener.pid, NULL, 0);
 }
 
-TEST_F(fail_nth, open)
+TEST_F(fail_open, open)
 {
 	static const struct fail_call calls[] = {
 		{ .name = "open 0", .call = open_call, .after = open_after, .request = 0 },
 		{ .name = "open 1", .call = open_call, .after = open_after, .request = 1 },
 	};
 
-	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
-	ASSERT_INJECTED();
+	ASSERT_LT(0, self->c.injected);
 }
 
-TEST_F(fail_nth, first_open)
+TEST_F(fail_open, first_open)
 {
 	static const struct fail_call calls[] = {
 		{ .name = "first open", .before = new_process, .call = first_open_call,
@@ -137,12 +160,13 @@ TEST_F(fail_nth, first_open)
 	int i;
 
 	for (i = 0; i < SWEEPS; i++)
-		if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+		if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls,
+					ARRAY_SIZE(calls)), self->c.why))
 			return;
-	ASSERT_INJECTED();
+	ASSERT_LT(0, self->c.injected);
 }
 
-TEST_F(fail_nth, mmap)
+TEST_F(fail_open, mmap)
 {
 	static const struct fail_call calls[] = {
 		{ .name = "pages", .call = mmap_call, .request = HMMIRROR_FIXTURE_PAGES },
@@ -151,9 +175,10 @@ TEST_F(fail_nth, mmap)
 		{ .name = "io", .call = mmap_call, .request = HMMIRROR_FIXTURE_IO },
 	};
 
-	if (MISS(run(self, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)), self->why))
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_RANGE, calls, ARRAY_SIZE(calls)),
+		     self->c.why))
 		return;
-	ASSERT_INJECTED();
+	ASSERT_LT(0, self->c.injected);
 }
 
 #include "hmm_main.h"

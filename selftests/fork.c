@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mirrors and device pages on both sides of a fork. */
+/*
+ * fork() with mirrors and with pages on a device.
+ *
+ * A mirror belongs to the mm that opened it, whichever process uses the inherited file.
+ * Device-private entries are copied by fork and become read-only in both processes; the
+ * device and either CPU must break copy-on-write before a write, or one process sees the
+ * other's data.
+ */
 #include "hmm_test.h"
 
 #define PAGES	4
@@ -32,7 +39,10 @@ FIXTURE_TEARDOWN(fork)
 	hmm_area_end(&self->area);
 }
 
-/* In a child: the device writes @seed by a mirror. Return: 0 if @own is in its memory then. */
+/*
+ * In a child: write the pattern @seed through a mirror. Return: 0 if the child's memory
+ * then has the pattern @own, else an exit status.
+ */
 static int child_writes(struct _test_data_fork *self, int fd, __u64 seed, __u64 own)
 {
 	if (fd < 0)
@@ -43,12 +53,12 @@ static int child_writes(struct _test_data_fork *self, int fd, __u64 seed, __u64 
 	return hmm_pattern_check(self->addr, self->length, own) == -1 ? 0 : 3;
 }
 
-/* Wherever it is used, an open file is a mirror of who opened it. */
+/* Whichever process uses it, a mirror is of the mm that opened it. */
 TEST_F(fork, inherited_file_writes)
 {
 	pid_t child = fork();
 
-	/* The child's own memory is as it was. */
+	/* The child's own memory is unchanged. */
 	if (!child)
 		_exit(child_writes(self, self->fd, 2, 1));
 	ASSERT_LT(0, child);
@@ -72,7 +82,7 @@ TEST_F(fork, inherited_file_reads)
 	ASSERT_EQ(0, hmm_child_result(child));
 }
 
-/* A place that the child does not have at all. */
+/* The child has unmapped the range. */
 TEST_F(fork, inherited_file_walks)
 {
 	pid_t child = fork();
@@ -104,7 +114,7 @@ TEST_F(fork, own_file)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* Each side's device write makes its own copy; entries say whose. */
+/* A device write in either process makes a copy of its own. */
 TEST_F(fork, cow_both_sides)
 {
 	int ready[2], fd;
@@ -136,7 +146,7 @@ TEST_F(fork, cow_both_sides)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 }
 
-static void all_to_device(struct __test_metadata *_metadata, struct _test_data_fork *self)
+static void migrate_all(struct __test_metadata *_metadata, struct _test_data_fork *self)
 {
 	__u64 migrated = 0;
 
@@ -145,14 +155,14 @@ static void all_to_device(struct __test_metadata *_metadata, struct _test_data_f
 	ASSERT_EQ(PAGES, migrated);
 }
 
-/* Pages on the device are shared by fork like any. */
+/* Fork shares pages on the device like any others. */
 TEST_F(fork, device_pages_read_by_child)
 {
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	all_to_device(_metadata, self);
+	migrate_all(_metadata, self);
 	child = fork();
 	if (!child)
 		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
@@ -165,9 +175,9 @@ TEST_F(fork, device_pages_written_by_child)
 {
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	all_to_device(_metadata, self);
+	migrate_all(_metadata, self);
 	child = fork();
 	if (!child) {
 		hmm_pattern_fill(self->addr, self->length, 6);
@@ -178,15 +188,15 @@ TEST_F(fork, device_pages_written_by_child)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* A child that finds the pages as they are now, when it is told to look; 0 after a skip. */
+/* Fork a child that checks the pages when it is told to; 0 if the test was skipped. */
 static pid_t share_device_pages(struct __test_metadata *_metadata,
 				struct _test_data_fork *self, int *go)
 {
 	pid_t child;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return 0;
-	all_to_device(_metadata, self);
+	migrate_all(_metadata, self);
 	child = hmm_fork_waiter(go);
 	if (!child)
 		_exit(hmm_pattern_check(self->addr, self->length, 1) >= 0);
@@ -202,7 +212,7 @@ TEST_F(fork, device_pages_written_by_parent)
 	child = share_device_pages(_metadata, self, &go);
 	if (!child)
 		return;
-	/* Shared now, and so not to be written by the device either. */
+	/* The pages are shared now, and read-only for the device too. */
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
 			      self->entries));
 	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_PRIVATE,
@@ -212,7 +222,7 @@ TEST_F(fork, device_pages_written_by_parent)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
 }
 
-/* The device writes to a page of its own that is shared since the fork. */
+/* The device writes to pages of its own that fork has shared. */
 TEST_F(fork, device_pages_written_by_device)
 {
 	int go, ret;
@@ -223,13 +233,13 @@ TEST_F(fork, device_pages_written_by_device)
 		return;
 	hmm_pattern_fill_as(self->buffer, self->addr, self->length, 8);
 	ret = hmm_dev_write(self->fd, self->addr, self->buffer, self->length);
-	/* Whatever came of it, the child must not see it. */
+	/* Whether the write worked or not, the child must not see it. */
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length,
 					ret ? 1 : 8));
 }
 
-/* An opener that is gone leaves no page behind for those who live. */
+/* A child that exits with a mirror leaves no page behind. */
 TEST_F(fork, child_exits_with_mirror)
 {
 	pid_t child = fork();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The main() of every test program, to be included last. It lists the tests
- * and picks some by name, which the harness of many kernels can't, and leaves
- * the rest to the harness.
+ * The main() of every test program, included last. It lists the tests and runs those that
+ * are named by globs, which the harness of many kernels can't; the harness does the rest.
+ * It is a header because the harness keeps its list of tests in static variables of each
+ * program.
  */
 #ifndef HMM_MAIN_H
 #define HMM_MAIN_H
@@ -43,9 +44,9 @@ static int hmm_wanted(const char *name, char **globs)
 }
 
 /*
- * The harness runs every test of a fixture with every variant of it. To run
- * some pairs only, each becomes a fixture of its own, with one variant and
- * one test: copies of what was there, linked together anew.
+ * The harness runs every test of a fixture with every variant. To run some pairs only, make
+ * each pair a fixture of its own with one variant and one test: copies of the originals,
+ * linked anew.
  */
 struct hmm_pick {
 	struct __fixture_metadata fixture;
@@ -56,10 +57,10 @@ struct hmm_pick {
 extern char __data_start[], _end[];
 
 /*
- * The copy has to be shared with forks exactly where the original is. Newer
- * harnesses share it and pass results through it. Older ones have it in static
- * memory, and their child stores 0 to the pid that the parent waits for: if
- * that were shared, the parent would wait for nobody and call the test passed.
+ * The copy must be shared with forks exactly if the original is. Newer harnesses share it
+ * and pass results through it. Older ones have it in static memory, and their child stores
+ * 0 to the pid that the parent waits for: if that were shared, the parent would wait for
+ * nobody and report a pass.
  */
 static struct __test_metadata *
 hmm_copy_test(const struct __test_metadata *test)
@@ -75,7 +76,7 @@ hmm_copy_test(const struct __test_metadata *test)
 	*copy = *test;
 	copy->next = NULL;
 	copy->prev = copy;
-	/* who runs it knows how slow the machine is */
+	/* the caller knows how slow the machine is */
 	if (seconds && atoi(seconds) > copy->timeout)
 		copy->timeout = atoi(seconds);
 	return copy;
@@ -104,7 +105,7 @@ hmm_pick_one(const struct __fixture_metadata *fixture,
 	return &pick->fixture;
 }
 
-/* Calls for each pair that is wanted; returns how many there were, or -1. */
+/* List or link each wanted pair. Return: how many there are, or -1. */
 static int hmm_select(char **globs, int list)
 {
 	struct __fixture_metadata *fixture, *head = NULL, **tail = &head, *one;
@@ -139,7 +140,7 @@ static int hmm_select(char **globs, int list)
 	return count;
 }
 
-/* Before the constructor of libhugetlbfs, which warns of what we find out. */
+/* Runs before libhugetlbfs's constructor, which would warn of what the tests find out. */
 static void __attribute__((constructor(101))) hmm_quiet(void)
 {
 	setenv("HUGETLB_VERBOSE", "0", 0);
@@ -190,7 +191,7 @@ int main(int argc, char **argv)
 	return list ? 0 : test_harness_run(1, harness_argv);
 }
 
-/* Tells the harness in which order constructors were called, if it asks. */
+/* Tell the harness in which order constructors run, if it asks. */
 #if !defined(KSELFTEST_PRIO_TEST) && !defined(HMM_MAIN_WITHOUT_ORDER)
 static void __attribute__((constructor)) __constructor_order_last(void)
 {

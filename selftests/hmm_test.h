@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What every test program starts with. */
+/* What every test program starts with: the harness, the library, and assertions of ours. */
 #ifndef HMM_TEST_H
 #define HMM_TEST_H
 
@@ -8,50 +8,43 @@
 #include "hmmirror_lib.h"
 
 /*
- * What a state maker or a walk returned, told to the harness: true after a
- * skip, and then the test has to return; false if all is well; a failure ends
- * the test. The reason is the one other argument.
+ * REQUIRE - go on only with what a test needs
+ * @_ret: what a function of lib/ or common/ returned that makes or asks for it: 0, HMM_SKIP
+ *	if the machine or the kernel lacks it, or -errno
+ * @_why: what is lacking, or what went wrong
+ *
+ * Fails the test for an error. Gives true for 0, and false after it skipped the test:
+ *
+ *	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
+ *		return;
  */
-#define MISS(_ret, ...)							\
+#define REQUIRE(_ret, _why)						\
 	({								\
-		int __need = (_ret);					\
+		int __required = (_ret);				\
+		const char *__why = (_why);				\
 									\
-		if (__need == HMM_SKIP) {				\
-			SKIP(, "%s", ##__VA_ARGS__);			\
+		if (__required == HMM_SKIP) {				\
+			SKIP(, "%s", __why);				\
 		} else {						\
-			ASSERT_EQ(0, __need)				\
-				TH_LOG("%s", ##__VA_ARGS__);		\
+			ASSERT_EQ(0, __required)			\
+				TH_LOG("%s", __why);			\
 		}							\
-		__need == HMM_SKIP;					\
+		__required != HMM_SKIP;					\
 	})
 
-/* A snapshot, and it causes no fault. */
-static inline void quiet_snapshot(struct __test_metadata *_metadata, int fd,
-				  const void *addr, size_t length, __u64 *entries)
-{
-	long faults;
-	int time;
-
-	/* once for nothing, so that the buffer is there the second time */
-	for (time = 0; time < 2; time++) {
-		faults = hmm_faults();
-		ASSERT_EQ(0, hmm_walk(fd, addr, length, 0, entries));
-	}
-	ASSERT_EQ(faults, hmm_faults());
-}
-
-/* The flags of all entries are the same. */
+/* All entries have the same flags. */
 #define ASSERT_ENTRIES(_entries, _pages, _want)				\
 	do {								\
 		const __u64 *__entries = (_entries);			\
 		size_t __pages = (_pages), __page;			\
 		char __text[HMM_ENTRY_STR_MAX];				\
 									\
-		for (__page = 0; __page < __pages; __page++)		\
+		for (__page = 0; __page < __pages; __page++) {		\
 			ASSERT_EQ(_want, hmm_entry_flags(__entries[__page])) \
 				TH_LOG("page %zu: %s", __page,		\
 				       hmm_entry_str(__entries[__page], __text, \
 						     sizeof(__text)));	\
+		}							\
 	} while (0)
 
 #endif /* HMM_TEST_H */

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages travel to device memory and back. */
+/*
+ * migrate_vma_setup(), _pages() and _finalize() on small anonymous pages, to device-private
+ * or device-coherent memory and back.
+ *
+ * Data, protections, reference counts and the device's free pages must be right after each
+ * step, for present and empty entries and the zero page; munmap(), mremap(), mprotect(),
+ * exit and close must do with pages on the device what they do with others.
+ */
 #include "small_pages.h"
 
 #define PAGES	8
-
-/* What all pages of a range are expected to be reported as. */
-#define ON_DEVICE(_flags)	((_flags) | HMMIRROR_PTE_VALID)
 
 FIXTURE(migrate)
 {
@@ -18,7 +22,7 @@ FIXTURE(migrate)
 	size_t length;
 	char *addr;
 	__u64 kind;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -57,9 +61,9 @@ FIXTURE_TEARDOWN(migrate)
 	hmm_to_system(self->fd, self->addr, self->length, self->outcomes, \
 		      &self->migrated)
 
-/* The walker's answer for all pages: flags as given, small, pfn not 0. */
-static void all_entries(struct __test_metadata *_metadata, int fd,
-			const char *addr, size_t pages, __u64 want)
+/* All pages have these flags, order 0, and a pfn if valid. */
+static void check_entries(struct __test_metadata *_metadata, int fd, const char *addr,
+			  size_t pages, __u64 want)
 {
 	char text[HMM_ENTRY_STR_MAX];
 	__u64 entries[PAGES];
@@ -76,22 +80,20 @@ static void all_entries(struct __test_metadata *_metadata, int fd,
 	}
 }
 
-TEST_F(migrate, there_and_back)
+TEST_F(migrate, round_trip)
 {
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 	int i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 1);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 		ASSERT_EQ(0, TO_DEVICE());
 		ASSERT_EQ(PAGES, self->migrated);
-		all_outcomes(_metadata, self->outcomes, 0, PAGES,
-			     HMMIRROR_OUT_MIGRATED);
-		all_entries(_metadata, self->fd, self->addr, PAGES,
-			    rw | self->kind);
+		check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+		check_entries(_metadata, self->fd, self->addr, PAGES, rw | self->kind);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(self->before.to_device + PAGES,
 			  self->after.to_device);
@@ -99,9 +101,8 @@ TEST_F(migrate, there_and_back)
 
 		ASSERT_EQ(0, TO_SYSTEM());
 		ASSERT_EQ(PAGES, self->migrated);
-		all_outcomes(_metadata, self->outcomes, 0, PAGES,
-			     HMMIRROR_OUT_MIGRATED);
-		all_entries(_metadata, self->fd, self->addr, PAGES, rw);
+		check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+		check_entries(_metadata, self->fd, self->addr, PAGES, rw);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(self->before.to_system + PAGES,
 			  self->after.to_system);
@@ -111,13 +112,13 @@ TEST_F(migrate, there_and_back)
 	}
 }
 
-/* The CPU brings private pages home; coherent ones it uses where they are. */
+/* A CPU access migrates private pages back; coherent ones stay on the device. */
 TEST_F(migrate, cpu_read)
 {
-	__u64 home = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
+	__u64 back = self->kind == HMMIRROR_PTE_PRIVATE ? PAGES : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -125,94 +126,86 @@ TEST_F(migrate, cpu_read)
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
-	ASSERT_EQ(home, self->after.cpu_faults_home -
+	ASSERT_EQ(back, self->after.cpu_faults_home -
 		  self->before.cpu_faults_home);
-	ASSERT_LE(home, self->after.cpu_faults - self->before.cpu_faults);
-	ASSERT_EQ(hmm_stats_used(&self->before) - (long)home, hmm_stats_used(&self->after));
-	all_entries(_metadata, self->fd, self->addr, PAGES,
-		    home ? rw : rw | self->kind);
+	ASSERT_LE(back, self->after.cpu_faults - self->before.cpu_faults);
+	ASSERT_EQ(hmm_stats_used(&self->before) - (long)back, hmm_stats_used(&self->after));
+	check_entries(_metadata, self->fd, self->addr, PAGES, back ? rw : rw | self->kind);
 }
 
 TEST_F(migrate, cpu_write)
 {
-	__u64 home = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
+	__u64 back = self->kind == HMMIRROR_PTE_PRIVATE ? 1 : 0;
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 3);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	hmm_pattern_fill(self->addr + 5 * self->page, self->page, 4);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
-	ASSERT_EQ(home, self->after.cpu_faults_home -
+	ASSERT_EQ(back, self->after.cpu_faults_home -
 		  self->before.cpu_faults_home);
-	all_entries(_metadata, self->fd, self->addr, 5, rw | self->kind);
-	all_entries(_metadata, self->fd, self->addr + 5 * self->page, 1,
-		    home ? rw : rw | self->kind);
-	all_entries(_metadata, self->fd, self->addr + 6 * self->page, 2,
-		    rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr, 5, rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr + 5 * self->page, 1, back ? rw : rw |
+		      self->kind);
+	check_entries(_metadata, self->fd, self->addr + 6 * self->page, 2, rw | self->kind);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + 5 * self->page,
 					self->page, 4));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 5 * self->page, 3));
 }
 
-/* What is not there is made on the device, and reads as zeroes. */
+/* Empty entries are populated on the device, and read as zeroes. */
 TEST_F(migrate, unpopulated)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
-	all_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_POPULATED);
-	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
 TEST_F(migrate, zero_page)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_zero", 0, self->length),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, TO_DEVICE());
-	all_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_POPULATED);
-	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
-/* Nothing there, no right to write: a read-only zeroed page. */
+/* Empty entries of a read-only mapping: read-only zeroed pages. */
 TEST_F(migrate, unpopulated_readonly)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
-	all_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_POPULATED);
-	all_entries(_metadata, self->fd, self->addr, PAGES,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
 TEST_F(migrate, readonly)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 5);
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
-	all_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_MIGRATED);
-	all_entries(_metadata, self->fd, self->addr, PAGES,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
-	/* Back with it, and with the right to write: a page like any. */
+	/* Back in system memory and writable, it is like any page. */
 	ASSERT_EQ(0, TO_SYSTEM());
 	ASSERT_EQ(0, mprotect(self->addr, self->length,
 			      PROT_READ | PROT_WRITE));
@@ -220,58 +213,58 @@ TEST_F(migrate, readonly)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));
 }
 
-/* Only some pages are there; each gets its own outcome. */
+/* Only some pages are present; each has its own outcome. */
 TEST_F(migrate, mixed)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr + self->page, 2 * self->page, 7);
 	hmm_touch_read(self->addr + 4 * self->page, self->page);
 	hmm_pattern_fill(self->addr + 6 * self->page, self->page, 7);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
-	all_outcomes(_metadata, self->outcomes, 0, 1, HMMIRROR_OUT_POPULATED);
-	all_outcomes(_metadata, self->outcomes, 1, 2, HMMIRROR_OUT_MIGRATED);
-	all_outcomes(_metadata, self->outcomes, 3, 3, HMMIRROR_OUT_POPULATED);
-	all_outcomes(_metadata, self->outcomes, 6, 1, HMMIRROR_OUT_MIGRATED);
-	all_outcomes(_metadata, self->outcomes, 7, 1, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, 1, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 1, 2, HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 3, 3, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 6, 1, HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 7, 1, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->page, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr + self->page,
 					2 * self->page, 7));
 }
 
-/* What is there already is not offered again. */
-TEST_F(migrate, twice)
+/* Pages that are on the device already are not collected again. */
+TEST_F(migrate, to_device_twice)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 8);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, self->migrated);
-	/* A page of coherent memory is present, and so it is looked at. */
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_NONE);
-	all_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
+	/* Coherent pages are present, so that the kernel looks at them. */
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_NONE);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 8));
 }
 
-TEST_F(migrate, back_without_being_there)
+TEST_F(migrate, to_system_nothing)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, 4 * self->page, 9);
 	ASSERT_EQ(0, TO_SYSTEM());
 	ASSERT_EQ(0, self->migrated);
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_NONE);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_NONE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 4 * self->page, 9));
 }
 
-TEST_F(migrate, back_in_part)
+TEST_F(migrate, to_system_part)
 {
 	__u64 rw = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 10);
 	ASSERT_EQ(0, TO_DEVICE());
@@ -279,10 +272,9 @@ TEST_F(migrate, back_in_part)
 				   3 * self->page, self->outcomes,
 				   &self->migrated));
 	ASSERT_EQ(3, self->migrated);
-	all_entries(_metadata, self->fd, self->addr, 2, rw | self->kind);
-	all_entries(_metadata, self->fd, self->addr + 2 * self->page, 3, rw);
-	all_entries(_metadata, self->fd, self->addr + 5 * self->page, 3,
-		    rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr, 2, rw | self->kind);
+	check_entries(_metadata, self->fd, self->addr + 2 * self->page, 3, rw);
+	check_entries(_metadata, self->fd, self->addr + 5 * self->page, 3, rw | self->kind);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 10));
 }
 
@@ -291,31 +283,31 @@ TEST_F(migrate, other_device)
 	unsigned int number = variant->device + 1;
 	int other;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (MISS(hmm_area_memory(&self->area, number), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, number), self->area.why))
 		return;
 	other = hmm_area_device(&self->area, number);
 	hmm_pattern_fill(self->addr, self->length, 11);
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL,
 				   &self->migrated));
 	ASSERT_EQ(PAGES, self->migrated);
-	/* Not ours to take, in neither direction. */
+	/* Pages of another device are not ours to migrate, in either direction. */
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, self->migrated);
 	ASSERT_EQ(0, TO_SYSTEM());
 	ASSERT_EQ(0, self->migrated);
-	all_entries(_metadata, other, self->addr, PAGES, self->kind |
+	check_entries(_metadata, other, self->addr, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 11));
 }
 
-/* The file is closed while pages are on the device: nothing is lost. */
+/* The mirror is closed while pages are on the device: no data is lost. */
 TEST_F(migrate, close)
 {
 	int fd = hmm_open(variant->device);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_LE(0, fd);
 	hmm_pattern_fill(self->addr, self->length, 12);
@@ -330,7 +322,7 @@ TEST_F(migrate, close)
 
 TEST_F(migrate, munmap)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 14);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
@@ -341,9 +333,9 @@ TEST_F(migrate, munmap)
 	ASSERT_EQ(self->before.cpu_faults, self->after.cpu_faults);
 }
 
-TEST_F(migrate, discard)
+TEST_F(migrate, dontneed)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 15);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
@@ -358,27 +350,26 @@ TEST_F(migrate, mremap)
 {
 	char *to = hmm_map_none(self->length, 0);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, to);
 	hmm_pattern_fill(self->addr, self->length, 16);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(to, mremap(self->addr, self->length, self->length,
 			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	all_entries(_metadata, self->fd, to, PAGES, self->kind |
+	check_entries(_metadata, self->fd, to, PAGES, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 	ASSERT_EQ(-1, hmm_pattern_check_as(to, self->addr, self->length, 16));
 }
 
 TEST_F(migrate, mprotect)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 17);
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
-	all_entries(_metadata, self->fd, self->addr, PAGES,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_entries(_metadata, self->fd, self->addr, PAGES, self->kind | HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 17));
 	ASSERT_EQ(0, mprotect(self->addr, self->length,
 			      PROT_READ | PROT_WRITE));
@@ -391,7 +382,7 @@ TEST_F(migrate, exit)
 	pid_t child;
 	int fd;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->before));
 	child = fork();
@@ -413,29 +404,28 @@ TEST_F(migrate, exit)
 /* Several mappings in one call. */
 TEST_F(migrate, several_mappings)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 20);
 	ASSERT_EQ(0, mprotect(self->addr + 3 * self->page, 2 * self->page,
 			      PROT_READ));
 	ASSERT_EQ(0, TO_DEVICE());
 	ASSERT_EQ(PAGES, self->migrated);
-	all_outcomes(_metadata, self->outcomes, 0, PAGES,
-		     HMMIRROR_OUT_MIGRATED);
-	all_entries(_metadata, self->fd, self->addr, 3, self->kind |
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	check_entries(_metadata, self->fd, self->addr, 3, self->kind |
 		    HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
-	all_entries(_metadata, self->fd, self->addr + 3 * self->page, 2,
-		    self->kind | HMMIRROR_PTE_VALID);
+	check_entries(_metadata, self->fd, self->addr + 3 * self->page, 2, self->kind |
+		      HMMIRROR_PTE_VALID);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 20));
 }
 
-/* More than is moved at a time. */
+/* More pages than the driver migrates at a time. */
 TEST_F(migrate, large)
 {
 	size_t length = 4UL << 20, pages = length / self->page;
 	char *memory = hmm_map_anon(length, 0);
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_NE(NULL, memory);
 	hmm_pattern_fill(memory, length, 21);

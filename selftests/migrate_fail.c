@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Each page in turn is the one that fails, there and back. */
+/*
+ * Migrations in which one page fails, for each page of the range in turn: its allocation,
+ * its copy, or the kernel's allocation of a page table.
+ *
+ * The page that fails must be restored (remove_migration_ptes(), putback to the LRU) with
+ * its data and its sharing, and all others must migrate; nothing may stay isolated or in
+ * use on the device.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <sys/mman.h>
@@ -18,7 +25,7 @@ FIXTURE(migrate_fail)
 	char *addr;
 	size_t page;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -68,10 +75,11 @@ FIXTURE_TEARDOWN(migrate_fail)
 	hmm_area_end(&self->area);
 }
 
-/* Moves the range with some pages failing, and looks at each page's outcome. */
-static void move(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self,
-		 const struct _fixture_variant_migrate_fail *variant, unsigned int flags,
-		 size_t first, size_t pages, __u8 others)
+/* Migrate the range while @pages pages from @first on fail, and check each page's outcome. */
+static void migrate_failing(struct __test_metadata *_metadata,
+			    struct _test_data_migrate_fail *self,
+			    const struct _fixture_variant_migrate_fail *variant,
+			    unsigned int flags, size_t first, size_t pages, __u8 others)
 {
 	__u64 migrated = 0;
 	size_t i;
@@ -91,8 +99,8 @@ static void move(struct __test_metadata *_metadata, struct _test_data_migrate_fa
 	}
 }
 
-/* All pages home, whichever way. */
-static void home(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self)
+/* Migrate all pages back. */
+static void migrate_back(struct __test_metadata *_metadata, struct _test_data_migrate_fail *self)
 {
 	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, NULL));
 	ASSERT_EQ(0, USED());
@@ -103,15 +111,15 @@ TEST_F(migrate_fail, to_device)
 	long isolated = hmm_isolated(LONG_MAX);
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_MIGRATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+				HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
-		home(_metadata, self);
+		migrate_back(_metadata, self);
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
 	}
 	ASSERT_GE(isolated + 1, hmm_isolated(isolated + 1));
@@ -121,17 +129,17 @@ TEST_F(migrate_fail, to_system)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		hmm_pattern_fill(self->addr, self->length, n);
 		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, n, 1,
-		     HMMIRROR_OUT_MIGRATED);
-		/* the one that stayed, the device has with its data */
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, n, 1,
+				HMMIRROR_OUT_MIGRATED);
+		/* the page that failed is still on the device, with its data */
 		ASSERT_EQ(1, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
-		home(_metadata, self);
+		migrate_back(_metadata, self);
 	}
 }
 
@@ -139,13 +147,13 @@ TEST_F(migrate_fail, unpopulated)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
 		ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 		ASSERT_EQ(0, USED());
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_POPULATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+				HMMIRROR_OUT_POPULATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	}
@@ -155,39 +163,39 @@ TEST_F(migrate_fail, zero_page)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
-		if (MISS(hmm_state_put(&self->area, "anon_zero", 0, self->length),
-			 self->area.why))
+		if (!REQUIRE(hmm_state_make_named(&self->area, "anon_zero", 0, self->length),
+			     self->area.why))
 			return;
 		ASSERT_EQ(0, USED());
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_POPULATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+				HMMIRROR_OUT_POPULATED);
 		ASSERT_EQ(PAGES - 1, USED());
 		ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	}
 }
 
-/* Of those that fork has shared, the one that stays is still shared, and all are right. */
+/* Pages that fork has shared: the page that fails stays shared. */
 TEST_F(migrate_fail, shared)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!expect_when(WHEN_HOME_FOR_ALL))
-		SKIP(return, "shared pages come home for one process at a time");
+		SKIP(return, "shared pages are migrated back for one process at a time");
 	if (expect_when(WHEN_PROTECTION_MADE_UP))
-		SKIP(return, "the kernel makes other pages of them at the second time");
-	if (MISS(hmm_state_put(&self->area, "anon_cow_parent", 0, self->length),
-		 self->area.why))
+		SKIP(return, "the kernel replaces the pages at the second migration");
+	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_cow_parent", 0, self->length),
+		     self->area.why))
 		return;
 	for (n = 0; n < PAGES; n++) {
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
-		     HMMIRROR_OUT_MIGRATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, n, 1,
+				HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ(PAGES - 1, USED());
-		home(_metadata, self);
+		migrate_back(_metadata, self);
 	}
 	ASSERT_EQ(0, hmm_state_prove(&self->area, hmm_state_find("anon_cow_parent"), 0,
 				     self->length))
@@ -195,33 +203,33 @@ TEST_F(migrate_fail, shared)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 0));
 }
 
-/* Several in a row, up to all. */
-TEST_F(migrate_fail, many)
+/* Several pages in a row fail, up to all. */
+TEST_F(migrate_fail, several_pages)
 {
 	size_t n;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	for (n = 2; n <= PAGES; n += 2) {
 		hmm_pattern_fill(self->addr, self->length, n);
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, PAGES - n, n,
-		     HMMIRROR_OUT_MIGRATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_DEVICE, PAGES -
+				n, n, HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ((long)(PAGES - n), USED());
 		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 		ASSERT_EQ(PAGES, USED());
-		move(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, 0, n,
-		     HMMIRROR_OUT_MIGRATED);
+		migrate_failing(_metadata, self, variant, HMMIRROR_MIGRATE_TO_SYSTEM, 0, n,
+				HMMIRROR_OUT_MIGRATED);
 		ASSERT_EQ((long)n, USED());
 		ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, n));
-		home(_metadata, self);
+		migrate_back(_metadata, self);
 	}
 }
 
 /*
- * Address space that nobody was in, so that a page there needs tables of all levels.
- * Without tables of five levels the kernel does not look at the upper hints.
+ * Map at an address that needs new page tables of all levels. Without five levels the
+ * kernel ignores the upper hint.
  */
-static char *nowhere(size_t length, unsigned int number)
+static char *map_without_tables(size_t length, unsigned int number)
 {
 	void *hint = (void *)((number + 1UL) << 48);
 	char *addr = mmap(hint, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -236,43 +244,57 @@ static char *nowhere(size_t length, unsigned int number)
 	return addr == MAP_FAILED ? NULL : addr;
 }
 
+FIXTURE(migrate_fail_tables)
+{
+	struct hmm_area area;
+	struct hmmirror_stats before;
+	int fd;
+};
+
+FIXTURE_SETUP(migrate_fail_tables)
+{
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_page_size(), 0));
+}
+
+FIXTURE_TEARDOWN(migrate_fail_tables)
+{
+	hmm_area_end(&self->area);
+}
+
 /*
- * The kernel's own allocations for the place of a page fail, each in turn: that page is
- * not populated, the next one is, and the first as soon as there is memory.
+ * Each allocation of migrate_vma_insert_page() fails in turn: the page is not populated,
+ * the next one is, and the first one too once there is memory.
  */
-TEST(migrate_no_table)
+TEST_F(migrate_fail_tables, alloc_fails)
 {
 	size_t page = hmm_page_size(), length = 2 * page;
-	struct hmm_area area = { 0 };
-	struct hmmirror_stats before;
 	__u8 outcomes[2];
 	unsigned int n;
 	char *addr;
-	int fd, hits = 1;
+	int hits = 1;
 
-	ASSERT_EQ(0, hmm_area_begin(&area, page, 0));
-	if (MISS(hmm_area_use_memory(&area, HMM_DEV_PRIVATE, &fd, &before), area.why))
+	if (!REQUIRE(hmm_area_use_memory(&self->area, HMM_DEV_PRIVATE, &self->fd,
+					 &self->before), self->area.why))
 		return;
 	for (n = 1; hits && n < 10; n++) {
-		addr = nowhere(length, n);
+		addr = map_without_tables(length, n);
 		ASSERT_NE(NULL, addr);
-		if (hmm_inject(fd, HMMIRROR_INJECT_TABLE, n, 1) == -EOPNOTSUPP)
+		if (hmm_inject(self->fd, HMMIRROR_INJECT_TABLE, n, 1) == -EOPNOTSUPP)
 			SKIP(return, "functions of the kernel can't be made to fail");
-		ASSERT_EQ(0, hmm_to_device(fd, addr, length, outcomes, NULL));
-		hits = hmm_inject(fd, HMMIRROR_INJECT_TABLE, 0, 0);
+		ASSERT_EQ(0, hmm_to_device(self->fd, addr, length, outcomes, NULL));
+		hits = hmm_inject(self->fd, HMMIRROR_INJECT_TABLE, 0, 0);
 		ASSERT_EQ(hits ? HMMIRROR_OUT_REFUSED : HMMIRROR_OUT_POPULATED, outcomes[0])
 			TH_LOG("allocation %u: %s", n, hmm_outcome_str(outcomes[0]));
 		ASSERT_EQ(HMMIRROR_OUT_POPULATED, outcomes[1]);
-		ASSERT_EQ(0, hmm_to_device(fd, addr, page, outcomes, NULL));
+		ASSERT_EQ(0, hmm_to_device(self->fd, addr, page, outcomes, NULL));
 		ASSERT_EQ(hits ? HMMIRROR_OUT_POPULATED : HMMIRROR_OUT_NONE, outcomes[0]);
 		ASSERT_EQ(-1, hmm_all_bytes(addr, length, 0));
 		hmm_unmap(addr, length);
 	}
-	/* a PUD, a PMD, a PTE and an anon_vma at least; with five levels one more */
+	/* at least a PUD, a PMD, a PTE table and an anon_vma; one more with five levels */
 	ASSERT_EQ(0, hits);
 	ASSERT_LE(6, n);
-	ASSERT_EQ(0, hmm_used_since(fd, &before));
-	hmm_area_end(&area);
+	ASSERT_EQ(0, hmm_used_since(self->fd, &self->before));
 }
 
 #include "hmm_main.h"

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A migration stands still between two of its steps, and meanwhile CPUs, other devices
- * and signals come to its pages.
+ * A migration that the driver holds between two of its steps, while a CPU, another device
+ * or a signal comes to the pages.
+ *
+ * The pages have migration entries: a CPU fault must wait (migration_entry_wait()) and find
+ * the data on the right side afterwards; MADV_DONTNEED and exit must free both copies; an
+ * empty entry that a CPU populates meanwhile must win over the device's page.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -12,15 +16,15 @@
 #include "small_pages.h"
 
 #define PAGES		8
-#define TOUCHED		3	/* the page that somebody comes to */
+#define TOUCHED		3	/* the page that is touched meanwhile */
 #define LIMIT_MS	5000
 
-/* A thread that is there before the hold, and touches a page when it is told to. */
+/* A thread, made before the hold, that touches a page when it is told to. */
 struct toucher {
 	char *addr;
 	size_t length;
-	int writes;	/* the pattern 2, else it reads the pattern 1 */
-	int takes_down;	/* a mirror whose device's memory is taken down instead */
+	int writes;	/* writes the pattern 2; else reads the pattern 1 */
+	int releases;	/* mirror whose device's memory it releases instead; 0: none */
 	long wrong;
 	/* private */
 	int over;
@@ -40,7 +44,7 @@ FIXTURE(migrate_held)
 	char *touched;
 	size_t page;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -50,37 +54,37 @@ FIXTURE_VARIANT(migrate_held)
 	unsigned int flags;
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, there_setup)
+FIXTURE_VARIANT_ADD(migrate_held, to_device_setup)
 {
 	.stage = HMMIRROR_STAGE_SETUP,
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, there_copied)
+FIXTURE_VARIANT_ADD(migrate_held, to_device_copied)
 {
 	.stage = HMMIRROR_STAGE_COPIED,
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, there_moved)
+FIXTURE_VARIANT_ADD(migrate_held, to_device_moved)
 {
 	.stage = HMMIRROR_STAGE_MOVED,
 	.flags = HMMIRROR_MIGRATE_TO_DEVICE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, back_setup)
+FIXTURE_VARIANT_ADD(migrate_held, to_system_setup)
 {
 	.stage = HMMIRROR_STAGE_SETUP,
 	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, back_copied)
+FIXTURE_VARIANT_ADD(migrate_held, to_system_copied)
 {
 	.stage = HMMIRROR_STAGE_COPIED,
 	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
 };
 
-FIXTURE_VARIANT_ADD(migrate_held, back_moved)
+FIXTURE_VARIANT_ADD(migrate_held, to_system_moved)
 {
 	.stage = HMMIRROR_STAGE_MOVED,
 	.flags = HMMIRROR_MIGRATE_TO_SYSTEM,
@@ -94,8 +98,8 @@ static void *touch(void *data)
 	__atomic_store_n(&t->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	while (sem_wait(&t->go))
 		;
-	if (t->takes_down)
-		t->wrong = hmm_ioctl(t->takes_down, HMM_DMIRROR_RELEASE, &cmd);
+	if (t->releases)
+		t->wrong = hmm_ioctl(t->releases, HMM_DMIRROR_RELEASE, &cmd);
 	else if (t->writes)
 		hmm_pattern_fill(t->addr, t->length, 2);
 	else
@@ -131,7 +135,7 @@ FIXTURE_SETUP(migrate_held)
 
 FIXTURE_TEARDOWN(migrate_held)
 {
-	if (!self->lacking) {
+	if (!self->setup_ret) {
 		hmm_hold_release(self->fd);
 		hmm_call_end(&self->call);
 	}
@@ -141,18 +145,18 @@ FIXTURE_TEARDOWN(migrate_held)
 #define HOLD()								\
 	ASSERT_EQ(0, hmm_hold_migration(&self->call, variant->stage, LIMIT_MS))
 
-/* What goes home is on the device before. */
+/* Start the migration and stop it at the stage; false if the test was skipped. */
 #define BEGIN()								\
 	({								\
-		int __need = MISS(self->lacking, self->area.why);	\
+		int __supported = REQUIRE(self->setup_ret, self->area.why); \
 									\
-		if (!__need) {						\
+		if (__supported) {					\
 			if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM) \
 				ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, \
 							   self->length, NULL, NULL)); \
 			HOLD();						\
 		}							\
-		__need;							\
+		__supported;						\
 	})
 
 #define END()								\
@@ -161,41 +165,45 @@ FIXTURE_TEARDOWN(migrate_held)
 		ASSERT_EQ(0, hmm_call_end(&self->call));		\
 	} while (0)
 
-/* The thread comes to its page, and is through with it. */
+/* Let the thread touch its page, and wait until it has. */
 #define TOUCH()								\
 	do {								\
 		sem_post(&self->toucher.go);				\
 		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));	\
 	} while (0)
 
-/* It comes there, and waits until the migration is over, which moves all pages. */
-static void touch_waits(struct __test_metadata *_metadata, struct _test_data_migrate_held *self)
+/*
+ * Let the thread touch its page: it must wait until the migration is over, which moves all
+ * pages.
+ */
+static void check_touch_waits(struct __test_metadata *_metadata,
+			      struct _test_data_migrate_held *self)
 {
 	sem_post(&self->toucher.go);
 	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
 	END();
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 }
 
-/* Is there anything that the device may populate yet? Return: what MISS() takes */
-static int may_populate(struct _test_data_migrate_held *self,
-			const struct _fixture_variant_migrate_held *variant)
+/* Can the CPU still populate an entry before the device does? Return: for REQUIRE() */
+static int require_empty_entries(struct _test_data_migrate_held *self,
+				 const struct _fixture_variant_migrate_held *variant)
 {
-	if (self->lacking)
-		return self->lacking;
+	if (self->setup_ret)
+		return self->setup_ret;
 	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ||
 	    variant->stage == HMMIRROR_STAGE_MOVED)
 		return hmm_skip(&self->area, "nothing is populated after that");
 	return 0;
 }
 
-/* The CPU waits for the page, whichever step it is at, and finds the data. */
+/* The CPU waits for the page at every step, and finds the data. */
 TEST_F(migrate_held, cpu_reads)
 {
-	if (BEGIN())
+	if (!BEGIN())
 		return;
-	touch_waits(_metadata, self);
+	check_touch_waits(_metadata, self);
 	ASSERT_EQ(-1, self->toucher.wrong);
 	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
@@ -204,19 +212,19 @@ TEST_F(migrate_held, cpu_reads)
 TEST_F(migrate_held, cpu_writes)
 {
 	self->toucher.writes = 1;
-	if (BEGIN())
+	if (!BEGIN())
 		return;
-	touch_waits(_metadata, self);
+	check_touch_waits(_metadata, self);
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, TOUCHED * self->page, 1));
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched + self->page,
 					(PAGES - TOUCHED - 1) * self->page, 1));
 }
 
-/* The pages are thrown away meanwhile: both copies go, and nothing is left of them. */
-TEST_F(migrate_held, discarded)
+/* MADV_DONTNEED during the migration: both copies are freed. */
+TEST_F(migrate_held, dontneed)
 {
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	END();
@@ -226,31 +234,34 @@ TEST_F(migrate_held, discarded)
 	TOUCH();
 }
 
-/* Another device asks for them, and gets none: they are on their way already. */
+/* Another device can't migrate them meanwhile. */
 TEST_F(migrate_held, other_device)
 {
 	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
 	__u64 migrated = 7;
 
 	ASSERT_LE(0, other);
-	if (BEGIN())
+	if (!BEGIN())
 		return;
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, self->length, NULL, &migrated));
 	ASSERT_EQ(0, migrated);
 	END();
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 	ASSERT_EQ(variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM ? 0 : PAGES, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	TOUCH();
 }
 
-/* The device's memory is taken down: what is on its way is waited for, then all is home. */
-TEST_F(migrate_held, taken_down)
+/*
+ * The device's memory is released: that waits for the migration, then all pages are in
+ * system memory.
+ */
+TEST_F(migrate_held, released)
 {
 	struct hmmirror_stats now;
 
-	self->toucher.takes_down = self->fd;
-	if (BEGIN())
+	self->toucher.releases = self->fd;
+	if (!BEGIN())
 		return;
 	sem_post(&self->toucher.go);
 	usleep(30000);
@@ -261,13 +272,13 @@ TEST_F(migrate_held, taken_down)
 	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
 	ASSERT_EQ(0, self->toucher.wrong);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &now));
-	/* what had no memory there yet may have got some since */
+	/* a page that had no device memory yet may have got some since */
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &now));
 	ASSERT_EQ(now.device_pages, now.device_pages_free);
 }
 
-/* In a child: a migration of its own that stands still. Tells when it does, and waits. */
+/* In a child: hold a migration of its own, tell the parent, and wait. */
 static void hold_and_wait(struct _test_data_migrate_held *self, enum hmmirror_stage stage,
 			  unsigned int flags, int tell)
 {
@@ -275,7 +286,7 @@ static void hold_and_wait(struct _test_data_migrate_held *self, enum hmmirror_st
 
 	memset(&self->call, 0, sizeof(self->call));
 	memset(self->area.device, 0, sizeof(self->area.device));
-	/* pages of its own, no shared ones */
+	/* unshare the pages */
 	hmm_pattern_fill(self->addr, self->length, 3);
 	self->call.fd = hmm_open(HMM_DEV_PRIVATE);
 	self->call.addr = self->addr;
@@ -289,7 +300,7 @@ static void hold_and_wait(struct _test_data_migrate_held *self, enum hmmirror_st
 	_exit(1);
 }
 
-/* The process is killed: the migration ends on the way out, and all pages are free. */
+/* The process is killed: the migration ends, and all pages are freed. */
 TEST_F(migrate_held, killed)
 {
 	long isolated = hmm_isolated(LONG_MAX);
@@ -297,7 +308,7 @@ TEST_F(migrate_held, killed)
 	pid_t child;
 	char fine;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
@@ -316,11 +327,11 @@ TEST_F(migrate_held, killed)
 	TOUCH();
 }
 
-/* What the device is to populate, a CPU populates first, and its page is the one. */
-TEST_F(migrate_held, populated_meanwhile)
+/* A CPU populates the entry before the device does: the CPU's page stays. */
+TEST_F(migrate_held, populated_by_cpu)
 {
 	self->toucher.writes = 1;
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM)
 		SKIP(return, "nothing is populated on the way back");
@@ -330,15 +341,15 @@ TEST_F(migrate_held, populated_meanwhile)
 	if (variant->stage != HMMIRROR_STAGE_MOVED) {
 		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
 		END();
-		all_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_REFUSED);
+		check_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_REFUSED);
 	} else {
 		END();
 		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
-		all_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_POPULATED);
+		check_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_POPULATED);
 	}
-	all_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
-	all_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
-		     HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, TOUCHED + 1, PAGES - TOUCHED - 1,
+		       HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->touched, self->page, 2));
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, TOUCHED * self->page, 0));
@@ -346,60 +357,60 @@ TEST_F(migrate_held, populated_meanwhile)
 				    (PAGES - TOUCHED - 1) * self->page, 0));
 }
 
-/* Two devices are to populate the same pages: the one that is there first has them. */
+/* Two devices populate the same entries: the first one wins. */
 TEST_F(migrate_held, populated_by_other)
 {
 	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
 	__u64 migrated = 0;
 
 	ASSERT_LE(0, other);
-	if (MISS(may_populate(self, variant), self->area.why))
+	if (!REQUIRE(require_empty_entries(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	HOLD();
 	ASSERT_EQ(0, hmm_to_device(other, self->addr, 2 * self->page, NULL, &migrated));
 	ASSERT_EQ(2, migrated);
 	END();
-	all_outcomes(_metadata, self->outcomes, 0, 2, HMMIRROR_OUT_REFUSED);
-	all_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, 2, HMMIRROR_OUT_REFUSED);
+	check_outcomes(_metadata, self->outcomes, 2, PAGES - 2, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES - 2, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 	TOUCH();
 }
 
-/* The same, read only: the zero page is there first, and gives way to the device's. */
-TEST_F(migrate_held, zero_page_meanwhile)
+/* A read maps the zero page meanwhile, which the device's page replaces. */
+TEST_F(migrate_held, zero_page_mapped)
 {
-	if (MISS(may_populate(self, variant), self->area.why))
+	if (!REQUIRE(require_empty_entries(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	HOLD();
 	TOUCH();
 	END();
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
 	ASSERT_EQ(PAGES, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
-/* A huge page comes to be where small ones were to be populated. */
-TEST_F(migrate_held, huge_meanwhile)
+/* A THP is faulted in where small pages were to be populated. */
+TEST_F(migrate_held, populated_by_thp)
 {
 	size_t huge = hmm_pmd_size(), i;
 	__u8 outcome;
 
-	if (MISS(may_populate(self, variant), self->area.why))
+	if (!REQUIRE(require_empty_entries(self, variant), self->area.why))
 		return;
-	if (MISS(hmm_state_put(&self->area, "thp_none", 0, huge), self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_none", 0, huge), self->area.why))
 		return;
 	self->toucher.addr = self->addr + 100 * self->page;
 	self->toucher.writes = 1;
 	HOLD();
 	TOUCH();
 	END();
-	/* what is in the huge page already can't be populated */
+	/* entries inside the THP can't be populated any more */
 	outcome = hmm_smaps(self->addr, "AnonHugePages") > 0 ? HMMIRROR_OUT_REFUSED :
 							       HMMIRROR_OUT_POPULATED;
-	all_outcomes(_metadata, self->outcomes, 0, PAGES, outcome);
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, outcome);
 	ASSERT_EQ(outcome == HMMIRROR_OUT_REFUSED ? 0 : PAGES, USED());
 	for (i = 0; i < huge; i += self->page) {
 		if (i == 100 * self->page)

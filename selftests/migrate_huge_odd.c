@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Huge pages of devices, in ways that few drivers move them: from and to small pages, by
- * their numbers, busy, failing, overtaken by others.
+ * Huge pages that are migrated in ways that few drivers use: to and from small pages
+ * (MIGRATE_VMA_SELECT_COMPOUND not set on one side), by pfn (migrate_device_range()), while
+ * they are locked or pinned, and with the kernel's own splits and allocations failing.
+ *
+ * Each of these paths splits a folio, or has to leave it whole, in the middle of a
+ * migration; a page must neither be lost nor stay locked or isolated.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +13,7 @@
 
 #include "gup_test.h"
 #include "inject.h"
-#include "migrate_huge.h"
+#include "huge_case.h"
 
 #define PIECES		(WHOLE | HMMIRROR_MIGRATE_PIECES)
 #define POPULATE	(TO_SYSTEM | HMMIRROR_MIGRATE_POPULATE)
@@ -17,243 +21,274 @@
 #define BY_RANGE	(TO_SYSTEM | HMMIRROR_MIGRATE_BY_RANGE)
 #define LIMIT_MS	5000
 
-/* A huge page, then a huge hole, gets small pages: the kernel splits it on its way. */
-TEST_F(migrate_huge, in_pieces)
+FIXTURE(migrate_huge_odd)
 {
-	if (MISS(self->lacking, self->area.why))
+	struct huge_case h;
+};
+
+FIXTURE_SETUP(migrate_huge_odd)
+{
+	huge_begin(_metadata, &self->h);
+}
+
+FIXTURE_TEARDOWN(migrate_huge_odd)
+{
+	huge_end(_metadata, &self->h);
+}
+
+/* A huge page, then an empty PMD, migrate to small pages: the kernel splits on the way. */
+TEST_F(migrate_huge_odd, to_small_pages)
+{
+	struct huge_case *h = &self->h;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_writable", 1);
+	MAKE("thp_writable", 1);
 	FILL(40);
-	MOVE(TO_DEVICE | PIECES, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	MIGRATE(TO_DEVICE | PIECES, 0, HUGE, HMMIRROR_OUT_MIGRATED);
 	ENTRIES(0, HUGE, W | DEV, 0);
 	ASSERT_EQ(HUGE, USED());
 	CHECK(40);
 	ASSERT_EQ(0, USED());
-	PUT("dev_huge", 1);
+	MAKE("dev_huge", 1);
 	FILL(41);
-	PUT("dev_huge", 1);
-	MOVE(TO_SYSTEM | PIECES, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	MAKE("dev_huge", 1);
+	MIGRATE(TO_SYSTEM | PIECES, 0, HUGE, HMMIRROR_OUT_MIGRATED);
 	ENTRIES(0, HUGE, W, 0);
 	ASSERT_EQ(0, USED());
-	PUT("thp_none", 1);
-	MOVE(TO_DEVICE | PIECES, 0, HUGE, HMMIRROR_OUT_POPULATED);
+	MAKE("thp_none", 1);
+	MIGRATE(TO_DEVICE | PIECES, 0, HUGE, HMMIRROR_OUT_POPULATED);
 	ENTRIES(0, HUGE, W | DEV, 0);
 	ASSERT_EQ(HUGE, USED());
-	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }
 
-/* It can't be split, which the kernel has to say: the huge page stays. */
-TEST_F(migrate_huge, in_pieces_not_split)
+/* The split fails: the kernel must report that, and the huge page stays. */
+TEST_F(migrate_huge_odd, to_small_pages_split_fails)
 {
-	if (MISS(self->lacking, self->area.why))
+	struct huge_case *h = &self->h;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_writable", 1);
+	MAKE("thp_writable", 1);
 	FILL(42);
-	if (INJECT(HMMIRROR_INJECT_SPLIT, 1, 1))
+	if (!INJECT(h->fd, HMMIRROR_INJECT_SPLIT, 1, 1))
 		return;
-	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE | PIECES, self->addr, self->length,
-			      self->outcomes, NULL));
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_SPLIT));
-	ASSERT_EQ(HMMIRROR_OUT_REFUSED, self->outcomes[0]);
+	ASSERT_EQ(0, hmm_move(h->fd, TO_DEVICE | PIECES, h->addr, h->length,
+			      h->outcomes, NULL));
+	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_SPLIT));
+	ASSERT_EQ(HMMIRROR_OUT_REFUSED, h->outcomes[0]);
 	ASSERT_EQ(0, USED());
 	CHECK(42);
 }
 
-/* Holes become zeroed memory of the system, as huge as they are. */
-TEST_F(migrate_huge, populate)
+/* Empty PMDs become zeroed huge pages of system memory. */
+TEST_F(migrate_huge_odd, populate)
 {
-	if (MISS(self->lacking, self->area.why))
+	struct huge_case *h = &self->h;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_none", 2);
-	ASSERT_EQ(0, mprotect(self->addr + self->length, self->length, PROT_READ));
-	MOVE(POPULATE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
-	MOVE(POPULATE | WHOLE, HUGE, HUGE, HMMIRROR_OUT_POPULATED);
+	MAKE("thp_none", 2);
+	ASSERT_EQ(0, mprotect(h->addr + h->length, h->length, PROT_READ));
+	MIGRATE(POPULATE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+	MIGRATE(POPULATE | WHOLE, HUGE, HUGE, HMMIRROR_OUT_POPULATED);
 	ENTRIES(0, HUGE, W, ORDER);
 	ENTRIES(HUGE, HUGE, V, ORDER);
-	ASSERT_EQ(-1, hmm_all_bytes(self->addr, 2 * self->length, 0));
+	ASSERT_EQ(-1, hmm_all_bytes(h->addr, 2 * h->length, 0));
 	FILL(43);
 	CHECK(43);
 }
 
-/* A hole that may not be written, and parts of holes. */
-TEST_F(migrate_huge, holes)
+/* Empty entries in a read-only mapping, and part of an empty PMD. */
+TEST_F(migrate_huge_odd, partial_and_readonly_holes)
 {
-	if (MISS(self->lacking, self->area.why))
+	struct huge_case *h = &self->h;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_none", 2);
-	MOVE(TO_DEVICE | WHOLE, HUGE / 2, HUGE, HMMIRROR_OUT_POPULATED);
+	MAKE("thp_none", 2);
+	MIGRATE(TO_DEVICE | WHOLE, HUGE / 2, HUGE, HMMIRROR_OUT_POPULATED);
 	ENTRIES(HUGE / 2, HUGE, W | DEV, 0);
 	ASSERT_EQ(HUGE, USED());
-	PUT("thp_none", 2);
-	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+	MAKE("thp_none", 2);
+	ASSERT_EQ(0, mprotect(h->addr, h->length, PROT_READ));
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
 	ENTRIES(0, HUGE, V | DEV, ORDER);
 	ASSERT_EQ(HUGE, USED());
-	ASSERT_EQ(-1, hmm_all_bytes(self->addr, 2 * self->length, 0));
+	ASSERT_EQ(-1, hmm_all_bytes(h->addr, 2 * h->length, 0));
 }
 
-/* Nothing is populated where a userfaultfd waits for it, though it be huge. */
-TEST_F(migrate_huge, uffd_missing)
+/* An empty PMD that userfaultfd watches is not populated. */
+TEST_F(migrate_huge_odd, uffd_missing)
 {
+	struct huge_case *h = &self->h;
 	int uffd;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_none", 1);
-	uffd = hmm_uffd_register(self->addr, self->length, UFFDIO_REGISTER_MODE_MISSING, 0);
+	MAKE("thp_none", 1);
+	uffd = hmm_uffd_register(h->addr, h->length, UFFDIO_REGISTER_MODE_MISSING, 0);
 	if (uffd < 0)
 		SKIP(return, "no userfaultfd");
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
 	ASSERT_EQ(0, USED());
 	close(uffd);
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
 }
 
-/* Each allocation for the place of a huge page fails in turn, and its charge. */
-TEST_F(migrate_huge, no_table)
+/* Each allocation for populating a huge page fails in turn, and then its memcg charge. */
+TEST_F(migrate_huge_odd, table_alloc_fails)
 {
+	struct huge_case *h = &self->h;
 	unsigned int n;
 	int hits = 1;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	for (n = 1; hits && n < 10; n++) {
-		PUT("thp_none", 1);
-		if (INJECT(HMMIRROR_INJECT_TABLE, n, 1))
+		MAKE("thp_none", 1);
+		if (!INJECT(h->fd, HMMIRROR_INJECT_TABLE, n, 1))
 			return;
-		ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE | WHOLE, self->addr, self->length,
-				      self->outcomes, NULL));
-		hits = HITS(HMMIRROR_INJECT_TABLE);
-		ASSERT_EQ(-1, hmm_all_bytes(self->outcomes, HUGE,
+		ASSERT_EQ(0, hmm_move(h->fd, TO_DEVICE | WHOLE, h->addr, h->length,
+				      h->outcomes, NULL));
+		hits = INJECTED(h->fd, HMMIRROR_INJECT_TABLE);
+		ASSERT_EQ(-1, hmm_all_bytes(h->outcomes, HUGE,
 					    hits ? HMMIRROR_OUT_REFUSED :
 						   HMMIRROR_OUT_POPULATED));
 		ASSERT_EQ(hits ? 0 : HUGE, USED());
 	}
-	/* an anon_vma and a table at least, as the PMD's is there already */
+	/* at least an anon_vma and a page table; the PMD's table exists */
 	ASSERT_LE(3, n);
 	ASSERT_EQ(0, hits);
-	PUT("thp_none", 1);
-	if (INJECT(HMMIRROR_INJECT_CHARGE, 1, 1))
+	MAKE("thp_none", 1);
+	if (!INJECT(h->fd, HMMIRROR_INJECT_CHARGE, 1, 1))
 		return;
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_CHARGE));
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
+	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_CHARGE));
 	ASSERT_EQ(0, USED());
-	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }
 
-/* By their numbers: whole, cut by the range on either side, with nothing to take its place. */
-TEST_F(migrate_huge, by_number)
+/* By pfn: whole; cut by either end of the range; without memory for the copy. */
+TEST_F(migrate_huge_odd, device_range)
 {
-	if (MISS(self->lacking, self->area.why))
+	struct huge_case *h = &self->h;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("dev_huge", 1);
-	MOVE(BY_PFN, 0, HUGE / 2, HMMIRROR_OUT_NONE);
-	MOVE(BY_PFN, HUGE / 2, HUGE / 2, HMMIRROR_OUT_NONE);
-	MOVE(BY_RANGE, 0, HUGE / 2, HMMIRROR_OUT_NONE);
-	MOVE(BY_RANGE, HUGE / 2, HUGE / 2, HMMIRROR_OUT_NONE);
+	MAKE("dev_huge", 1);
+	MIGRATE(BY_PFN, 0, HUGE / 2, HMMIRROR_OUT_NONE);
+	MIGRATE(BY_PFN, HUGE / 2, HUGE / 2, HMMIRROR_OUT_NONE);
+	MIGRATE(BY_RANGE, 0, HUGE / 2, HMMIRROR_OUT_NONE);
+	MIGRATE(BY_RANGE, HUGE / 2, HUGE / 2, HMMIRROR_OUT_NONE);
 	ENTRIES(0, HUGE, W | DEV, ORDER);
 	FAIL_NEXT_HUGE();
-	ASSERT_EQ(0, hmm_move(self->fd, BY_PFN, self->addr, self->length, self->outcomes, NULL));
-	ASSERT_EQ(HMMIRROR_OUT_REFUSED, self->outcomes[0]);
+	ASSERT_EQ(0, hmm_move(h->fd, BY_PFN, h->addr, h->length, h->outcomes, NULL));
+	ASSERT_EQ(HMMIRROR_OUT_REFUSED, h->outcomes[0]);
 	ENTRIES(0, HUGE, W | DEV, ORDER);
-	MOVE(BY_PFN, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	MIGRATE(BY_PFN, 0, HUGE, HMMIRROR_OUT_MIGRATED);
 	ENTRIES(0, HUGE, W, ORDER);
 	ASSERT_EQ(0, USED());
 	CHECK(0);
-	PUT("dev_huge", 1);
-	MOVE(BY_RANGE, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	MAKE("dev_huge", 1);
+	MIGRATE(BY_RANGE, 0, HUGE, HMMIRROR_OUT_MIGRATED);
 	ENTRIES(0, HUGE, W, ORDER);
 	ASSERT_EQ(0, USED());
 }
 
-/* A huge page that somebody has locked, or holds for long. */
-TEST_F(migrate_huge, busy)
+/* A huge page that is locked, or pinned. */
+TEST_F(migrate_huge_odd, locked_or_pinned)
 {
+	struct huge_case *h = &self->h;
 	struct pin_longterm_test pin = {
-		.addr = (uintptr_t)self->addr,
-		.size = self->page,
+		.addr = (uintptr_t)h->addr,
+		.size = h->page,
 	};
 	int file;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_writable", 1);
+	MAKE("thp_writable", 1);
 	FILL(44);
-	if (INJECT(HMMIRROR_INJECT_LOCKED, 1, 1))
+	if (!INJECT(h->fd, HMMIRROR_INJECT_LOCKED, 1, 1))
 		return;
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_LOCKED));
-	/* nor is one of the system brought home */
-	MOVE(TO_SYSTEM | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
+	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_LOCKED));
+	/* a page of system memory is not migrated back either */
+	MIGRATE(TO_SYSTEM | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
 	PROVE("thp_writable", 1);
 	file = open(GUP_TEST, O_RDWR | O_CLOEXEC);
 	if (file < 0)
 		SKIP(return, NO_GUP_TEST);
 	ASSERT_EQ(0, ioctl(file, PIN_START, &pin));
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_NONE);
 	PROVE("thp_writable", 1);
 	ASSERT_EQ(0, ioctl(file, PIN_STOP));
 	close(file);
-	MOVE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_MIGRATED);
 	CHECK(44);
 }
 
 /*
- * Huge pages that small entries map, behind small pages or not, can't be split: what is
- * before them moves, they and what is behind them stay.
+ * PTE-mapped huge pages that can't be split: pages before them migrate, they and those
+ * behind stay.
  */
-TEST_F(migrate_huge, cut_not_split)
+TEST_F(migrate_huge_odd, pte_mapped_split_fails)
 {
-	if (MISS(self->lacking, self->area.why))
+	struct huge_case *h = &self->h;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_writable", 1);
+	MAKE("thp_writable", 1);
 	FILL(45);
-	ASSERT_EQ(0, mprotect(self->addr, self->page, PROT_READ));
-	/* one of its pages is another's */
-	ASSERT_EQ(0, madvise(self->addr + self->page, self->page, MADV_DONTNEED));
-	hmm_pattern_fill(self->addr + self->page, self->page, 45);
-	if (INJECT(HMMIRROR_INJECT_SPLIT, 1, 1))
+	ASSERT_EQ(0, mprotect(h->addr, h->page, PROT_READ));
+	/* one of the PTEs maps another page */
+	ASSERT_EQ(0, madvise(h->addr + h->page, h->page, MADV_DONTNEED));
+	hmm_pattern_fill(h->addr + h->page, h->page, 45);
+	if (!INJECT(h->fd, HMMIRROR_INJECT_SPLIT, 1, 1))
 		return;
-	MOVE(TO_DEVICE, 2, HUGE - 2, HMMIRROR_OUT_NONE);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_SPLIT));
-	if (INJECT(HMMIRROR_INJECT_SPLIT, 1, 1))
+	MIGRATE(TO_DEVICE, 2, HUGE - 2, HMMIRROR_OUT_NONE);
+	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_SPLIT));
+	if (!INJECT(h->fd, HMMIRROR_INJECT_SPLIT, 1, 1))
 		return;
-	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr + self->page, 4 * self->page,
-			      self->outcomes, NULL));
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_SPLIT));
-	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
-	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes + 1, 3, HMMIRROR_OUT_NONE));
+	ASSERT_EQ(0, hmm_move(h->fd, TO_DEVICE, h->addr + h->page, 4 * h->page,
+			      h->outcomes, NULL));
+	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_SPLIT));
+	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, h->outcomes[0]);
+	ASSERT_EQ(-1, hmm_all_bytes(h->outcomes + 1, 3, HMMIRROR_OUT_NONE));
 	CHECK(45);
 
-	PUT("dev_huge", 1);
-	ASSERT_EQ(0, mprotect(self->addr, self->page, PROT_READ));
-	if (INJECT(HMMIRROR_INJECT_SPLIT, 1, 1))
+	MAKE("dev_huge", 1);
+	ASSERT_EQ(0, mprotect(h->addr, h->page, PROT_READ));
+	if (!INJECT(h->fd, HMMIRROR_INJECT_SPLIT, 1, 1))
 		return;
-	MOVE(TO_SYSTEM, 1, HUGE - 1, HMMIRROR_OUT_NONE);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_SPLIT));
+	MIGRATE(TO_SYSTEM, 1, HUGE - 1, HMMIRROR_OUT_NONE);
+	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_SPLIT));
 	ASSERT_EQ(HUGE, USED());
 	CHECK(0);
 }
 
-/* Others populate what was to be populated whole. */
-TEST_F(migrate_huge, populated_meanwhile)
+/* A CPU populates the PMD before the device does. */
+TEST_F(migrate_huge_odd, populated_meanwhile)
 {
+	struct huge_case *h = &self->h;
 	struct hmm_call call = {
-		.fd = self->fd,
-		.addr = self->addr,
-		.length = self->length,
+		.fd = h->fd,
+		.addr = h->addr,
+		.length = h->length,
 		.flags = TO_DEVICE | WHOLE,
-		.outcomes = self->outcomes,
+		.outcomes = h->outcomes,
 	};
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	PUT("thp_none", 1);
+	MAKE("thp_none", 1);
 	ASSERT_EQ(0, hmm_hold_migration(&call, HMMIRROR_STAGE_COPIED, LIMIT_MS));
 	FILL(46);
-	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(h->fd));
 	ASSERT_EQ(0, hmm_call_end(&call));
-	ASSERT_EQ(HMMIRROR_OUT_REFUSED, self->outcomes[0]);
+	ASSERT_EQ(HMMIRROR_OUT_REFUSED, h->outcomes[0]);
 	ASSERT_EQ(0, USED());
 	CHECK(46);
 }

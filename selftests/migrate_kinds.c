@@ -1,94 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which kinds of pages the kernel lets go to a device. */
+/*
+ * Which kinds of memory migrate_vma_*() migrates to a device: a variant for each state of
+ * lib/, with the outcome that the kernel must give.
+ *
+ * Most kinds are left alone at one of several points: not collected, refused after the
+ * copy, or with an error for the whole VMA. Such a page must be exactly as before.
+ * Anonymous pages must migrate, whatever their history.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 
 #define PAGES	8
 
-FIXTURE(migrate_kind)
+FIXTURE(migrate_kinds)
 {
 	struct hmm_area area;
 	__u8 *outcomes;
 	size_t pages;
 };
 
-FIXTURE_VARIANT(migrate_kind)
+FIXTURE_VARIANT(migrate_kinds)
 {
 	const char *state;
 	int error;
 	__u8 outcome;
-	int zeroes;	/* the memory reads as zeroes, else as the pattern */
-	int hole;	/* of a file: some kernels offer it, and then refuse */
-	int unread;	/* who reads it waits for userfaultfd, or finds no pattern */
-	int folio;	/* of several small pages: split if the kernel has huge pages on devices */
-	int protected;	/* by userfaultfd */
-	int forgotten;	/* what is tried changes the state: no proof afterwards */
+	int zeroes;	/* the memory reads as zeroes; else it has the pattern */
+	int hole;	/* an empty entry of a file: some kernels collect it, and refuse it later */
+	int unread;	/* don't read it: it would wait for userfaultfd, or has no pattern */
+	int folio;	/* a large folio: split if the kernel supports huge device pages */
+	int protected;	/* write-protected by userfaultfd */
+	int forgotten;	/* the attempt changes the state: don't prove it afterwards */
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_writable)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_writable)
 {
 	.state = "anon_writable",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_mlocked)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_mlocked)
 {
 	.state = "anon_mlocked",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_softclean)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_softclean)
 {
 	.state = "anon_softclean",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_parent)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_parent)
 {
 	.state = "anon_cow_parent",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_child)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_child)
 {
 	.state = "anon_cow_child",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-/* A page that is swapped out is left where it is. */
-FIXTURE_VARIANT_ADD(migrate_kind, anon_swapped)
+/* A swapped page is left alone. */
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_swapped)
 {
 	.state = "anon_swapped",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
-/* Pages of files are offered, copied, and then kept. */
-FIXTURE_VARIANT_ADD(migrate_kind, file_private_read)
+/* Pages of files are collected and copied, and then refused. */
+FIXTURE_VARIANT_ADD(migrate_kinds, file_private_read)
 {
 	.state = "file_private_read",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, file_private_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_private_written)
 {
 	.state = "file_private_written",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, file_shared_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_shared_written)
 {
 	.state = "file_shared_written",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_written)
 {
 	.state = "shmem_shared_written",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
 /* Only anonymous memory is populated. */
-FIXTURE_VARIANT_ADD(migrate_kind, file_private_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, file_private_none)
 {
 	.state = "file_private_none",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -96,7 +103,7 @@ FIXTURE_VARIANT_ADD(migrate_kind, file_private_none)
 	.hole = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_none)
 {
 	.state = "shmem_shared_none",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -104,146 +111,146 @@ FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_none)
 	.hole = 1,
 };
 
-/* Huge pages are split, and then go one by one. */
-FIXTURE_VARIANT_ADD(migrate_kind, thp_writable)
+/* THPs are split, and migrate page by page. */
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_writable)
 {
 	.state = "thp_writable",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_cow_parent)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_cow_parent)
 {
 	.state = "thp_cow_parent",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_zero)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_zero)
 {
 	.state = "thp_zero",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, hugetlb)
+FIXTURE_VARIANT_ADD(migrate_kinds, hugetlb)
 {
 	.state = "hugetlb_shared",
 	.error = -EINVAL,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, noaccess)
+FIXTURE_VARIANT_ADD(migrate_kinds, noaccess)
 {
 	.state = "anon_noaccess",
 	.error = -EFAULT,
 };
 
-/* An empty entry in a table that is there. */
-FIXTURE_VARIANT_ADD(migrate_kind, anon_emptied)
+/* An empty PTE in a table that exists. */
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_emptied)
 {
 	.state = "anon_emptied",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_none_readonly)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_none_readonly)
 {
 	.state = "anon_none_readonly",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_readonly)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_readonly)
 {
 	.state = "anon_readonly",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_cow_left)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_left)
 {
 	.state = "anon_cow_left",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_wp)
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_wp)
 {
 	.state = "anon_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.protected = 1,
 };
 
-/* Not there, and userfaultfd is to say what will be. */
-FIXTURE_VARIANT_ADD(migrate_kind, anon_uffd_missing)
+/* Missing, and userfaultfd decides what it will be. */
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_missing)
 {
 	.state = "anon_uffd_missing",
 	.outcome = HMMIRROR_OUT_REFUSED,
 	.unread = 1,
 };
 
-/* Given up by MADV_FREE, and still there. */
-FIXTURE_VARIANT_ADD(migrate_kind, lazyfree)
+/* Marked by MADV_FREE, and still present. */
+FIXTURE_VARIANT_ADD(migrate_kinds, lazyfree)
 {
 	.state = "lazyfree",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, stack)
+FIXTURE_VARIANT_ADD(migrate_kinds, stack)
 {
 	.state = "stack",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_private_read)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_private_read)
 {
 	.state = "shmem_private_read",
 	.outcome = HMMIRROR_OUT_REFUSED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_private_written)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_private_written)
 {
 	.state = "shmem_private_written",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, shmem_shared_swapped)
+FIXTURE_VARIANT_ADD(migrate_kinds, shmem_shared_swapped)
 {
 	.state = "shmem_shared_swapped",
 	.outcome = HMMIRROR_OUT_NONE,
 	.hole = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, sealed_copied)
+FIXTURE_VARIANT_ADD(migrate_kinds, sealed_copied)
 {
 	.state = "sealed_copied",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_readonly)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_readonly)
 {
 	.state = "thp_readonly",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_cow_child)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_cow_child)
 {
 	.state = "thp_cow_child",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_none)
 {
 	.state = "thp_none",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, thp_uffd_wp)
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_uffd_wp)
 {
 	.state = "thp_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.protected = 1,
 };
 
-/* Split to be looked at, and then there are holes, as in any file. */
-FIXTURE_VARIANT_ADD(migrate_kind, thp_shmem_written)
+/* The PMD is split first, which leaves empty entries as in any file. */
+FIXTURE_VARIANT_ADD(migrate_kinds, thp_shmem_written)
 {
 	.state = "thp_shmem_written",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -251,42 +258,42 @@ FIXTURE_VARIANT_ADD(migrate_kind, thp_shmem_written)
 	.forgotten = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_16k)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_16k)
 {
 	.state = "mthp_16k",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_64k)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_64k)
 {
 	.state = "mthp_64k",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_1m)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_1m)
 {
 	.state = "mthp_1m",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_cow)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_cow)
 {
 	.state = "mthp_cow",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_none)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_none)
 {
 	.state = "mthp_none",
 	.outcome = HMMIRROR_OUT_POPULATED,
 	.zeroes = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mthp_shmem)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_shmem)
 {
 	.state = "mthp_shmem",
 	.outcome = HMMIRROR_OUT_NONE,
@@ -294,55 +301,55 @@ FIXTURE_VARIANT_ADD(migrate_kind, mthp_shmem)
 	.forgotten = 1,
 };
 
-/* What a device has already, in one way or the other, is not offered. */
-FIXTURE_VARIANT_ADD(migrate_kind, dev_other)
+/* Pages that a device has already are not collected. */
+FIXTURE_VARIANT_ADD(migrate_kinds, dev_other)
 {
 	.state = "dev_other",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, dev_coherent)
+FIXTURE_VARIANT_ADD(migrate_kinds, dev_coherent)
 {
 	.state = "dev_coherent",
 	.outcome = HMMIRROR_OUT_NONE,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, dev_exclusive)
+FIXTURE_VARIANT_ADD(migrate_kinds, dev_exclusive)
 {
 	.state = "dev_exclusive",
 	.outcome = HMMIRROR_OUT_NONE,
 	.forgotten = 1,
 };
 
-/* Offered as any page of a file, but who is to copy it can't read it. */
-FIXTURE_VARIANT_ADD(migrate_kind, secret_written)
+/* Collected like any page of a file, but the driver can't read it to copy it. */
+FIXTURE_VARIANT_ADD(migrate_kinds, secret_written)
 {
 	.state = "secret_written",
 	.outcome = HMMIRROR_OUT_NOCOPY,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, mixed_normal)
+FIXTURE_VARIANT_ADD(migrate_kinds, mixed_normal)
 {
 	.state = "mixed_normal",
 	.error = -EINVAL,
 	.unread = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, pfnmap)
+FIXTURE_VARIANT_ADD(migrate_kinds, pfnmap)
 {
 	.state = "pfnmap",
 	.error = -EINVAL,
 	.unread = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kind, io)
+FIXTURE_VARIANT_ADD(migrate_kinds, io)
 {
 	.state = "io",
 	.error = -EINVAL,
 	.unread = 1,
 };
 
-FIXTURE_SETUP(migrate_kind)
+FIXTURE_SETUP(migrate_kinds)
 {
 	const struct hmm_state *state = hmm_state_find(variant->state);
 
@@ -356,17 +363,17 @@ FIXTURE_SETUP(migrate_kind)
 				    0));
 }
 
-FIXTURE_TEARDOWN(migrate_kind)
+FIXTURE_TEARDOWN(migrate_kinds)
 {
 	hmm_unmap(self->outcomes, self->pages);
 	hmm_area_end(&self->area);
 }
 
-TEST_F(migrate_kind, to_device)
+TEST_F(migrate_kinds, to_device)
 {
 	const struct hmm_state *state = hmm_state_find(variant->state);
 	size_t length = self->pages * hmm_page_size(), i;
-	int moves = variant->outcome == HMMIRROR_OUT_MIGRATED ||
+	int migrates = variant->outcome == HMMIRROR_OUT_MIGRATED ||
 		    variant->outcome == HMMIRROR_OUT_POPULATED;
 	struct hmm_area *area = &self->area;
 	__u64 migrated = ~0ULL, entry;
@@ -375,21 +382,21 @@ TEST_F(migrate_kind, to_device)
 
 	if (variant->hole && !expect_when(WHEN_HOLES_ANON))
 		outcome = HMMIRROR_OUT_REFUSED;
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	if (variant->protected && expect_when(WHEN_PROTECTION_MADE_UP))
-		SKIP(return, "the kernel makes another page of a protected one");
+		SKIP(return, "the kernel replaces a protected page");
 	if (variant->folio && hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP)) {
 		outcome = HMMIRROR_OUT_NONE;
-		moves = 0;
+		migrates = 0;
 	}
-	if (MISS(hmm_state_make(area, state, 0, length), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, length), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	memset(self->outcomes, 0xee, self->pages);
 	ASSERT_EQ(variant->error, hmm_to_device(fd, area->addr, length,
 						self->outcomes, &migrated));
-	ASSERT_EQ(!variant->error && moves ? self->pages : 0, migrated);
+	ASSERT_EQ(!variant->error && migrates ? self->pages : 0, migrated);
 	for (i = 0; !variant->error && i < self->pages; i++) {
 		ASSERT_EQ(outcome, self->outcomes[i])
 			TH_LOG("page %zu: %s, want %s", i,
@@ -397,54 +404,57 @@ TEST_F(migrate_kind, to_device)
 			       hmm_outcome_str(outcome));
 		ASSERT_EQ(0, hmm_entry(fd, area->addr + i * hmm_page_size(),
 				       &entry));
-		ASSERT_EQ(moves, !!(entry & HMMIRROR_PTE_PRIVATE));
+		ASSERT_EQ(migrates, !!(entry & HMMIRROR_PTE_PRIVATE));
 	}
-	/* What could not move is as it was. */
-	if ((!moves || variant->error) && !variant->forgotten)
-		if (MISS(hmm_state_prove(area, state, 0, length), area->why))
+	/* A page that did not migrate is as before. */
+	if ((!migrates || variant->error) && !variant->forgotten)
+		if (!REQUIRE(hmm_state_prove(area, state, 0, length), area->why))
 			return;
 	if (!(state->prot & PROT_READ) || variant->unread)
 		return;
-	/* The pattern of a hugetlb page is in its first small page. */
+	/* For hugetlb the pattern is in the first small page. */
 	if (variant->error)
 		length = hmm_page_size();
 	ASSERT_EQ(-1, variant->zeroes ? hmm_all_bytes(area->addr, length, 0) :
 		  hmm_pattern_check(area->addr, length, 0));
 }
 
-/* What stops a migration: all before it is done, the rest left alone. */
-FIXTURE(migrate_stop)
+/*
+ * A hole or a mapping without access stops the migration: pages before it have migrated,
+ * the rest is untouched.
+ */
+FIXTURE(migrate_kinds_stop)
 {
 	struct hmm_area area;
 	__u8 outcomes[PAGES];
 };
 
-FIXTURE_VARIANT(migrate_stop)
+FIXTURE_VARIANT(migrate_kinds_stop)
 {
 	const char *state;
 };
 
-FIXTURE_VARIANT_ADD(migrate_stop, hole)
+FIXTURE_VARIANT_ADD(migrate_kinds_stop, hole)
 {
 	.state = "hole",
 };
 
-FIXTURE_VARIANT_ADD(migrate_stop, noaccess)
+FIXTURE_VARIANT_ADD(migrate_kinds_stop, noaccess)
 {
 	.state = "anon_noaccess",
 };
 
-FIXTURE_SETUP(migrate_stop)
+FIXTURE_SETUP(migrate_kinds_stop)
 {
 	ASSERT_EQ(0, hmm_area_begin(&self->area, PAGES * hmm_page_size(), 0));
 }
 
-FIXTURE_TEARDOWN(migrate_stop)
+FIXTURE_TEARDOWN(migrate_kinds_stop)
 {
 	hmm_area_end(&self->area);
 }
 
-TEST_F(migrate_stop, in_the_middle)
+TEST_F(migrate_kinds_stop, in_the_middle)
 {
 	const struct hmm_state *writable = hmm_state_find("anon_writable");
 	const struct hmm_state *state = hmm_state_find(variant->state);
@@ -453,11 +463,11 @@ TEST_F(migrate_stop, in_the_middle)
 	__u64 migrated = 0, entry;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_make(area, writable, 0, length), area->why))
+	if (!REQUIRE(hmm_state_make(area, writable, 0, length), area->why))
 		return;
-	if (MISS(hmm_state_make(area, state, 3 * page, page), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 3 * page, page), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(-EFAULT, hmm_to_device(fd, area->addr, length,

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Migrations of small pages as few drivers ask for them, pages that are busy, and a
- * kernel that fails or is overtaken on its way.
+ * Small pages that are migrated in ways that few drivers use: with a bad struct
+ * migrate_vma, populating system memory, by pfn (migrate_device_range()); pages that are
+ * locked, isolated, pinned or in the swap cache; and a kernel whose own functions fail or
+ * find a page table gone.
+ *
+ * Each is a branch of mm/migrate_device.c that ordinary migrations don't take. The page
+ * must stay where it is with its data, and migrate once the reason is gone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +35,7 @@ FIXTURE(migrate_odd)
 	char *addr;
 	size_t page;
 	size_t length;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
@@ -66,27 +71,27 @@ FIXTURE_TEARDOWN(migrate_odd)
 	self->area.child = 0;
 	hmm_unmap(self->area.guard, self->area.guard_length);
 	self->area.guard = NULL;
-	if (!self->lacking)
+	if (!self->setup_ret)
 		EXPECT_EQ(0, USED());
 	hmm_area_end(&self->area);
 }
 
-/* Pages that are all the system's, filled, and on the LRU. */
-static void fill(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self)
+/* Fill the pages, in system memory and on the LRU. */
+static void fill_on_lru(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self)
 {
 	hmm_pattern_fill(self->addr, self->length, 1);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
 	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, NULL));
-	/* which has this CPU's batch of new pages put on the LRU; since 5.4 */
+	/* drains this CPU's LRU batch (5.4) */
 	if (madvise(self->addr, self->length, MADV_COLD))
 		ASSERT_EQ(0, hmm_write_number("/proc/sys/vm/compact_memory", 1));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	ASSERT_EQ(0, USED());
 }
 
-/* Moves all; pages from @first on, @pages of them, have to have one outcome, others another. */
-static void move(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self,
-		 unsigned int flags, size_t first, size_t pages, __u8 want, __u8 others)
+/* Migrate all pages: @pages pages from @first on must have one outcome, the others another. */
+static void migrate_all(struct __test_metadata *_metadata, struct _test_data_migrate_odd *self,
+			unsigned int flags, size_t first, size_t pages, __u8 want, __u8 others)
 {
 	size_t i;
 
@@ -100,8 +105,8 @@ static void move(struct __test_metadata *_metadata, struct _test_data_migrate_od
 	}
 }
 
-#define MOVE(_flags, _first, _pages, _want, _others) \
-	move(_metadata, self, _flags, _first, _pages, HMMIRROR_OUT_##_want, \
+#define MIGRATE(_flags, _first, _pages, _want, _others) \
+	migrate_all(_metadata, self, _flags, _first, _pages, HMMIRROR_OUT_##_want, \
 	     HMMIRROR_OUT_##_others)
 
 struct pinner {
@@ -129,14 +134,17 @@ static void *pin(void *data)
 	return NULL;
 }
 
-/* What the kernel's documentation asks of a caller, not done: it says so, nothing moves. */
-TEST_F(migrate_odd, mistakes)
+/*
+ * Each mistake that a caller of migrate_vma_setup() can make: an error, and nothing
+ * migrates.
+ */
+TEST_F(migrate_odd, bad_migrate_vma)
 {
 	__u64 migrated = 7;
 	unsigned int n;
 	int ret;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 2);
 	for (n = 1; n < HMMIRROR_MISTAKE_GIVEN_BACK; n++) {
@@ -153,23 +161,26 @@ TEST_F(migrate_odd, mistakes)
 	}
 	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_NR), self->addr,
 				    self->length, NULL, NULL));
-	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	MIGRATE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 2));
 }
 
-/* Holes become zeroed memory of the system; what a device has comes home with its data. */
+/*
+ * Empty entries become zeroed system memory; pages on the device migrate back with their
+ * data.
+ */
 TEST_F(migrate_odd, populate)
 {
 	__u64 entry;
 	size_t i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, 2 * self->page, 3);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, 2 * self->page, NULL, NULL));
-	/* a right less */
+	/* part of it is read-only */
 	ASSERT_EQ(0, mprotect(self->addr + 4 * self->page, 4 * self->page, PROT_READ));
-	MOVE(POPULATE, 0, 2, MIGRATED, POPULATED);
+	MIGRATE(POPULATE, 0, 2, MIGRATED, POPULATED);
 	ASSERT_EQ(0, USED());
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(0, hmm_pagemap_one(self->addr + i * self->page, &entry));
@@ -182,13 +193,13 @@ TEST_F(migrate_odd, populate)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 4));
 }
 
-/* By their numbers: those that the device has, in this process and in its child. */
-TEST_F(migrate_odd, by_number)
+/* By pfn: the device's pages of this process and of its child. */
+TEST_F(migrate_odd, device_range)
 {
 	__u64 migrated = 0;
 	int ret;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 5);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr + self->page, 2 * self->page, NULL, NULL));
@@ -207,51 +218,51 @@ TEST_F(migrate_odd, by_number)
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 
-	/* a page whose mappings do not go away stays where it is */
+	/* a page that can't be unmapped stays */
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, NULL));
-	if (INJECT(HMMIRROR_INJECT_MAPPED, 3, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_MAPPED, 3, 1))
 		return;
-	MOVE(BY_PFN, 2, 1, NONE, MIGRATED);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_MAPPED));
+	MIGRATE(BY_PFN, 2, 1, NONE, MIGRATED);
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_MAPPED));
 	ASSERT_EQ(1, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 }
 
-/* A page that somebody has locked is left alone, and so are those kept off the LRU. */
-TEST_F(migrate_odd, busy)
+/* Locked pages are left alone, and so are pages that can't be isolated from the LRU. */
+TEST_F(migrate_odd, locked_or_isolated)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	fill(_metadata, self);
-	if (INJECT(HMMIRROR_INJECT_LOCKED, 3, 2))
+	fill_on_lru(_metadata, self);
+	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 3, 2))
 		return;
-	MOVE(TO_DEVICE, 2, 2, NONE, MIGRATED);
-	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_LOCKED));
+	MIGRATE(TO_DEVICE, 2, 2, NONE, MIGRATED);
+	ASSERT_EQ(2, INJECTED(self->fd, HMMIRROR_INJECT_LOCKED));
 	ASSERT_EQ(PAGES - 2, USED());
-	fill(_metadata, self);
-	if (INJECT(HMMIRROR_INJECT_ISOLATED, 5, 3))
+	fill_on_lru(_metadata, self);
+	if (!INJECT(self->fd, HMMIRROR_INJECT_ISOLATED, 5, 3))
 		return;
-	MOVE(TO_DEVICE, 4, 3, NONE, MIGRATED);
-	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_ISOLATED));
+	MIGRATE(TO_DEVICE, 4, 3, NONE, MIGRATED);
+	ASSERT_EQ(3, INJECTED(self->fd, HMMIRROR_INJECT_ISOLATED));
 	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
-	fill(_metadata, self);
-	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	fill_on_lru(_metadata, self);
+	MIGRATE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
 }
 
-/* Pages of two processes, of which one keeps a mapping. */
+/* Pages of two processes, one of which keeps its mapping. */
 TEST_F(migrate_odd, stays_mapped)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	fill(_metadata, self);
+	fill_on_lru(_metadata, self);
 	self->area.child = hmm_fork_holder();
 	ASSERT_LT(0, self->area.child);
-	if (INJECT(HMMIRROR_INJECT_MAPPED, 2, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_MAPPED, 2, 1))
 		return;
 	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr, self->length, self->outcomes,
 			      NULL));
-	if (!HITS(HMMIRROR_INJECT_MAPPED))
+	if (!INJECTED(self->fd, HMMIRROR_INJECT_MAPPED))
 		SKIP(return, "the kernel has no try_to_migrate()");
 	ASSERT_EQ(HMMIRROR_OUT_MIGRATED, self->outcomes[0]);
 	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[1]);
@@ -260,38 +271,38 @@ TEST_F(migrate_odd, stays_mapped)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* There is no memory for what comes last: the charge of a page. It is tried for again. */
-TEST_F(migrate_odd, no_charge)
+/* The memcg charge fails, which comes last; the next try works. */
+TEST_F(migrate_odd, charge_fails)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (INJECT(HMMIRROR_INJECT_CHARGE, 1, 3))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_CHARGE, 1, 3))
 		return;
-	MOVE(TO_DEVICE, 0, 3, REFUSED, POPULATED);
-	ASSERT_EQ(3, HITS(HMMIRROR_INJECT_CHARGE));
+	MIGRATE(TO_DEVICE, 0, 3, REFUSED, POPULATED);
+	ASSERT_EQ(3, INJECTED(self->fd, HMMIRROR_INJECT_CHARGE));
 	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
 /*
- * A page table has gone when it is locked: a page that was to get there is not populated;
- * where pages are looked for, kernels that can tell look again.
+ * A page table is gone when it is locked: a page is not populated there. Where pages are
+ * collected, kernels that can retry do.
  */
-TEST_F(migrate_odd, table_gone)
+TEST_F(migrate_odd, pte_table_gone)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_TABLE_GONE, 1, 1))
 		return;
-	MOVE(TO_DEVICE, 0, 1, REFUSED, POPULATED);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
+	MIGRATE(TO_DEVICE, 0, 1, REFUSED, POPULATED);
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_TABLE_GONE));
 	ASSERT_EQ(PAGES - 1, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
-	fill(_metadata, self);
-	if (INJECT(HMMIRROR_INJECT_TABLE_GONE, 1, 1))
+	fill_on_lru(_metadata, self);
+	if (!INJECT(self->fd, HMMIRROR_INJECT_TABLE_GONE, 1, 1))
 		return;
-	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
-	ASSERT_GE(1, HITS(HMMIRROR_INJECT_TABLE_GONE));
+	MIGRATE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	ASSERT_GE(1, INJECTED(self->fd, HMMIRROR_INJECT_TABLE_GONE));
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
@@ -302,7 +313,7 @@ static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 	return hmm_prove_pages(area, addr, length, &swapped);
 }
 
-/* A page of a device is pinned for long while somebody has it locked: that is waited for. */
+/* Pinning a device page that another thread has locked waits for it. */
 TEST_F(migrate_odd, pinned_while_locked)
 {
 	struct hmm_call call = {
@@ -314,7 +325,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 	};
 	struct pinner pinner = { .addr = self->addr, .length = self->page };
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->device != HMM_DEV_COHERENT)
 		SKIP(return, "a page that no CPU can use can't be pinned");
@@ -322,10 +333,10 @@ TEST_F(migrate_odd, pinned_while_locked)
 	if (pinner.file < 0)
 		SKIP(return, NO_GUP_TEST);
 	hmm_pattern_fill(self->addr, self->length, 7);
-	MOVE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
-	if (INJECT(HMMIRROR_INJECT_LOCKED, 1, 1))
+	MIGRATE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 1, 1))
 		return;
-	/* to make a thread needs what a migration that is held has */
+	/* make the thread first: that needs the mmap lock for writing */
 	ASSERT_EQ(0, sem_init(&pinner.go, 0, 0));
 	ASSERT_EQ(0, pthread_create(&pinner.thread, NULL, pin, &pinner));
 	ASSERT_EQ(0, hmm_hold_migration(&call, HMMIRROR_STAGE_SETUP, 5000));
@@ -335,7 +346,7 @@ TEST_F(migrate_odd, pinned_while_locked)
 	ASSERT_EQ(0, hmm_call_end(&call));
 	ASSERT_EQ(0, pthread_join(pinner.thread, NULL));
 	ASSERT_EQ(0, pinner.error);
-	ASSERT_EQ(1, HITS(HMMIRROR_INJECT_LOCKED));
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_LOCKED));
 	ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 7));
@@ -343,21 +354,21 @@ TEST_F(migrate_odd, pinned_while_locked)
 }
 
 /*
- * Pages that have their places in the swap still: because another process has its copies
- * there, because some are being written there, then for nothing. Who knows how gives the
- * places up that nobody needs, and the pages move.
+ * Pages that are still in the swap cache: first because another process has swap entries
+ * for them, then because they are under writeback, then without a reason. A kernel that
+ * knows how frees the slots that nobody needs, and the pages migrate.
  */
-TEST_F(migrate_odd, in_swap_cache)
+TEST_F(migrate_odd, swapcache)
 {
 	__u64 flags;
 	__u8 want;
 	size_t i;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	hmm_pattern_fill(self->addr, self->length, 6);
-	if (MISS(hmm_area_pageout(&self->area, self->addr, self->length, prove_swapped),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_pageout(&self->area, self->addr, self->length, prove_swapped),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, prove_swapped(&self->area, self->addr, self->length));
 	self->area.child = hmm_fork_holder();
@@ -367,31 +378,35 @@ TEST_F(migrate_odd, in_swap_cache)
 		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
 		ASSERT_NE(0, flags & hmm_kpf(KPF_SWAPCACHE)) TH_LOG("page %zu", i);
 	}
-	MOVE(TO_DEVICE, 0, PAGES, REFUSED, NONE);
+	MIGRATE(TO_DEVICE, 0, PAGES, REFUSED, NONE);
 	ASSERT_EQ(0, USED());
 	hmm_holder_end(self->area.child);
 	self->area.child = 0;
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
 		if (!(flags & hmm_kpf(KPF_SWAPCACHE)))
-			SKIP(return, "memory is short: the places in the swap were given up");
+			SKIP(return, "memory is short: the swap slots were freed");
 	}
-	if (INJECT(HMMIRROR_INJECT_WRITEBACK, 3, 2))
+	if (!INJECT(self->fd, HMMIRROR_INJECT_WRITEBACK, 3, 2))
 		return;
 	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE, self->addr, self->length, self->outcomes,
 			      NULL));
-	ASSERT_EQ(2, HITS(HMMIRROR_INJECT_WRITEBACK));
-	/* __migrate_device_pages() knows since 6.12, so all kernels with huge ones do */
+	ASSERT_EQ(2, INJECTED(self->fd, HMMIRROR_INJECT_WRITEBACK));
+	/*
+	 * __migrate_device_pages() does since 6.12, and so do all kernels with huge device
+	 * pages
+	 */
 	want = self->outcomes[0];
 	if (want != HMMIRROR_OUT_REFUSED ||
 	    hmm_feature(self->fd, HMMIRROR_FEAT_DEVICE_THP, NULL, 0) == 1)
 		want = HMMIRROR_OUT_MIGRATED;
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(i == 2 || i == 3 ? HMMIRROR_OUT_REFUSED : want, self->outcomes[i])
 			TH_LOG("page %zu: %s", i, hmm_outcome_str(self->outcomes[i]));
+	}
 	ASSERT_EQ(want == HMMIRROR_OUT_REFUSED ? 0 : PAGES - 2, USED());
 	if (want == HMMIRROR_OUT_MIGRATED)
-		MOVE(TO_DEVICE, 2, 2, MIGRATED, NONE);
+		MIGRATE(TO_DEVICE, 2, 2, MIGRATED, NONE);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 6));
 }
 

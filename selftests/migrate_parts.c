@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Parts of huge pages go to a device, and parts of all kinds in one call. */
+/*
+ * Ranges that migrate only in part: pieces of THPs, KSM pages, several kinds of memory in
+ * one call, pages on another CPU's LRU batch.
+ *
+ * A THP must be split, or stay whole if it can't be; each page must get its own outcome,
+ * whatever its neighbours are; and one call for many mappings must do each of them.
+ */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/uio.h>
@@ -29,8 +35,8 @@ FIXTURE_TEARDOWN(migrate_parts)
 	hmm_area_end(&self->area);
 }
 
-/* From the middle of one huge page to the middle of the next; then all of the rest. */
-TEST_F(migrate_parts, across_two)
+/* From the middle of one THP to the middle of the next; then the rest. */
+TEST_F(migrate_parts, halves_of_two_thps)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size(), half = huge / 2;
 	struct hmm_area *area = &self->area;
@@ -39,9 +45,9 @@ TEST_F(migrate_parts, across_two)
 
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, 2 * huge, 0));
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, 2 * huge), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, 2 * huge), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	hmm_pattern_fill(area->addr, 2 * huge, 1);
@@ -55,8 +61,11 @@ TEST_F(migrate_parts, across_two)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, 2 * huge, 1));
 }
 
-/* A huge page that a pipe has a part of can't be split, and stays whole until it can. */
-TEST_F(migrate_parts, huge_held)
+/*
+ * A THP can't be split while a pipe has a reference to one of its pages, and then stays
+ * whole.
+ */
+TEST_F(migrate_parts, thp_referenced)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size();
 	struct hmm_area *area = &self->area;
@@ -65,9 +74,9 @@ TEST_F(migrate_parts, huge_held)
 	char copy[4096];
 	int ends[2], fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, huge), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, huge), area->why))
 		return;
 	ASSERT_EQ(sizeof(copy), page);
 	ASSERT_EQ(0, pipe(ends));
@@ -86,10 +95,10 @@ TEST_F(migrate_parts, huge_held)
 }
 
 /*
- * A huge page of which a part is not mapped any more, and another has a right less: it
- * is small pages to the tables. Only kernels that have huge pages on devices split it.
+ * A THP, part of which is unmapped and part read-only: PTEs map it. Only kernels with huge
+ * device pages split it.
  */
-TEST_F(migrate_parts, mapped_in_part)
+TEST_F(migrate_parts, thp_partly_mapped)
 {
 	size_t page = hmm_page_size(), huge = hmm_pmd_size(), gap = 10 * page;
 	struct hmm_area *area = &self->area;
@@ -97,9 +106,9 @@ TEST_F(migrate_parts, mapped_in_part)
 	__u64 migrated = 0;
 	int fd, all;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, huge), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, huge), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, munmap(area->addr, gap));
@@ -112,7 +121,7 @@ TEST_F(migrate_parts, mapped_in_part)
 	ASSERT_EQ(-1, hmm_pattern_check(rest, huge - gap, 0));
 }
 
-/* A page that KSM has merged: all its mappings go with it, and the others find it there. */
+/* A KSM page migrates with all its mappings, and is found on the device through each. */
 TEST_F(migrate_parts, ksm)
 {
 	size_t page = hmm_page_size(), length = 8 * page;
@@ -121,15 +130,15 @@ TEST_F(migrate_parts, ksm)
 	char byte;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "anon_ksm", 0, length), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "anon_ksm", 0, length), area->why))
 		return;
 	byte = *area->addr;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 5 * page, page, self->outcomes, &migrated));
 	if (!expect_when(WHEN_HOME_FOR_ALL)) {
-		/* it could not come home, and the driver knows */
+		/* it could not be migrated back, and the driver knows that */
 		ASSERT_EQ(0, migrated);
 		ASSERT_EQ(HMMIRROR_OUT_NONE, self->outcomes[0]);
 		ASSERT_EQ(-1, hmm_all_bytes(area->addr, length, byte));
@@ -140,7 +149,7 @@ TEST_F(migrate_parts, ksm)
 	ASSERT_EQ(0, hmm_entry(fd, area->addr + 3 * page, &entry));
 	ASSERT_NE(0, entry & HMMIRROR_PTE_PRIVATE);
 	ASSERT_EQ(-1, hmm_all_bytes(area->addr, length, byte));
-	/* all at once: it is one page, and the first that comes to it has it locked */
+	/* all PTEs at once: it is one page, which the first PTE collects and locks */
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr, length, self->outcomes, &migrated));
 	ASSERT_GE(1, migrated);
 	ASSERT_EQ(-1, hmm_all_bytes(self->outcomes + 1, 7, HMMIRROR_OUT_NONE));
@@ -150,15 +159,15 @@ TEST_F(migrate_parts, ksm)
 	ASSERT_EQ(-1, hmm_all_bytes(area->addr + page, length - page, byte));
 }
 
-/* Holes in files are offered by some kernels, and then refused. */
-static __u8 expected(const char *state, __u8 outcome)
+/* Some kernels collect empty entries of files, and refuse them later. */
+static __u8 expected_outcome(const char *state, __u8 outcome)
 {
 	return strstr(state, "none") && !expect_when(WHEN_HOLES_ANON) ?
 	       HMMIRROR_OUT_REFUSED : outcome;
 }
 
-/* Pages of one call in several mappings and kinds, the holes between them in calls apart. */
-TEST_F(migrate_parts, patchwork)
+/* One call for many mappings and kinds of pages. */
+TEST_F(migrate_parts, many_mappings)
 {
 	static const struct {
 		const char *state;
@@ -180,22 +189,23 @@ TEST_F(migrate_parts, patchwork)
 	__u64 migrated = 0, want = 0;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	for (i = 0; i < n; i++) {
-		if (MISS(hmm_state_put(area, parts[i].state, at, parts[i].pages * page),
-			 area->why))
+		if (!REQUIRE(hmm_state_make_named(area, parts[i].state, at, parts[i].pages *
+						  page), area->why))
 			return;
 		at += parts[i].pages * page;
 	}
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr, at, self->outcomes, &migrated));
 	for (i = 0, at = 0; i < n; i++) {
-		for (k = 0; k < parts[i].pages; k++, at++)
-			ASSERT_EQ(expected(parts[i].state, parts[i].outcome),
+		for (k = 0; k < parts[i].pages; k++, at++) {
+			ASSERT_EQ(expected_outcome(parts[i].state, parts[i].outcome),
 				  self->outcomes[at])
 				TH_LOG("%s: page %zu is %s", parts[i].state, k,
 				       hmm_outcome_str(self->outcomes[at]));
+		}
 		if (parts[i].outcome == HMMIRROR_OUT_MIGRATED ||
 		    parts[i].outcome == HMMIRROR_OUT_POPULATED)
 			want += parts[i].pages;
@@ -212,7 +222,7 @@ TEST_F(migrate_parts, patchwork)
 	}
 }
 
-/* Memory that is a device of its own stays where it is. */
+/* device-dax memory stays where it is. */
 TEST_F(migrate_parts, dax)
 {
 	size_t length = 8 * hmm_page_size();
@@ -220,7 +230,7 @@ TEST_F(migrate_parts, dax)
 	__u64 migrated = 7;
 	int fd, dax;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	dax = hmm_dax_open(hmm_page_size());
 	if (dax < 0)
@@ -235,8 +245,8 @@ TEST_F(migrate_parts, dax)
 	close(dax);
 }
 
-/* Pages that another CPU has just brought in wait in a list of its own. */
-TEST_F(migrate_parts, of_other_cpu)
+/* Pages that another CPU faulted in are on its LRU batch. */
+TEST_F(migrate_parts, lru_batch_of_other_cpu)
 {
 	size_t length = 8 * hmm_page_size();
 	struct hmm_area *area = &self->area;
@@ -244,7 +254,7 @@ TEST_F(migrate_parts, of_other_cpu)
 	__u64 migrated = 0;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);
@@ -261,19 +271,19 @@ TEST_F(migrate_parts, of_other_cpu)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, length, 1));
 }
 
-/* Brought home is only what a device has: no zero page, no hole, no page of the system's. */
-TEST_F(migrate_parts, nothing_to_bring_home)
+/* Only device pages migrate back: no zero page, no empty entry, no page of system memory. */
+TEST_F(migrate_parts, to_system_nothing)
 {
 	size_t page = hmm_page_size(), length = 8 * page;
 	struct hmm_area *area = &self->area;
 	__u64 migrated = 7;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "anon_zero", 0, 3 * page), area->why) ||
-	    MISS(hmm_state_put(area, "anon_emptied", 3 * page, 3 * page), area->why) ||
-	    MISS(hmm_state_put(area, "anon_writable", 6 * page, 2 * page), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "anon_zero", 0, 3 * page), area->why) ||
+	    !REQUIRE(hmm_state_make_named(area, "anon_emptied", 3 * page, 3 * page), area->why) ||
+	    !REQUIRE(hmm_state_make_named(area, "anon_writable", 6 * page, 2 * page), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_system(fd, area->addr, length, self->outcomes, &migrated));
@@ -284,17 +294,17 @@ TEST_F(migrate_parts, nothing_to_bring_home)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr + 6 * page, 2 * page, 0));
 }
 
-/* One small page out of a huge one. */
-TEST_F(migrate_parts, one_page)
+/* One small page of a THP. */
+TEST_F(migrate_parts, one_page_of_thp)
 {
 	struct hmm_area *area = &self->area;
 	size_t page = hmm_page_size();
 	__u64 migrated = 0, entry;
 	int fd;
 
-	if (MISS(hmm_area_memory(area, 0), area->why))
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (MISS(hmm_state_put(area, "thp_writable", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	fd = hmm_area_device(area, 0);
 	ASSERT_EQ(0, hmm_to_device(fd, area->addr + 100 * page, page,

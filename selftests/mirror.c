@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device page table, and what must take entries out of it. */
+/*
+ * The device page table of a mirror, and everything that must invalidate entries in it by
+ * the mmu interval notifier.
+ *
+ * An entry that survives munmap(), mprotect(), mremap(), truncation, fork or copy-on-write
+ * gives the device a page that the process no longer has. A notifier called for more than
+ * the range costs performance and is wrong too: the neighbours must stay mirrored.
+ */
 #include <fcntl.h>
 
 #include "expect_kernel.h"
@@ -7,9 +14,9 @@
 
 #define PAGES	8
 
-/* What is in the middle, and gets hit. */
+/* The pages in the middle of the range that a test changes. */
 #define FIRST	3
-#define HIT	2
+#define CHANGED	2
 
 FIXTURE(mirror)
 {
@@ -35,18 +42,19 @@ FIXTURE_TEARDOWN(mirror)
 	hmm_area_end(&self->area);
 }
 
-/* All pages but those that were hit are still mirrored as they were. */
-static void check_gone(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(mirror) * self, size_t first, size_t pages)
+/* All pages but @pages from @first on are still mirrored as they were; those are not. */
+static void check_invalidated(struct __test_metadata *_metadata, FIXTURE_DATA(mirror) * self,
+			      size_t first, size_t pages)
 {
 	__u64 now[PAGES];
 	size_t i;
 
 	ASSERT_EQ(0, hmm_mirror(self->fd, self->addr, self->length, now));
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(i >= first && i < first + pages ? 0 :
 			  self->entries[i], now[i])
 			TH_LOG("page %zu", i);
+	}
 }
 
 TEST_F(mirror, same_as_walked)
@@ -54,7 +62,7 @@ TEST_F(mirror, same_as_walked)
 	__u64 walked[PAGES];
 	size_t i;
 
-	check_gone(_metadata, self, 0, 0);
+	check_invalidated(_metadata, self, 0, 0);
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, walked));
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(self->entries[i], walked[i]);
@@ -63,7 +71,7 @@ TEST_F(mirror, same_as_walked)
 	}
 }
 
-/* A walk that does not say so maps nothing. */
+/* A walk without the flag mirrors nothing. */
 TEST_F(mirror, only_when_mapped)
 {
 	char *other = hmm_map_anon(self->length, 0);
@@ -78,7 +86,7 @@ TEST_F(mirror, only_when_mapped)
 		ASSERT_EQ(0, entries[i]);
 }
 
-/* A snapshot maps what is there, and takes away what is not. */
+/* A snapshot mirrors what is present, and drops what is not. */
 TEST_F(mirror, map_snapshot)
 {
 	char *other = hmm_map_anon(2 * self->page, 0);
@@ -93,7 +101,7 @@ TEST_F(mirror, map_snapshot)
 		  hmm_entry_flags(entries[1]));
 }
 
-/* Before an error, the entries are mapped; behind it, not. */
+/* Entries before an error are mirrored, those behind it are not. */
 TEST_F(mirror, map_error)
 {
 	size_t i;
@@ -114,8 +122,8 @@ TEST_F(mirror, map_error)
 TEST_F(mirror, munmap)
 {
 	ASSERT_EQ(0, munmap(self->addr + FIRST * self->page,
-			    HIT * self->page));
-	check_gone(_metadata, self, FIRST, HIT);
+			    CHANGED * self->page));
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
 	ASSERT_EQ(expect_when(WHEN_UNMAP_TOLD),
 		  !!self->stats.invalidations_unmap);
@@ -125,12 +133,12 @@ TEST_F(mirror, munmap)
 TEST_F(mirror, mprotect)
 {
 	ASSERT_EQ(0, mprotect(self->addr + FIRST * self->page,
-			      HIT * self->page, PROT_READ));
-	check_gone(_metadata, self, FIRST, HIT);
+			      CHANGED * self->page, PROT_READ));
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
 	ASSERT_LE(1, self->stats.invalidations);
 	ASSERT_EQ(0, self->stats.invalidations_unmap);
-	/* It can be had again, but not to write. */
+	/* It can be mirrored again, but not for writing. */
 	ASSERT_EQ(-EPERM, hmm_map(self->fd, self->addr, self->length,
 				  HMMIRROR_REQ_ALL, NULL));
 	ASSERT_EQ(0, hmm_map(self->fd, self->addr, self->length,
@@ -141,46 +149,46 @@ TEST_F(mirror, mprotect)
 TEST_F(mirror, mremap)
 {
 	char *from = self->addr + FIRST * self->page;
-	char *to = hmm_map_none(HIT * self->page, 0);
-	__u64 entries[HIT];
+	char *to = hmm_map_none(CHANGED * self->page, 0);
+	__u64 entries[CHANGED];
 	size_t i;
 
 	ASSERT_NE(NULL, to);
-	ASSERT_EQ(to, mremap(from, HIT * self->page, HIT * self->page,
+	ASSERT_EQ(to, mremap(from, CHANGED * self->page, CHANGED * self->page,
 			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	check_gone(_metadata, self, FIRST, HIT);
-	/* The same pages are found at their new place. */
-	ASSERT_EQ(0, hmm_mirror(self->fd, to, HIT * self->page, entries));
-	for (i = 0; i < HIT; i++)
+	check_invalidated(_metadata, self, FIRST, CHANGED);
+	/* The same pages are found at the new address. */
+	ASSERT_EQ(0, hmm_mirror(self->fd, to, CHANGED * self->page, entries));
+	for (i = 0; i < CHANGED; i++)
 		ASSERT_EQ(0, entries[i]);
-	ASSERT_EQ(0, hmm_walk(self->fd, to, HIT * self->page, 0, entries));
-	for (i = 0; i < HIT; i++)
+	ASSERT_EQ(0, hmm_walk(self->fd, to, CHANGED * self->page, 0, entries));
+	for (i = 0; i < CHANGED; i++)
 		ASSERT_EQ(self->entries[FIRST + i], entries[i]);
 }
 
-TEST_F(mirror, discard)
+TEST_F(mirror, dontneed)
 {
 	ASSERT_EQ(0, madvise(self->addr + FIRST * self->page,
-			     HIT * self->page, MADV_DONTNEED));
-	check_gone(_metadata, self, FIRST, HIT);
+			     CHANGED * self->page, MADV_DONTNEED));
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 }
 
-TEST_F(mirror, map_over)
+TEST_F(mirror, mmap_fixed)
 {
 	ASSERT_EQ(0, hmm_area_map_small(&self->area,
 					self->addr + FIRST * self->page,
-					HIT * self->page, PROT_READ));
-	check_gone(_metadata, self, FIRST, HIT);
+					CHANGED * self->page, PROT_READ));
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 }
 
-/* The parent's pages are write-protected by it: all that is mirrored goes. */
+/* fork() write-protects the parent's pages: nothing stays mirrored. */
 TEST_F(mirror, fork)
 {
 	size_t i;
 
 	self->area.child = hmm_fork_holder();
 	ASSERT_LT(0, self->area.child);
-	check_gone(_metadata, self, 0, PAGES);
+	check_invalidated(_metadata, self, 0, PAGES);
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
 			      self->entries));
 	for (i = 0; i < PAGES; i++)
@@ -188,7 +196,7 @@ TEST_F(mirror, fork)
 			  hmm_entry_flags(self->entries[i]));
 }
 
-/* The CPU's write breaks copy-on-write, and the device must see it. */
+/* The CPU's write breaks copy-on-write: the entry for the old page must go. */
 TEST_F(mirror, cow)
 {
 	__u64 before[PAGES];
@@ -199,7 +207,7 @@ TEST_F(mirror, cow)
 			     HMMIRROR_REQ_FAULT, before));
 	memcpy(self->entries, before, sizeof(before));
 	self->addr[FIRST * self->page] ^= 1;
-	check_gone(_metadata, self, FIRST, 1);
+	check_invalidated(_metadata, self, FIRST, 1);
 	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0,
 			      self->entries));
 	ASSERT_NE(before[FIRST], self->entries[FIRST]);
@@ -208,14 +216,14 @@ TEST_F(mirror, cow)
 	ASSERT_EQ(before[FIRST + 1], self->entries[FIRST + 1]);
 }
 
-/* The zero page gives way to a page of one's own. */
+/* A write replaces the zero page. */
 TEST_F(mirror, zero_page_written)
 {
 	char *other = hmm_map_anon(self->page, 0);
 	__u64 entry;
 
-	if (MISS(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
-		 "the walker of this kernel refuses the zero page"))
+	if (!REQUIRE(expect_when(WHEN_ZERO_SPECIAL) ? HMM_SKIP : 0,
+		     "the walker of this kernel refuses the zero page"))
 		return;
 	ASSERT_NE(NULL, other);
 	ASSERT_EQ(0, hmm_map(self->fd, other, self->page, HMMIRROR_REQ_FAULT,
@@ -226,7 +234,7 @@ TEST_F(mirror, zero_page_written)
 	ASSERT_EQ(0, entry);
 }
 
-/* What is mirrored is a file's. Return: the file, which the area closes */
+/* Map and mirror a file. Return: the file, which the area closes. */
 static int mirror_file(struct __test_metadata *_metadata, FIXTURE_DATA(mirror) * self)
 {
 	int file = hmm_file_memfd(self->length, 0);
@@ -246,7 +254,7 @@ TEST_F(mirror, truncate)
 	int file = mirror_file(_metadata, self);
 
 	ASSERT_EQ(0, ftruncate(file, FIRST * self->page));
-	check_gone(_metadata, self, FIRST, PAGES - FIRST);
+	check_invalidated(_metadata, self, FIRST, PAGES - FIRST);
 	ASSERT_EQ(-EFAULT, hmm_walk(self->fd, self->addr, self->length,
 				    HMMIRROR_REQ_FAULT, self->entries));
 }
@@ -257,16 +265,16 @@ TEST_F(mirror, punch_hole)
 
 	ASSERT_EQ(0, fallocate(file, FALLOC_FL_PUNCH_HOLE |
 			       FALLOC_FL_KEEP_SIZE, FIRST * self->page,
-			       HIT * self->page));
-	check_gone(_metadata, self, FIRST, HIT);
+			       CHANGED * self->page));
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 }
 
-/* Reading and writing by the CPU takes nothing away. */
+/* CPU reads and writes invalidate nothing. */
 TEST_F(mirror, cpu_access)
 {
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	hmm_pattern_fill(self->addr, self->length, 2);
-	check_gone(_metadata, self, 0, 0);
+	check_invalidated(_metadata, self, 0, 0);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->stats));
 	ASSERT_EQ(0, self->stats.invalidations);
 }
@@ -285,27 +293,27 @@ TEST_F(mirror, two_of_one_process)
 		ASSERT_EQ(self->entries[i], entries[i]);
 	ASSERT_EQ(0, hmm_map(other, self->addr, self->length,
 			     HMMIRROR_REQ_ALL, entries));
-	/* One event hits all three. */
+	/* One event invalidates all three. */
 	ASSERT_EQ(0, munmap(self->addr + FIRST * self->page,
-			    HIT * self->page));
-	check_gone(_metadata, self, FIRST, HIT);
+			    CHANGED * self->page));
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 	ASSERT_EQ(0, hmm_mirror(second, self->addr, self->length, entries));
 	ASSERT_EQ(0, entries[FIRST]);
 	ASSERT_EQ(self->entries[0], entries[0]);
 	ASSERT_EQ(0, hmm_mirror(other, self->addr, self->length, entries));
 	ASSERT_EQ(0, entries[FIRST]);
 	ASSERT_EQ(self->entries[0], entries[0]);
-	/* One that ends leaves the others alone. */
+	/* Closing one leaves the others alone. */
 	ASSERT_EQ(0, close(second));
 	ASSERT_EQ(0, close(other));
-	check_gone(_metadata, self, FIRST, HIT);
+	check_invalidated(_metadata, self, FIRST, CHANGED);
 }
 
 TEST_F(mirror, counters)
 {
 	struct hmmirror_stats *stats = &self->stats;
 
-	/* SETUP reset them. */
+	/* FIXTURE_SETUP() has reset them. */
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, stats));
 	ASSERT_EQ(0, stats->walks);
 	ASSERT_EQ(0, stats->invalidations);
@@ -318,8 +326,8 @@ TEST_F(mirror, counters)
 	ASSERT_LE(stats->device_pages_free, stats->device_pages);
 }
 
-/* A huge page in the mirror, hit by a change of one of its small pages. */
-TEST_F(mirror, part_of_huge)
+/* A mirrored THP, one small page of which is unmapped. */
+TEST_F(mirror, part_of_thp)
 {
 	size_t pages = hmm_pmd_size() / self->page, i;
 	__u64 *entries = hmm_map_anon(pages * sizeof(__u64), 0);
@@ -328,8 +336,8 @@ TEST_F(mirror, part_of_huge)
 	ASSERT_NE(NULL, entries);
 	hmm_area_end(&self->area);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, hmm_pmd_size()),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, hmm_pmd_size()),
+		     self->area.why))
 		return;
 	fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, fd);
@@ -340,7 +348,7 @@ TEST_F(mirror, part_of_huge)
 	ASSERT_EQ(0, munmap(self->area.addr + self->page, self->page));
 	ASSERT_EQ(0, hmm_mirror(fd, self->area.addr, hmm_pmd_size(), entries));
 	ASSERT_EQ(0, entries[1]);
-	/* What is left says nothing that is no longer so. */
+	/* What is still mirrored must be true. */
 	for (i = 0; i < pages; i++)
 		if (entries[i])
 			ASSERT_NE(1, i);

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What only bugs of the past have shown; each is in regressions/ by its test's name. */
+/*
+ * Tests for known bugs of the kernel that no other test shows; each bug is in regressions/,
+ * with the name of its test.
+ *
+ * Most lose a bit of the PTE (soft-dirty, uffd-wp, dirty, write) on the way to a device and
+ * back, or in a fork in between; the others are a race and an exclusive entry for a kind of
+ * page that must not have one.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -16,7 +23,7 @@
 #endif
 
 #define PAGES	4
-#define SECONDS	2	/* of a race */
+#define SECONDS	2	/* how long to run a race */
 
 FIXTURE(regress)
 {
@@ -25,14 +32,14 @@ FIXTURE(regress)
 	size_t page;
 	size_t length;
 	char *addr;
-	int lacking;
+	int setup_ret;
 	int fd;
 };
 
 FIXTURE_SETUP(regress)
 {
 	FILLED_PAGES(PAGES);
-	self->lacking = hmm_area_memory(&self->area, 0);
+	self->setup_ret = hmm_area_memory(&self->area, 0);
 }
 
 FIXTURE_TEARDOWN(regress)
@@ -56,7 +63,7 @@ static void to_system(struct __test_metadata *_metadata, struct _test_data_regre
 	ASSERT_EQ(PAGES, migrated);
 }
 
-/* All pages have the bits, or none has any of them. */
+/* All pages must have @want of the pagemap bits @bits. */
 static void pagemap_has(struct __test_metadata *_metadata, const void *addr, __u64 bits,
 			__u64 want)
 {
@@ -64,14 +71,15 @@ static void pagemap_has(struct __test_metadata *_metadata, const void *addr, __u
 	int i;
 
 	ASSERT_EQ(0, hmm_pagemap(addr, PAGES, entries));
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(want, entries[i] & bits)
 			TH_LOG("page %d: pagemap says %llx", i,
 			       (unsigned long long)entries[i]);
+	}
 }
 
-/* In a child: where its pages are, and which of the bits all have. Return: exit status */
-static int child_has(const void *addr, __u64 place, __u64 bits, __u64 want)
+/* In a child: do all pages have a bit of @state, and @want of @bits? Return: exit status */
+static int child_has(const void *addr, __u64 state, __u64 bits, __u64 want)
 {
 	__u64 entries[PAGES];
 	int i;
@@ -79,7 +87,7 @@ static int child_has(const void *addr, __u64 place, __u64 bits, __u64 want)
 	if (hmm_pagemap(addr, PAGES, entries))
 		return 1;
 	for (i = 0; i < PAGES; i++)
-		if (!(entries[i] & place))
+		if (!(entries[i] & state))
 			return 2;
 	for (i = 0; i < PAGES; i++)
 		if ((entries[i] & bits) != want)
@@ -87,7 +95,7 @@ static int child_has(const void *addr, __u64 place, __u64 bits, __u64 want)
 	return 0;
 }
 
-/* softdirty - all pages are clean, then written. Return: is there such a thing? */
+/* softdirty - clear the soft-dirty bits, then write. Return: does the kernel have them? */
 static int softdirty(struct __test_metadata *_metadata, struct _test_data_regress *self)
 {
 	__u64 entry;
@@ -95,7 +103,7 @@ static int softdirty(struct __test_metadata *_metadata, struct _test_data_regres
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
 	if (!(entry & HMM_PM_SOFT_DIRTY))
 		return 0;
-	/* both are of 5.9; what tells the fix alone is the test */
+	/* this trait and the fix are of 5.9; only the test itself tells the fix */
 	if (!expect_when(WHEN_HOLES_ANON))
 		return 0;
 	ASSERT_EQ(0, hmm_write_text("/proc/self/clear_refs", "4"));
@@ -109,7 +117,7 @@ static int softdirty(struct __test_metadata *_metadata, struct _test_data_regres
 
 TEST_F(regress, softdirty_on_device)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!softdirty(_metadata, self))
 		SKIP(return, NO_SOFT_DIRTY);
@@ -119,19 +127,19 @@ TEST_F(regress, softdirty_on_device)
 }
 
 /*
- * A child that looks at its own pages when it is told to. The parent's are unmapped
- * one by one where they are collected, the child's by the rmap walk.
+ * A child checks its own pages when it is told to. The kernel unmaps the parent's pages
+ * where it collects them, and the child's in the rmap walk.
  */
-TEST_F(regress, softdirty_shared_home)
+TEST_F(regress, softdirty_shared_to_system)
 {
 	pid_t child;
 	int go;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (!softdirty(_metadata, self))
 		SKIP(return, NO_SOFT_DIRTY);
-	/* A fork takes the bit from entries that it has to make read-only. */
+	/* fork() clears the bit in entries that it makes read-only. */
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ));
 	to_device(_metadata, self);
 	child = hmm_fork_waiter(&go);
@@ -143,14 +151,14 @@ TEST_F(regress, softdirty_shared_home)
 	ASSERT_EQ(0, hmm_waiter_go(child, go));
 }
 
-/* wp_begin - write protection by userfaultfd. Return: what MISS() takes */
+/* wp_begin - write-protect by userfaultfd. Return: for REQUIRE() */
 static int wp_begin(struct _test_data_regress *self, int *uffd)
 {
 	__u64 entry;
 	int fd, ret;
 
-	if (self->lacking)
-		return self->lacking;
+	if (self->setup_ret)
+		return self->setup_ret;
 	fd = hmm_uffd_register(self->addr, self->length, UFFDIO_REGISTER_MODE_WP,
 			       UFFD_FEATURE_PAGEFAULT_FLAG_WP);
 	if (fd < 0 || hmm_uffd_protect(fd, self->addr, self->length)) {
@@ -171,7 +179,7 @@ TEST_F(regress, uffd_wp_on_device)
 {
 	int uffd;
 
-	if (MISS(wp_begin(self, &uffd), self->area.why))
+	if (!REQUIRE(wp_begin(self, &uffd), self->area.why))
 		return;
 	to_device(_metadata, self);
 	pagemap_has(_metadata, self->addr, HMM_PM_SWAP | HMM_PM_UFFD_WP,
@@ -183,13 +191,13 @@ TEST_F(regress, uffd_wp_on_device)
 	close(uffd);
 }
 
-/* A child's memory is not tracked, so it has no protection to be told of. */
+/* The child is not registered with userfaultfd, and must not have the bit. */
 TEST_F(regress, uffd_wp_fork)
 {
 	pid_t child;
 	int uffd, go;
 
-	if (MISS(wp_begin(self, &uffd), self->area.why))
+	if (!REQUIRE(wp_begin(self, &uffd), self->area.why))
 		return;
 	to_device(_metadata, self);
 	child = hmm_fork_waiter(&go);
@@ -202,8 +210,8 @@ TEST_F(regress, uffd_wp_fork)
 }
 
 /*
- * A page of the device that somebody had before belongs to who has it now: where two
- * processes share it, the rmap walk finds both.
+ * A reused device page belongs to its new owner: the rmap walk must find both processes
+ * that share it.
  */
 TEST_F(regress, reused_page_shared)
 {
@@ -212,7 +220,7 @@ TEST_F(regress, reused_page_shared)
 	int go;
 
 	if (!child) {
-		if (self->lacking)
+		if (self->setup_ret)
 			_exit(0);
 		self->fd = hmm_open(0);
 		if (self->fd < 0)
@@ -223,7 +231,7 @@ TEST_F(regress, reused_page_shared)
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, hmm_child_result(child));
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	to_device(_metadata, self);
@@ -236,10 +244,10 @@ TEST_F(regress, reused_page_shared)
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
-/* Pages that the device was the first to have, and may write, remain so at home. */
-TEST_F(regress, populated_home_writable)
+/* Pages that were populated on the device, writable, stay writable when they migrate back. */
+TEST_F(regress, populated_to_system_writable)
 {
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
 	to_device(_metadata, self);
@@ -251,31 +259,31 @@ TEST_F(regress, populated_home_writable)
 	ASSERT_ENTRIES(self->entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 }
 
-/* The CPUs have lists of pages that change, and do it when these are full; or now. */
-static void drain_lists(void)
+/* Drain the per-CPU LRU batches, in which changes of pages wait. */
+static void drain_lru_batches(void)
 {
 	hmm_write_text("/proc/sys/vm/compact_memory", "1");
 }
 
 /*
- * What is written after MADV_FREE is kept. That it was written only the entry's dirty
- * bit says, so a migration must not lose it; here one that comes to nothing. The last
- * page is not written again, and shows that the others would go too.
+ * Data written after MADV_FREE must be kept. Only the PTE's dirty bit tells that it was
+ * written, so that a migration must not lose it; here one that fails. The last page is not
+ * written again, and shows that the others would have been freed.
  */
 TEST_F(regress, lazyfree_written)
 {
 	size_t kept = self->length - self->page;
 	__u64 flags, migrated = 0;
 
-	if (MISS(self->lacking, self->area.why))
+	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	/* 6.0 has both; what tells the fix alone is this test */
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),
-		 "kernels before 6.0 lose the dirty bit"))
+	/* this feature and the fix are of 6.0; only this test tells the fix */
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),
+		     "kernels before 6.0 lose the dirty bit"))
 		return;
 	if (madvise(self->addr, self->length, MADV_FREE))
 		SKIP(return, "no MADV_FREE");
-	drain_lists();
+	drain_lru_batches();
 	ASSERT_EQ(0, hmm_flags_at(self->addr, &flags));
 	if (flags & hmm_kpf(KPF_SWAPBACKED))
 		SKIP(return, "MADV_FREE was not done at once");
@@ -283,7 +291,7 @@ TEST_F(regress, lazyfree_written)
 	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 1, PAGES));
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
 	ASSERT_EQ(0, migrated);
-	drain_lists();
+	drain_lru_batches();
 	if (madvise(self->addr, self->length, MADV_PAGEOUT))
 		SKIP(return, "no MADV_PAGEOUT");
 	if (hmm_all_bytes(self->addr + kept, self->page, 0) != -1)
@@ -291,21 +299,18 @@ TEST_F(regress, lazyfree_written)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, kept, 2));
 }
 
-/*
- * Exclusive access is for small pages. A hugetlb page is refused, and remains what it
- * was.
- */
+/* A hugetlb page can't be made exclusive: it is refused and unchanged. */
 TEST_F(regress, exclusive_hugetlb)
 {
 	struct hmm_area *area = &self->area;
 	__u64 taken = 0, entry;
 	int ret;
 
-	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_EXCLUSIVE), area->why))
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_EXCLUSIVE), area->why))
 		return;
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(area, "hugetlb_writable", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "hugetlb_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	self->fd = hmm_area_device(area, 0);
 	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr, self->page, NULL,
@@ -341,8 +346,8 @@ static void *zap(void *data)
 }
 
 /*
- * A fault by the device takes a lock that who zaps the page takes too. The walker
- * faults on each small page of the range, so of all of them it has the most to lock.
+ * A device fault on a hugetlb page takes a lock that MADV_DONTNEED takes too. The walker
+ * faults for each small page of the range, so that a whole huge page is the worst case.
  */
 TEST_F(regress, hugetlb_zap_race)
 {
@@ -359,10 +364,10 @@ TEST_F(regress, hugetlb_zap_race)
 	ASSERT_NE(NULL, entries);
 	hmm_area_end(area);
 	ASSERT_EQ(0, hmm_area_begin(area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(area, "hugetlb_shared", 0, hmm_pmd_size()), area->why))
+	if (!REQUIRE(hmm_state_make_named(area, "hugetlb_shared", 0, hmm_pmd_size()), area->why))
 		return;
 	if (madvise(area->addr, hmm_pmd_size(), MADV_DONTNEED))
-		SKIP(return, "MADV_DONTNEED does not do hugetlb");
+		SKIP(return, "MADV_DONTNEED refuses hugetlb");
 	memset(&cpus, 0xff, sizeof(cpus));
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
 	zapper.addr = area->addr;

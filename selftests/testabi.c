@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel's own test ABI, each call and each error of it. */
+/*
+ * The kernel's own test ABI (lib/test_hmm_uapi.h), each call and each of its errors, as
+ * hmm-tests.c of the kernel uses it.
+ *
+ * The kernel's tests run unmodified on this driver, so that every number, flag and error
+ * must be the one that lib/test_hmm.c gives.
+ */
 #include "expect_kernel.h"
 #include "hmm_test.h"
 
@@ -68,7 +74,7 @@ TEST_F(testabi, write_readonly)
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 3));
 }
 
-/* Not written back on errors: what was done before it is not told. */
+/* On an error the struct is not written back: it does not tell what was done before. */
 TEST_F(testabi, read_hole)
 {
 	hmm_pattern_fill(self->area.addr, self->length, 4);
@@ -80,7 +86,7 @@ TEST_F(testabi, read_hole)
 	ASSERT_EQ(77, self->cmd.cpages);
 }
 
-/* The bytes that a snapshot gives for what this process can make itself. */
+/* The bytes of a snapshot, for states that a process can make by itself. */
 TEST_F(testabi, snapshot)
 {
 	unsigned char *got = (unsigned char *)self->buffer;
@@ -94,8 +100,8 @@ TEST_F(testabi, snapshot)
 	ASSERT_EQ(0, mprotect(at + 5 * page, page, PROT_NONE));
 	memset(got, 0xee, PAGES + 1);
 	/*
-	 * Old walkers end at the zero page, if they don't keep that to themselves,
-	 * or at what can't be accessed.
+	 * Old walkers fail at the zero page, unless they hide that, or at what can't be
+	 * accessed.
 	 */
 	if (expect_when(WHEN_BY_MAPPING)) {
 		ASSERT_EQ(expect_when(WHEN_ZERO_SPECIAL) &&
@@ -125,8 +131,8 @@ TEST_F(testabi, snapshot_huge)
 
 	hmm_area_end(&self->area);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
-	if (MISS(hmm_state_put(&self->area, "thp_writable", 0, hmm_pmd_size()),
-		 self->area.why))
+	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, hmm_pmd_size()),
+		     self->area.why))
 		return;
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_SNAPSHOT,
@@ -142,7 +148,7 @@ TEST_F(testabi, migrate)
 	unsigned char got[PAGES];
 	int other, i;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 6);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_MIGRATE_TO_DEV,
@@ -156,7 +162,7 @@ TEST_F(testabi, migrate)
 	for (i = 0; i < PAGES; i++)
 		ASSERT_EQ(HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL |
 			  HMM_DMIRROR_PROT_WRITE, got[i]);
-	/* Another device is not told of it. */
+	/* Another device does not see the pages. */
 	other = hmm_area_device(&self->area, 1);
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, hmm_test_abi(other, HMM_DMIRROR_SNAPSHOT,
@@ -177,7 +183,7 @@ TEST_F(testabi, migrate)
 
 TEST_F(testabi, migrate_hole)
 {
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 7);
 	ASSERT_EQ(0, munmap(self->area.addr + 3 * self->page, self->page));
@@ -188,8 +194,7 @@ TEST_F(testabi, migrate_hole)
 
 TEST_F(testabi, exclusive)
 {
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_EXCLUSIVE), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 8);
 	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_EXCLUSIVE,
@@ -198,7 +203,7 @@ TEST_F(testabi, exclusive)
 	ASSERT_EQ(PAGES, self->cmd.cpages);
 	ASSERT_EQ(-1, hmm_pattern_check_as(self->buffer, self->area.addr,
 					   self->length, 8));
-	/* EPERM says that the device has one of them for itself. */
+	/* EPERM: the device has exclusive access to one of them. */
 	ASSERT_EQ(-EPERM, hmm_test_abi(self->fd, HMM_DMIRROR_CHECK_EXCLUSIVE,
 				       self->area.addr, PAGES, NULL, NULL));
 	hmm_touch_read(self->area.addr, self->length);
@@ -207,13 +212,13 @@ TEST_F(testabi, exclusive)
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 8));
 }
 
-/* The device's memory is taken down, and the pages in it come home. */
+/* The device's memory is released, and its pages migrate back. */
 TEST_F(testabi, release)
 {
 	__u64 entry;
 	int i;
 
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, self->length, 9);
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length,
@@ -228,7 +233,7 @@ TEST_F(testabi, release)
 		ASSERT_NE(0, entry & HMM_PM_PRESENT);
 	}
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 9));
-	/* And it can be put up again. */
+	/* And the device gets new memory when it is needed. */
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length,
 				   NULL, NULL));
 	ASSERT_EQ(0, hmm_pagemap_one(self->area.addr, &entry));
@@ -313,13 +318,13 @@ TEST_F(testabi_error, arguments)
 	struct hmm_dmirror_cmd cmd;
 	char *at = self->area.addr;
 
-	/* unaligned */
+	/* unaligned address */
 	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, variant->request, at + 8, 1,
 					self->buffer, &cmd));
 	/* no pages */
 	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, variant->request, at, 0,
 					self->buffer, &cmd));
-	/* over the end of all addresses */
+	/* beyond the end of the address space */
 	ASSERT_EQ(-EINVAL, hmm_test_abi(self->fd, variant->request, at,
 					-1UL / self->page, self->buffer,
 					&cmd));
@@ -329,8 +334,7 @@ TEST_F(testabi_error, arguments)
 
 TEST_F(testabi_error, buffer)
 {
-	if (MISS(hmm_area_feature(&self->area, variant->feature),
-		 self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, variant->feature), self->area.why))
 		return;
 	hmm_pattern_fill(self->area.addr, PAGES * self->page, 1);
 	ASSERT_EQ(0, munmap(self->buffer, PAGES * self->page));

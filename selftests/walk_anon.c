@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of anonymous memory. */
-#include "hmm_test.h"
-#include "walk_run.h"
+/*
+ * hmm_range_fault() on private anonymous memory in small pages, in every state that a PTE
+ * can be in: none, the zero page, writable and not, shared by fork, merged by KSM, swapped
+ * out; and in mappings that forbid the access.
+ *
+ * The walker decides for each page from the PTE and from what is asked. It must fault
+ * exactly the pages that lack something, report the others as they are, and fault nothing
+ * for a snapshot. What goes wrong easily: a read-only PTE passed off as writable, a swap
+ * entry taken for a pfn, an error in a range reported for pages before it.
+ */
+#include "walk_cases.h"
 
 FIXTURE(walk_anon)
 {
@@ -107,7 +115,29 @@ FIXTURE_TEARDOWN(walk_anon)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_anon
-#include "walk_tests.h"
+TEST_F(walk_anon, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_anon, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_anon, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_anon, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_anon, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

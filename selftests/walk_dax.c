@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on device-dax: memory without a page cache, mapped in pages of each size. */
+/*
+ * hmm_range_fault() on device-dax, mapped with PTEs, PMDs and PUDs.
+ *
+ * DAX pages have a struct page but are in no page cache, and many kernels mark their
+ * entries with a devmap bit: the walker must tell them from special entries and report
+ * them. It is also the only way to a huge PUD that is no hugetlb page.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -67,7 +73,7 @@ static int map_dax(struct hmm_area *area, size_t unit, int prot)
 		return hmm_fail(area, fd, "device-dax of %zu bytes", unit);
 	ret = hmm_area_map(area, area->addr, area->length, prot, MAP_SHARED, fd);
 	close(fd);
-	/* the device says so in the kernel log, and nothing else can be wrong */
+	/* device-dax logs the reason in the kernel log; no other argument can be wrong */
 	if (ret == -EINVAL)
 		return hmm_skip(area, "device-dax can't be mapped (CONFIG_FS_DAX)");
 	return ret;
@@ -76,12 +82,12 @@ static int map_dax(struct hmm_area *area, size_t unit, int prot)
 #define MAP(_prot)	map_dax(&self->area, self->unit, _prot)
 
 /*
- * PAGES of them at the start, in the middle and at the end of the unit must have
- * these flags, the unit's order, and the unit's page frames one after the other.
+ * Walk PAGES pages at the start, in the middle and at the end of the unit: they must have
+ * these flags, the unit's order and consecutive pfns.
  */
-static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
-		int fd, __u64 *entries, unsigned int order, __u64 request,
-		int error, __u64 flags)
+static void check_walks(struct __test_metadata *_metadata, struct hmm_area *area, int fd,
+			__u64 *entries, unsigned int order, __u64 request, int error,
+			__u64 flags)
 {
 	size_t size = hmm_page_size(), all = area->length / size;
 	size_t starts[] = { 0, all / 2 / PAGES * PAGES, all - PAGES }, i, page;
@@ -106,7 +112,7 @@ static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
 	}
 	if (!first)
 		return;
-	/* the first is the right one: asked of pagemap, which would split a huge PUD */
+	/* pagemap tells whether the first pfn is right, but it would split a huge PUD */
 	ASSERT_EQ(0, first & ((1ULL << order) - 1));
 	if (order)
 		return;
@@ -114,51 +120,51 @@ static void ask(struct __test_metadata *_metadata, struct hmm_area *area,
 	ASSERT_EQ(map & HMM_PM_PFN_MASK, first);
 }
 
-#define ASK(_request, _error, _flags)					\
-	ask(_metadata, &self->area, self->fd, self->entries,		\
+#define CHECK_WALKS(_request, _error, _flags)					\
+	check_walks(_metadata, &self->area, self->fd, self->entries,		\
 	    variant->order, _request, _error, _flags)
 
 /*
- * Nothing there, then a fault. The device wants no notice of the first write, so a
- * shared mapping's entries are made with all that its protection allows
- * (drivers/dax/device.c: inserted with vm_page_prot).
+ * Nothing is present, then a fault. device-dax is not told of the first write: it inserts
+ * entries with the mapping's vm_page_prot, so that a read fault makes a shared mapping
+ * writable.
  */
 TEST_F(walk_dax, read_fault)
 {
-	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ | PROT_WRITE), self->area.why))
 		return;
-	ASK(0, 0, 0);
-	ASK(HMMIRROR_REQ_FAULT, 0, VALID | WRITE);
-	ASK(0, 0, VALID | WRITE);
+	CHECK_WALKS(0, 0, 0);
+	CHECK_WALKS(HMMIRROR_REQ_FAULT, 0, VALID | WRITE);
+	CHECK_WALKS(0, 0, VALID | WRITE);
 }
 
 TEST_F(walk_dax, write_fault)
 {
-	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ | PROT_WRITE), self->area.why))
 		return;
-	ASK(0, 0, 0);
-	ASK(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
-	ASK(0, 0, VALID | WRITE);
+	CHECK_WALKS(0, 0, 0);
+	CHECK_WALKS(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
+	CHECK_WALKS(0, 0, VALID | WRITE);
 }
 
-/* By the CPU before. */
+/* The CPU touched the memory before. */
 TEST_F(walk_dax, touched)
 {
-	if (MISS(MAP(PROT_READ | PROT_WRITE), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ | PROT_WRITE), self->area.why))
 		return;
 	hmm_touch_write(self->area.addr, self->area.length > self->unit ?
 			self->area.length : 1);
-	ASK(0, 0, VALID | WRITE);
-	ASK(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
+	CHECK_WALKS(0, 0, VALID | WRITE);
+	CHECK_WALKS(HMMIRROR_REQ_ALL, 0, VALID | WRITE);
 }
 
 TEST_F(walk_dax, readonly)
 {
-	if (MISS(MAP(PROT_READ), self->area.why))
+	if (!REQUIRE(MAP(PROT_READ), self->area.why))
 		return;
-	ASK(HMMIRROR_REQ_FAULT, 0, VALID);
-	ASK(0, 0, VALID);
-	ASK(HMMIRROR_REQ_ALL, -EPERM, 0);
+	CHECK_WALKS(HMMIRROR_REQ_FAULT, 0, VALID);
+	CHECK_WALKS(0, 0, VALID);
+	CHECK_WALKS(HMMIRROR_REQ_ALL, -EPERM, 0);
 }
 
 #include "hmm_main.h"

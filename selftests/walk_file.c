@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of files in the page cache. */
-#include "hmm_test.h"
-#include "walk_run.h"
+/*
+ * hmm_range_fault() on file mappings in small pages, private and shared, from a page that
+ * is not in the page cache to one that was written, and behind the end of the file.
+ *
+ * A write to a private mapping copies the page, a write to a shared one may first have to
+ * ask the file system: the walker must not report such a PTE as writable. A fault may map
+ * neighbouring pages too (fault-around), and behind the end of the file it fails.
+ */
+#include "walk_cases.h"
 
 FIXTURE(walk_file)
 {
@@ -72,7 +78,29 @@ FIXTURE_TEARDOWN(walk_file)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_file
-#include "walk_tests.h"
+TEST_F(walk_file, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_file, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_file, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_file, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_file, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on pages under migration: held between the steps of one. */
+/*
+ * hmm_range_fault() on pages under migration to a device. The driver under test holds the
+ * migration between two of its steps, so that the page table has migration entries for as
+ * long as the test needs them.
+ *
+ * A snapshot must report such a page as not present and wait for nobody. A fault must wait
+ * until the migration ends, however it ends, and then report what is there. It must not
+ * wait for a page that nobody asked for.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -7,10 +15,11 @@
 
 #include "expect_kernel.h"
 #include "hmm_test.h"
+#include "snapshot.h"
 
 #define PAGES		8
-#define LIMIT_MS	8000	/* of a hold that is to be ended */
-#define SHORT_MS	300	/* of one that is to run out */
+#define LIMIT_MS	8000	/* of a hold that the test ends itself */
+#define SHORT_MS	300	/* of a hold that runs into its limit */
 
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
@@ -20,17 +29,17 @@ FIXTURE(walk_held)
 {
 	struct hmm_area area;
 	struct hmm_call holder;
-	struct hmm_call walk;	/* that meets it */
+	struct hmm_call walk;	/* a walk that meets the migration */
 	__u64 *entries;
 	size_t length;
-	int fd;		/* who asks */
+	int fd;		/* mirror that walks */
 };
 
 FIXTURE_VARIANT(walk_held)
 {
 	enum hmmirror_stage stage;
 	int prot;
-	unsigned int device;	/* that migrates; device 0 asks */
+	unsigned int device;	/* device that migrates; device 0 walks */
 };
 
 FIXTURE_VARIANT_ADD(walk_held, setup)
@@ -91,7 +100,7 @@ FIXTURE_TEARDOWN(walk_held)
 	hmm_unmap(self->entries, PAGES * sizeof(__u64));
 }
 
-/* Written pages with a protection, and a mirror to migrate them with. */
+/* Map and write the pages, protect them, and open a mirror to migrate them with. */
 static int prepare(struct _test_data_walk_held *self,
 		   const struct _fixture_variant_walk_held *variant)
 {
@@ -110,8 +119,8 @@ static int prepare(struct _test_data_walk_held *self,
 	return self->holder.fd < 0 ? hmm_fail(area, self->holder.fd, "open") : 0;
 }
 
-/* Migration entries look like swap to pagemap. */
-static int prove_away(struct hmm_area *area)
+/* Prove that no page is present: pagemap shows migration entries as swap entries. */
+static int prove_not_present(struct hmm_area *area)
 {
 	static const struct hmm_proof away = {
 		.set = HMM_PM_SWAP,
@@ -121,7 +130,7 @@ static int prove_away(struct hmm_area *area)
 	return hmm_prove_pages(area, area->addr, area->length, &away);
 }
 
-/* A migration that stands at the stage of the variant. */
+/* Start the migration and hold it at the variant's stage. */
 static int hold(struct _test_data_walk_held *self,
 		const struct _fixture_variant_walk_held *variant, unsigned int limit_ms)
 {
@@ -132,26 +141,29 @@ static int hold(struct _test_data_walk_held *self,
 	ret = hmm_hold_migration(&self->holder, variant->stage, limit_ms);
 	if (ret)
 		return hmm_fail(&self->area, ret, "hold");
-	return prove_away(&self->area);
+	return prove_not_present(&self->area);
 }
 
-/* Does a fault wait for a migration, and is it met by what is there then? */
-static int need_wait(struct hmm_area *area, unsigned int device)
+/* Does a fault on this kernel wait for a migration, and report what is there afterwards? */
+static int walker_waits(struct hmm_area *area, unsigned int device)
 {
 	if (expect_when(WHEN_MIGRATION_IGNORED))
 		return hmm_skip(area,
 				"the walker of this kernel does not wait for migrations");
 	if (device && expect_when(WHEN_OTHER_REFUSED))
 		return hmm_skip(area,
-				"the walker of this kernel refuses what another device has");
+				"the walker of this kernel refuses pages of another device");
 	return 0;
 }
 
-/* A walk that has not begun, its thread made while there is no migration yet. */
+/*
+ * Prepare the walk. Its thread is made now: a new thread needs the mmap lock for writing,
+ * which a migration that is held has.
+ */
 static int prepare_walk(struct _test_data_walk_held *self,
 			const struct _fixture_variant_walk_held *variant, __u64 request)
 {
-	int ret = need_wait(&self->area, variant->device);
+	int ret = walker_waits(&self->area, variant->device);
 
 	if (ret)
 		return ret;
@@ -160,38 +172,42 @@ static int prepare_walk(struct _test_data_walk_held *self,
 	return ret ? hmm_fail(&self->area, ret, "thread") : 0;
 }
 
-/* A migration that stands, and a walk to meet it. */
-static int face(struct _test_data_walk_held *self,
-		const struct _fixture_variant_walk_held *variant, __u64 request,
-		unsigned int limit_ms)
+/* Prepare a walk, then hold a migration for it to meet. */
+static int hold_and_prepare_walk(struct _test_data_walk_held *self,
+				 const struct _fixture_variant_walk_held *variant,
+				 __u64 request, unsigned int limit_ms)
 {
 	int ret = prepare_walk(self, variant, request);
 
 	return ret ? ret : hold(self, variant, limit_ms);
 }
 
-/* What a walk gives that had to wait: a device's own pages, others come home. */
-static __u64 settled(const struct _fixture_variant_walk_held *variant)
+/*
+ * The flags that a walk reports once it has waited: device-private for a device's own
+ * pages; those of another device are migrated back to system memory.
+ */
+static __u64 expected_flags(const struct _fixture_variant_walk_held *variant)
 {
 	return VALID | (variant->prot & PROT_WRITE ? WRITE : 0) |
 	       (variant->device ? 0 : PRIVATE);
 }
 
-/* A snapshot waits for nobody, and says that there is nothing to be used. */
+/* A snapshot does not wait, and reports that nothing is present. */
 TEST_F(walk_held, snapshot)
 {
-	if (MISS(hold(self, variant, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold(self, variant, LIMIT_MS), self->area.why))
 		return;
-	quiet_snapshot(_metadata, self->fd, self->area.addr, self->length, self->entries);
+	snapshot_without_fault(_metadata, self->fd, self->area.addr, self->length, self->entries);
 	ASSERT_ENTRIES(self->entries, PAGES, 0);
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->holder.fd, 1));
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->holder.fd));
 	ASSERT_EQ(0, hmm_call_end(&self->holder));
 }
 
-/* A fault waits until the migration is over, and no longer. */
-static void held_fault(struct __test_metadata *_metadata, struct _test_data_walk_held *self,
-		       const struct _fixture_variant_walk_held *variant)
+/* Check that a fault waits until the migration is over, and no longer. */
+static void check_fault_waits(struct __test_metadata *_metadata,
+			      struct _test_data_walk_held *self,
+			      const struct _fixture_variant_walk_held *variant)
 {
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(1, hmm_call_blocks(&self->walk));
@@ -199,39 +215,44 @@ static void held_fault(struct __test_metadata *_metadata, struct _test_data_walk
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
 	ASSERT_EQ(0, hmm_call_end(&self->holder));
 	ASSERT_EQ(HMMIRROR_HELD_RELEASED, hmm_hold_wait(self->holder.fd, 1));
-	ASSERT_ENTRIES(self->entries, PAGES, settled(variant));
+	ASSERT_ENTRIES(self->entries, PAGES, expected_flags(variant));
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 0));
 }
 
 TEST_F(walk_held, read_fault)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS),
+		     self->area.why))
 		return;
-	held_fault(_metadata, self, variant);
+	check_fault_waits(_metadata, self, variant);
 }
 
-/* A page of the device's own is not faulted, even if it can't be written. */
+/* The device's own page is not faulted, even if it is not writable. */
 TEST_F(walk_held, write_fault)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_ALL, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_ALL, LIMIT_MS),
+		     self->area.why))
 		return;
-	/* our driver looks whether it is the device's, and it is nobody's yet */
+	/*
+	 * for this kernel the driver checks write access itself, and the page is not yet
+	 * the device's
+	 */
 	if (!(variant->prot & PROT_WRITE) && expect_when(WHEN_WRITE_UNCHECKED)) {
 		ASSERT_EQ(-EPERM, hmm_walk(self->fd, self->area.addr, self->length,
 					   HMMIRROR_REQ_ALL, self->entries));
 		return;
 	}
-	held_fault(_metadata, self, variant);
+	check_fault_waits(_metadata, self, variant);
 }
 
-/* Only the page that asks makes the walk wait: the others are asked for nothing. */
+/* Only a page with a request makes the walk wait. */
 TEST_F(walk_held, page_requests)
 {
-	static const size_t places[] = { 0, PAGES / 2, PAGES - 1 };
+	static const size_t picked[] = { 0, PAGES / 2, PAGES - 1 };
 	size_t i, page;
 
 	self->walk.mask = HMMIRROR_REQ_ALL;
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
+	for (i = 0; i < ARRAY_SIZE(picked); i++) {
 		struct hmmirror_range range = {
 			.addr = (uintptr_t)self->area.addr,
 			.length = self->length,
@@ -240,7 +261,7 @@ TEST_F(walk_held, page_requests)
 			.timeout_ms = 30000,
 		};
 
-		if (MISS(face(self, variant, 0, LIMIT_MS), self->area.why))
+		if (!REQUIRE(hold_and_prepare_walk(self, variant, 0, LIMIT_MS), self->area.why))
 			return;
 		memset(self->entries, 0, PAGES * sizeof(__u64));
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
@@ -248,55 +269,57 @@ TEST_F(walk_held, page_requests)
 		ASSERT_ENTRIES(self->entries, PAGES, 0);
 		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->holder.fd, 1));
 
-		self->entries[places[i]] = HMMIRROR_REQ_FAULT;
+		self->entries[picked[i]] = HMMIRROR_REQ_FAULT;
 		ASSERT_EQ(0, hmm_call_begin(&self->walk));
 		ASSERT_EQ(1, hmm_call_blocks(&self->walk));
 		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->holder.fd));
 		ASSERT_EQ(0, hmm_call_end(&self->walk));
 		ASSERT_EQ(0, hmm_call_end(&self->holder));
-		/* what is before it was answered while the migration stood */
-		for (page = 0; page < places[i]; page++)
+		/* pages before it were answered while the migration was held */
+		for (page = 0; page < picked[i]; page++)
 			ASSERT_EQ(0, self->entries[page]);
-		ASSERT_EQ(settled(variant),
-			  hmm_entry_flags(self->entries[places[i]]));
+		ASSERT_EQ(expected_flags(variant),
+			  hmm_entry_flags(self->entries[picked[i]]));
 		close(self->holder.fd);
 	}
 }
 
 TEST_F(walk_held, holder_limit)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_FAULT, SHORT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, SHORT_MS),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
 	ASSERT_EQ(HMMIRROR_HELD_LIMIT, hmm_hold_wait(self->holder.fd, 1));
-	ASSERT_ENTRIES(self->entries, PAGES, settled(variant));
+	ASSERT_ENTRIES(self->entries, PAGES, expected_flags(variant));
 }
 
-/* The hold ends with its file, though the call that is held keeps it open. */
+/* Closing the file ends the hold, though the held call has a reference to it. */
 TEST_F(walk_held, holder_closes)
 {
-	if (MISS(face(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS), self->area.why))
+	if (!REQUIRE(hold_and_prepare_walk(self, variant, HMMIRROR_REQ_FAULT, LIMIT_MS),
+		     self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(1, hmm_call_blocks(&self->walk));
 	ASSERT_EQ(0, close(self->holder.fd));
 	ASSERT_EQ(0, hmm_call_end(&self->holder));
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
-	ASSERT_ENTRIES(self->entries, PAGES, settled(variant));
+	ASSERT_ENTRIES(self->entries, PAGES, expected_flags(variant));
 }
 
-/* Another process migrates our pages, and is killed while it is held. */
+/* Another process migrates our pages, and is killed while the migration is held. */
 TEST_F(walk_held, holder_killed)
 {
 	pid_t child;
 
-	if (MISS(prepare_walk(self, variant, HMMIRROR_REQ_FAULT), self->area.why))
+	if (!REQUIRE(prepare_walk(self, variant, HMMIRROR_REQ_FAULT), self->area.why))
 		return;
-	if (MISS(prepare(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_hold_arm(self->holder.fd, variant->stage, LIMIT_MS));
-	/* else the child shares the pages, and they come home read-only */
+	/* otherwise the child shares the pages, and they become read-only */
 	ASSERT_EQ(0, madvise(self->area.addr, self->length, MADV_DONTFORK));
 	child = fork();
 	ASSERT_LE(0, child);
@@ -306,33 +329,33 @@ TEST_F(walk_held, holder_killed)
 		_exit(0);
 	}
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->holder.fd, 2000));
-	ASSERT_EQ(0, prove_away(&self->area));
+	ASSERT_EQ(0, prove_not_present(&self->area));
 	ASSERT_EQ(0, hmm_call_begin(&self->walk));
 	ASSERT_EQ(1, hmm_call_blocks(&self->walk));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	ASSERT_EQ(HMMIRROR_HELD_KILLED, hmm_hold_wait(self->holder.fd, 1));
 	ASSERT_EQ(0, hmm_call_end(&self->walk));
-	ASSERT_ENTRIES(self->entries, PAGES, settled(variant));
+	ASSERT_ENTRIES(self->entries, PAGES, expected_flags(variant));
 }
 
-/* A process that waits for itself can be killed all the same. */
+/* A process whose walk waits for its own migration can be killed all the same. */
 TEST_F(walk_held, process_killed)
 {
 	int ready[2];
 	pid_t child;
 	char byte;
 
-	if (MISS(need_wait(&self->area, 0), self->area.why))
+	if (!REQUIRE(walker_waits(&self->area, 0), self->area.why))
 		return;
-	if (MISS(prepare(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	self->walk.request = HMMIRROR_REQ_FAULT;
 	ASSERT_EQ(0, pipe(ready));
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		/* a parent's mirror is not the child's */
+		/* the mirrors are of the parent's mm: open new ones */
 		hmm_pattern_fill(self->entries, PAGES * sizeof(__u64), 0);
 		if (mprotect(self->area.addr, self->length,
 			     PROT_READ | PROT_WRITE))
@@ -356,10 +379,10 @@ TEST_F(walk_held, process_killed)
 	close(ready[0]);
 }
 
-/* The state of the page that a mirror has is not that of before the migration. */
+/* The mirror must not keep the entries from before the migration. */
 TEST_F(walk_held, mirror_forgets)
 {
-	if (MISS(prepare(self, variant), self->area.why))
+	if (!REQUIRE(prepare(self, variant), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_map(self->fd, self->area.addr, self->length, 0,
 			     self->entries));

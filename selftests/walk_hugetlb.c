@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on pages of hugetlbfs. */
+/*
+ * hmm_range_fault() on hugetlb pages of PMD size.
+ *
+ * The walker has a callback of its own for them, which decides by the request of the first
+ * page that the range has of a huge page, whatever the others ask for, and reports the
+ * whole huge page at once. It must take the hugetlb locks, drop them for the fault, and
+ * give the right pfn to a range that starts inside a huge page.
+ */
 #include "expect_kernel.h"
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_hugetlb)
 {
 	struct walk walk;
-	size_t huge;	/* pages of a huge page */
+	size_t huge;	/* small pages of a huge page */
 };
 
 FIXTURE_VARIANT(walk_hugetlb)
@@ -80,11 +86,23 @@ FIXTURE_TEARDOWN(walk_hugetlb)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_hugetlb
-#include "walk_huge_tests.h"
+TEST_F(walk_hugetlb, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, 0);
+}
 
-/* From within a huge page to within the next; the second one is in use. */
-TEST_F(walk_hugetlb, inside)
+TEST_F(walk_hugetlb, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_hugetlb, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_ALL);
+}
+
+/* The range starts inside a huge page and ends inside the next, which is in use. */
+TEST_F(walk_hugetlb, unaligned_range)
 {
 	static const __u64 requests[] = {
 		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
@@ -94,39 +112,38 @@ TEST_F(walk_hugetlb, inside)
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+		if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 			return;
-		if (MISS(walk_put(walk, "hugetlb_writable", huge, huge),
-			 walk->why))
+		if (!REQUIRE(walk_make(walk, "hugetlb_writable", huge, huge), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, huge - 9, 14, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, huge - 9, 14, requests[i]), walk->why))
 			return;
 	}
 }
 
-/* The request of the first page counts for all of a huge page. */
+/* The request of the first page of the range counts for all of a huge page. */
 TEST_F(walk_hugetlb, page_requests)
 {
 	struct walk *walk = &self->walk;
 	size_t huge = self->huge;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+	if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[17].request = HMMIRROR_REQ_ALL;
-	if (MISS(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
-	/* taken for valid, it was taken for a request; and of a file it can be written then */
+	/*
+	 * this walker took the valid answer for a request, and of a file that fault makes
+	 * the page writable
+	 */
 	if (expect_when(WHEN_WALKED_TWICE) &&
 	    !strcmp(variant->state, "hugetlb_shared_none") &&
-	    MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+	    !REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[10].request = HMMIRROR_REQ_ALL;
 	walk->page[17].request = 0;
-	if (MISS(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, 10, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
 }
 

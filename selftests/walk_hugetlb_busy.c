@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walker on hugetlb pages that others have a hand in: a page table that two
- * processes share, pages on their way to another node, markers of userfaultfd.
+ * hmm_range_fault() on hugetlb pages that others change at the same time: a page table of
+ * PMDs that two processes share, pages that move_pages() migrates, write-protect markers of
+ * userfaultfd.
+ *
+ * Hugetlb can take a shared page table away under the walker (huge_pmd_unshare()), and a
+ * migration entry makes it wait: a walk must neither use a table that is gone nor deadlock
+ * with whoever changes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,11 +24,12 @@
 
 #include "expect_kernel.h"
 #include "hmm_test.h"
+#include "snapshot.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
-#define EDGE	4	/* pages of a huge one that a walk begins or ends with */
+#define EDGE	4	/* small pages of a huge page at either end of a walk */
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	0x1000
@@ -35,7 +41,7 @@ static int walker_lacks_hugetlb(struct hmm_area *area)
 	       hmm_skip(area, "the walker of this kernel refuses hugetlb") : 0;
 }
 
-/* A shared file in all of the area; nothing is reserved. */
+/* Map a hugetlb file over the area, with nothing reserved. */
 static int map_file(struct hmm_area *area, int flags, long pages)
 {
 	size_t size = hmm_pmd_size();
@@ -55,7 +61,7 @@ static int map_file(struct hmm_area *area, int flags, long pages)
 	return ret;
 }
 
-/* Entries of pages that follow each other have what is wanted, with order and pfn. */
+/* Check that consecutive pages have the flags @want, and the huge page's order and pfns. */
 static int check(struct hmm_area *area, const char *addr, const __u64 *entries,
 		 size_t pages, __u64 want)
 {
@@ -84,21 +90,22 @@ static int check(struct hmm_area *area, const char *addr, const __u64 *entries,
 }
 
 /*
- * A page table for a GiB that two processes share. Both have used the first page
- * and only we the last: that the other has it too, in one entry, is the proof.
+ * A page table for 1 GiB that two processes share. Both have used the first page and only
+ * we the last: the other process has the last page too, without a fault and with a map
+ * count of 1, which proves that the table is shared.
  */
-FIXTURE(walk_hugetlb_table)
+FIXTURE(walk_hugetlb_busy_pmd_sharing)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
-	char *last;		/* page of the table */
-	char *border;		/* between its first and its second page */
+	char *last;		/* huge page, the last in the table */
+	char *border;		/* between the first and the second huge page */
 	size_t length;
 	pid_t other;
 	int fd;
 };
 
-FIXTURE_SETUP(walk_hugetlb_table)
+FIXTURE_SETUP(walk_hugetlb_busy_pmd_sharing)
 {
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pud_size(), hmm_pud_size()));
 	self->last = self->area.addr + hmm_pud_size() - hmm_pmd_size();
@@ -108,14 +115,14 @@ FIXTURE_SETUP(walk_hugetlb_table)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_hugetlb_table)
+FIXTURE_TEARDOWN(walk_hugetlb_busy_pmd_sharing)
 {
 	hmm_holder_end(self->other);
 	hmm_area_end(&self->area);
 }
 
-/* What the other has at an address of ours. */
-static __u64 others_entry(pid_t other, const char *addr)
+/* The other process's pagemap entry for an address of ours. */
+static __u64 other_pagemap(pid_t other, const char *addr)
 {
 	__u64 entry = 0;
 	char path[32];
@@ -132,10 +139,10 @@ static __u64 others_entry(pid_t other, const char *addr)
 	return entry;
 }
 
-/* Present in both, the same page, counted once. */
+/* Prove that the page is present in both, the same in both, and counted once. */
 static int prove_shared(struct hmm_area *area, pid_t other, const char *addr)
 {
-	__u64 ours, theirs = others_entry(other, addr), count;
+	__u64 ours, theirs = other_pagemap(other, addr), count;
 	int ret = hmm_pagemap_one(addr, &ours);
 
 	if (!ret && ours & HMM_PM_PRESENT)
@@ -180,14 +187,14 @@ static int share_table(struct hmm_area *area, const char *last, pid_t *other)
 	return ret ? ret : prove_shared(area, *other, last);
 }
 
-#define NOT_SHARED()							\
-	MISS(share_table(&self->area, self->last, &self->other), self->area.why)
+#define SHARE_TABLE()							\
+	REQUIRE(share_table(&self->area, self->last, &self->other), self->area.why)
 
-TEST_F(walk_hugetlb_table, snapshot)
+TEST_F(walk_hugetlb_busy_pmd_sharing, snapshot)
 {
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
-	quiet_snapshot(_metadata, self->fd, self->border, self->length, self->entries);
+	snapshot_without_fault(_metadata, self->fd, self->border, self->length, self->entries);
 	ASSERT_EQ(0, check(&self->area, self->border, self->entries, EDGE,
 			   VALID | WRITE))
 		TH_LOG("%s", self->area.why);
@@ -198,17 +205,18 @@ TEST_F(walk_hugetlb_table, snapshot)
 	ASSERT_EQ(0, check(&self->area, self->last + hmm_pmd_size() -
 			   self->length, self->entries, 2 * EDGE, VALID | WRITE))
 		TH_LOG("%s", self->area.why);
-	ASSERT_EQ(0, others_entry(self->other, self->border +
+	ASSERT_EQ(0, other_pagemap(self->other, self->border +
 				  EDGE * hmm_page_size()) & HMM_PM_PRESENT);
 }
 
-/* The page that a fault brings is the other's at once. */
-static void shared_fault(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(walk_hugetlb_table) * self, __u64 request)
+/* A page that our fault maps is mapped for the other process at once. */
+static void check_shared_fault(struct __test_metadata *_metadata,
+			       FIXTURE_DATA(walk_hugetlb_busy_pmd_sharing) * self,
+			       __u64 request)
 {
 	char *second = self->border + EDGE * hmm_page_size();
 
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, request,
 			      self->entries));
@@ -219,33 +227,33 @@ static void shared_fault(struct __test_metadata *_metadata,
 		TH_LOG("%s", self->area.why);
 }
 
-TEST_F(walk_hugetlb_table, read_fault)
+TEST_F(walk_hugetlb_busy_pmd_sharing, read_fault)
 {
-	shared_fault(_metadata, self, HMMIRROR_REQ_FAULT);
+	check_shared_fault(_metadata, self, HMMIRROR_REQ_FAULT);
 }
 
-TEST_F(walk_hugetlb_table, write_fault)
+TEST_F(walk_hugetlb_busy_pmd_sharing, write_fault)
 {
-	shared_fault(_metadata, self, HMMIRROR_REQ_ALL);
+	check_shared_fault(_metadata, self, HMMIRROR_REQ_ALL);
 }
 
 /*
- * A change of protection takes our table away and not the entries: nothing is
- * there until it is asked for, and what was mirrored is taken back.
+ * A change of protection unshares our table: the entries are gone from it until they are
+ * faulted again, and the mirror is invalidated.
  */
-TEST_F(walk_hugetlb_table, unshared)
+TEST_F(walk_hugetlb_busy_pmd_sharing, unshared)
 {
 	struct hmm_area *area = &self->area;
 	char *addr = area->addr;
 	size_t length = EDGE * hmm_page_size();
 
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	ASSERT_EQ(0, hmm_map(self->fd, addr, length, 0, self->entries));
 	ASSERT_EQ(0, check(area, addr, self->entries, EDGE, VALID | WRITE))
 		TH_LOG("%s", area->why);
 	ASSERT_EQ(0, mprotect(addr, area->length, PROT_READ));
-	ASSERT_NE(0, others_entry(self->other, addr) & HMM_PM_PRESENT);
+	ASSERT_NE(0, other_pagemap(self->other, addr) & HMM_PM_PRESENT);
 
 	ASSERT_EQ(0, hmm_mirror(self->fd, addr, length, self->entries));
 	ASSERT_ENTRIES(self->entries, EDGE, 0);
@@ -260,12 +268,12 @@ TEST_F(walk_hugetlb_table, unshared)
 	ASSERT_EQ(-1, hmm_pattern_check(addr, hmm_page_size(), 0));
 }
 
-/* The other goes; the table and what is mirrored of it stay. */
-TEST_F(walk_hugetlb_table, other_ends)
+/* The other process exits; the table and what is mirrored stay. */
+TEST_F(walk_hugetlb_busy_pmd_sharing, other_ends)
 {
 	struct hmm_area *area = &self->area;
 
-	if (NOT_SHARED())
+	if (!SHARE_TABLE())
 		return;
 	ASSERT_EQ(0, hmm_map(self->fd, area->addr, self->length, 0,
 			     self->entries));
@@ -284,10 +292,10 @@ TEST_F(walk_hugetlb_table, other_ends)
 }
 
 /*
- * Pages that a thread moves to and fro between two nodes. Nothing else takes them
- * away, so that an answer of nothing, or a fault, was a page on its way.
+ * A thread migrates two pages between two NUMA nodes. Nothing else takes them away: a
+ * snapshot that finds one not present, or a fault, met a migration entry.
  */
-FIXTURE(walk_hugetlb_moving)
+FIXTURE(walk_hugetlb_busy_move_pages)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
@@ -296,28 +304,28 @@ FIXTURE(walk_hugetlb_moving)
 	size_t length;
 	int running;
 	int stop;
-	long moves;	/* that went well */
+	long moves;	/* completed moves of both pages */
 	int fd;
 };
 
-FIXTURE_VARIANT(walk_hugetlb_moving)
+FIXTURE_VARIANT(walk_hugetlb_busy_move_pages)
 {
 	int flags;
 };
 
-FIXTURE_VARIANT_ADD(walk_hugetlb_moving, private)
+FIXTURE_VARIANT_ADD(walk_hugetlb_busy_move_pages, private)
 {
 	.flags = MAP_PRIVATE,
 };
 
-FIXTURE_VARIANT_ADD(walk_hugetlb_moving, shared)
+FIXTURE_VARIANT_ADD(walk_hugetlb_busy_move_pages, shared)
 {
 	.flags = MAP_SHARED,
 };
 
-#define MOVE_MS	20000	/* how long it may take until a page is met on its way */
+#define MOVE_MS	20000	/* how long to wait for a walk that meets a migration entry */
 
-FIXTURE_SETUP(walk_hugetlb_moving)
+FIXTURE_SETUP(walk_hugetlb_busy_move_pages)
 {
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * hmm_pmd_size(), 0));
 	self->border = self->area.addr + hmm_pmd_size() - EDGE * hmm_page_size();
@@ -326,7 +334,7 @@ FIXTURE_SETUP(walk_hugetlb_moving)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_hugetlb_moving)
+FIXTURE_TEARDOWN(walk_hugetlb_busy_move_pages)
 {
 	__atomic_store_n(&self->stop, 1, __ATOMIC_SEQ_CST);
 	if (self->running)
@@ -334,9 +342,9 @@ FIXTURE_TEARDOWN(walk_hugetlb_moving)
 	hmm_area_end(&self->area);
 }
 
-static void *move(void *data)
+static void *move_to_and_fro(void *data)
 {
-	struct _test_data_walk_hugetlb_moving *self = data;
+	struct _test_data_walk_hugetlb_busy_move_pages *self = data;
 	void *pages[] = { self->area.addr, self->area.addr + hmm_pmd_size() };
 	int nodes[2] = { 0, 0 }, status[2];
 
@@ -350,7 +358,7 @@ static void *move(void *data)
 	return NULL;
 }
 
-static int moving(struct _test_data_walk_hugetlb_moving *self, int flags)
+static int start_moving(struct _test_data_walk_hugetlb_busy_move_pages *self, int flags)
 {
 	struct hmm_area *area = &self->area;
 	int ret = map_file(area, flags, 4);
@@ -366,7 +374,7 @@ static int moving(struct _test_data_walk_hugetlb_moving *self, int flags)
 	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		CPU_SET(cpu, &all);
 	sched_setaffinity(0, sizeof(all), &all);
-	ret = pthread_create(&self->thread, NULL, move, self);
+	ret = pthread_create(&self->thread, NULL, move_to_and_fro, self);
 	self->running = !ret;
 	return ret ? hmm_fail(area, ret, "thread") : 0;
 }
@@ -384,20 +392,20 @@ static int all_moved(const long *moves)
 	return __atomic_load_n(moves, __ATOMIC_SEQ_CST) > 1;
 }
 
-TEST_F(walk_hugetlb_moving, snapshot)
+TEST_F(walk_hugetlb_busy_move_pages, snapshot)
 {
 	long end = now_ms() + MOVE_MS, there = 0, away = 0;
 	size_t i;
 
-	if (MISS(moving(self, variant->flags), self->area.why))
+	if (!REQUIRE(start_moving(self, variant->flags), self->area.why))
 		return;
-	if (MISS(expect_when(WHEN_EMPTY_HUGETLB_VALID) ? HMM_SKIP : 0,
-		 "the walker of this kernel takes any hugetlb entry for valid"))
+	if (!REQUIRE(expect_when(WHEN_EMPTY_HUGETLB_VALID) ? HMM_SKIP : 0,
+		     "the walker of this kernel takes any hugetlb entry for valid"))
 		return;
 	while ((!there || !away || !all_moved(&self->moves)) && now_ms() < end) {
 		ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, 0,
 				      self->entries));
-		/* all pages of a huge one have one answer */
+		/* all small pages of a huge page have one answer */
 		for (i = 0; i < 2 * EDGE; i++)
 			ASSERT_EQ(hmm_entry_flags(self->entries[i / EDGE * EDGE]),
 				  hmm_entry_flags(self->entries[i]));
@@ -416,9 +424,9 @@ TEST_F(walk_hugetlb_moving, snapshot)
 	ASSERT_LT(0, away);
 }
 
-static void moving_fault(struct __test_metadata *_metadata,
-			 struct _test_data_walk_hugetlb_moving *self, int flags,
-			 __u64 request)
+static void check_fault(struct __test_metadata *_metadata,
+			struct _test_data_walk_hugetlb_busy_move_pages *self, int flags,
+			__u64 request)
 {
 	struct hmmirror_range range = {
 		.flags = HMMIRROR_RANGE_MAP,
@@ -430,13 +438,16 @@ static void moving_fault(struct __test_metadata *_metadata,
 	};
 	long end = now_ms() + MOVE_MS, met = 0, faults;
 
-	if (MISS(moving(self, flags), self->area.why))
+	if (!REQUIRE(start_moving(self, flags), self->area.why))
 		return;
 	while ((!met || !all_moved(&self->moves)) && now_ms() < end) {
 		faults = expect_faults();
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 		ASSERT_EQ(0, range.error);
-		/* others' faults count too where the walker's have no owner */
+		/*
+		 * other tasks' faults count too where the walker's are not counted for the
+		 * process
+		 */
 		met += expect_when(WHEN_FAULTS_COUNTED) ?
 		       expect_faults() - faults : 1;
 		ASSERT_ENTRIES(self->entries, 2 * EDGE, VALID | WRITE);
@@ -447,7 +458,7 @@ static void moving_fault(struct __test_metadata *_metadata,
 	pthread_join(self->thread, NULL);
 	self->running = 0;
 
-	/* what is mirrored after all that is where the pages are */
+	/* the mirror has the pages where they are now */
 	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 	ASSERT_EQ(0, check(&self->area, self->border, self->entries, 2 * EDGE,
 			   VALID | WRITE))
@@ -455,18 +466,18 @@ static void moving_fault(struct __test_metadata *_metadata,
 	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->area.length, 0));
 }
 
-TEST_F(walk_hugetlb_moving, read_fault)
+TEST_F(walk_hugetlb_busy_move_pages, read_fault)
 {
-	moving_fault(_metadata, self, variant->flags, HMMIRROR_REQ_FAULT);
+	check_fault(_metadata, self, variant->flags, HMMIRROR_REQ_FAULT);
 }
 
-TEST_F(walk_hugetlb_moving, write_fault)
+TEST_F(walk_hugetlb_busy_move_pages, write_fault)
 {
-	moving_fault(_metadata, self, variant->flags, HMMIRROR_REQ_ALL);
+	check_fault(_metadata, self, variant->flags, HMMIRROR_REQ_ALL);
 }
 
-/* A mark of userfaultfd in the place of a page that is not there. */
-FIXTURE(walk_hugetlb_marker)
+/* A write-protect marker in the place of a page that is not present. */
+FIXTURE(walk_hugetlb_busy_pte_marker)
 {
 	struct hmm_area area;
 	__u64 entries[2 * EDGE];
@@ -476,7 +487,7 @@ FIXTURE(walk_hugetlb_marker)
 	int fd;
 };
 
-FIXTURE_SETUP(walk_hugetlb_marker)
+FIXTURE_SETUP(walk_hugetlb_busy_pte_marker)
 {
 	self->uffd = -1;
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * hmm_pmd_size(), 0));
@@ -486,14 +497,14 @@ FIXTURE_SETUP(walk_hugetlb_marker)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(walk_hugetlb_marker)
+FIXTURE_TEARDOWN(walk_hugetlb_busy_pte_marker)
 {
 	if (self->uffd >= 0)
 		close(self->uffd);
 	hmm_area_end(&self->area);
 }
 
-static int mark(struct hmm_area *area, int *uffd)
+static int make_marker(struct hmm_area *area, int *uffd)
 {
 	static const struct hmm_proof marked = {
 		.set = HMM_PM_UFFD_WP,
@@ -516,14 +527,14 @@ static int mark(struct hmm_area *area, int *uffd)
 	return hmm_prove_pages(area, area->addr, area->length, &marked);
 }
 
-/* As an empty one on a snapshot and a read, which keeps the mark; no write. */
-TEST_F(walk_hugetlb_marker, wp)
+/* A snapshot and a read treat it as an empty entry, and keep the protection; a write fails. */
+TEST_F(walk_hugetlb_busy_pte_marker, uffd_wp)
 {
 	struct hmm_area *area = &self->area;
 	size_t i;
 	__u64 map;
 
-	if (MISS(mark(area, &self->uffd), area->why))
+	if (!REQUIRE(make_marker(area, &self->uffd), area->why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->border, self->length, 0,
 			      self->entries));

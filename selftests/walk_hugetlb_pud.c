@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walker on one hugetlb page of the size of a PUD. To get one costs a second
- * in an emulated guest, so that a test takes it through several states.
+ * hmm_range_fault() on a hugetlb page of PUD size (1 GiB).
+ *
+ * It is the only huge page that the walker meets at that level in ordinary memory. Order
+ * and pfn of a small page in it must be right wherever the range starts, also across a
+ * PMD's boundary. It takes a second to get one in an emulated guest: each test takes the
+ * same page through several states.
  */
 #include <sys/mman.h>
 
@@ -12,14 +16,14 @@
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
 #define NOTHING	0
-#define PAGES	16	/* of a walk */
-#define LIMIT_S	60	/* where the host has to find the memory first */
+#define PAGES	16	/* pages of a walk */
+#define LIMIT_S	60	/* the host may have to find the memory first */
 
 FIXTURE(walk_hugetlb_pud)
 {
 	struct hmm_area area;
 	__u64 entries[PAGES];
-	char *places[3];	/* start, across a PMD's border, end */
+	char *starts[3];	/* start, across a PMD boundary, end */
 	size_t length;
 	int fd;
 };
@@ -32,9 +36,9 @@ FIXTURE_SETUP(walk_hugetlb_pud)
 	self->length = PAGES * page;
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pud_size(), hmm_pud_size()));
 	addr = self->area.addr;
-	self->places[0] = addr;
-	self->places[1] = addr + 300 * hmm_pmd_size() - 5 * page;
-	self->places[2] = addr + hmm_pud_size() - self->length;
+	self->starts[0] = addr;
+	self->starts[1] = addr + 300 * hmm_pmd_size() - 5 * page;
+	self->starts[2] = addr + hmm_pud_size() - self->length;
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
 }
@@ -44,15 +48,15 @@ FIXTURE_TEARDOWN(walk_hugetlb_pud)
 	hmm_area_end(&self->area);
 }
 
-/* The mapping, with nothing in it yet. */
+/* Map it; nothing is populated yet. */
 static int map_pud(struct hmm_area *area, const char *state)
 {
 	if (expect_when(WHEN_MAPPING_INVALID))
 		return hmm_skip(area, "the walker of this kernel refuses hugetlb");
-	return hmm_state_put(area, state, 0, area->length);
+	return hmm_state_make_named(area, state, 0, area->length);
 }
 
-/* One walk, and each entry as it must be; its order and pfn too if it is valid. */
+/* Walk once and check each entry; of a valid one also order and pfn. */
 static int walk_for(struct hmm_area *area, int fd, char *addr, __u64 request,
 		    __u64 *entries, __u64 want)
 {
@@ -93,22 +97,22 @@ static int walk_for(struct hmm_area *area, int fd, char *addr, __u64 request,
 			TH_LOG("%s", self->area.why);			\
 	} while (0)
 
-/* A mapping without access. */
-#define NOT_SHOWN()							\
+/* A snapshot of a mapping without access. */
+#define CHECK_NO_ACCESS()							\
 	do {								\
 		if (expect_when(WHEN_BY_MAPPING)) {			\
 			ASSERT_EQ(-EPERM, hmm_walk(self->fd,		\
-						   self->places[1],	\
+						   self->starts[1],	\
 						   self->length, 0,	\
 						   self->entries));	\
 		} else {						\
-			WALK(self->places[1], 0, HMMIRROR_PTE_ERROR);	\
+			WALK(self->starts[1], 0, HMMIRROR_PTE_ERROR);	\
 		}							\
 	} while (0)
 
-#define REFUSED(_error, _request)					\
+#define CHECK_ERROR(_error, _request)					\
 	do {								\
-		ASSERT_EQ(_error, hmm_walk(self->fd, self->places[1],	\
+		ASSERT_EQ(_error, hmm_walk(self->fd, self->starts[1],	\
 					   self->length, _request,	\
 					   self->entries));		\
 		for (i = 0; i < PAGES; i++)				\
@@ -121,81 +125,80 @@ TEST_F(walk_hugetlb_pud, none)
 	long free = hmm_hugetlb_free(hmm_pud_size());
 	size_t i;
 
-	if (MISS(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
+	if (!REQUIRE(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
 		return;
-	for (i = 0; i < ARRAY_SIZE(self->places); i++)
-		WALK(self->places[i], 0, NOTHING);
+	for (i = 0; i < ARRAY_SIZE(self->starts); i++)
+		WALK(self->starts[i], 0, NOTHING);
 	ASSERT_EQ(0, mprotect(self->area.addr, self->area.length, PROT_READ));
-	REFUSED(-EPERM, HMMIRROR_REQ_ALL);
+	CHECK_ERROR(-EPERM, HMMIRROR_REQ_ALL);
 	ASSERT_EQ(0, mprotect(self->area.addr, self->area.length, PROT_NONE));
-	NOT_SHOWN();
-	REFUSED(expect_when(WHEN_BY_MAPPING) ? -EPERM : -EFAULT,
-		HMMIRROR_REQ_FAULT);
+	CHECK_NO_ACCESS();
+	CHECK_ERROR(expect_when(WHEN_BY_MAPPING) ? -EPERM : -EFAULT, HMMIRROR_REQ_FAULT);
 	ASSERT_EQ(free, hmm_hugetlb_free(hmm_pud_size()));
 }
 
-/* Read, then what the first page asks for, then written, then protected. */
+/* Read, then written at the first page's request, then protected. */
 TEST_F_TIMEOUT(walk_hugetlb_pud, private, LIMIT_S)
 {
-	size_t i, place;
+	size_t i, k;
 	long faults;
 
-	if (MISS(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
+	if (!REQUIRE(map_pud(&self->area, "hugetlb_1g_none"), self->area.why))
 		return;
-	WALK(self->places[1], HMMIRROR_REQ_FAULT, VALID);
-	for (place = 0; place < ARRAY_SIZE(self->places); place++)
-		WALK(self->places[place], 0, VALID);
+	WALK(self->starts[1], HMMIRROR_REQ_FAULT, VALID);
+	for (k = 0; k < ARRAY_SIZE(self->starts); k++)
+		WALK(self->starts[k], 0, VALID);
 	if (!expect_when(WHEN_REQUESTS_LOST)) {
 		for (i = 0; i < PAGES; i++)
 			self->entries[i] = i ? HMMIRROR_REQ_ALL : 0;
-		ASSERT_EQ(0, hmm_walk_pages(self->fd, self->places[1],
+		ASSERT_EQ(0, hmm_walk_pages(self->fd, self->starts[1],
 					    self->length, HMMIRROR_REQ_ALL,
 					    self->entries));
 		ASSERT_ENTRIES(self->entries, PAGES, VALID);
 		for (i = 0; i < PAGES; i++)
 			self->entries[i] = i ? 0 : HMMIRROR_REQ_ALL;
-		ASSERT_EQ(0, hmm_walk_pages(self->fd, self->places[1],
+		ASSERT_EQ(0, hmm_walk_pages(self->fd, self->starts[1],
 					    self->length, HMMIRROR_REQ_ALL,
 					    self->entries));
 		ASSERT_ENTRIES(self->entries, PAGES, VALID | WRITE);
 	}
-	WALK(self->places[2], HMMIRROR_REQ_ALL, VALID | WRITE);
+	WALK(self->starts[2], HMMIRROR_REQ_ALL, VALID | WRITE);
 	faults = hmm_faults();
-	for (place = 0; place < ARRAY_SIZE(self->places); place++)
-		WALK(self->places[place], HMMIRROR_REQ_ALL, VALID | WRITE);
+	for (k = 0; k < ARRAY_SIZE(self->starts); k++)
+		WALK(self->starts[k], HMMIRROR_REQ_ALL, VALID | WRITE);
 	ASSERT_EQ(faults, hmm_faults());
 
 	ASSERT_EQ(0, mprotect(self->area.addr, self->area.length, PROT_READ));
-	WALK(self->places[1], HMMIRROR_REQ_FAULT, VALID);
-	REFUSED(-EPERM, HMMIRROR_REQ_ALL);
+	WALK(self->starts[1], HMMIRROR_REQ_FAULT, VALID);
+	CHECK_ERROR(-EPERM, HMMIRROR_REQ_ALL);
 	ASSERT_EQ(0, mprotect(self->area.addr, self->area.length, RW));
-	WALK(self->places[1], HMMIRROR_REQ_ALL, VALID | WRITE);
+	WALK(self->starts[1], HMMIRROR_REQ_ALL, VALID | WRITE);
 
-	/* shared with a child, and no other page to copy it to */
+	/* shared with a child; there is no other page to copy it to */
 	ASSERT_EQ(0, hmm_area_share(&self->area, 0));
-	WALK(self->places[1], HMMIRROR_REQ_FAULT, VALID);
+	WALK(self->starts[1], HMMIRROR_REQ_FAULT, VALID);
 	if (!hmm_hugetlb_free(hmm_pud_size()))
-		REFUSED(-EFAULT, HMMIRROR_REQ_ALL);
+		CHECK_ERROR(-EFAULT, HMMIRROR_REQ_ALL);
 	hmm_holder_end(self->area.child);
 	self->area.child = 0;
-	WALK(self->places[1], HMMIRROR_REQ_ALL, VALID | WRITE);
+	WALK(self->starts[1], HMMIRROR_REQ_ALL, VALID | WRITE);
 }
 
-/* Of a file: a read gives all that a write would. */
+/* In a file mapping a read fault makes the entry writable. */
 TEST_F_TIMEOUT(walk_hugetlb_pud, shared, LIMIT_S)
 {
-	size_t place;
+	size_t k;
 
-	if (MISS(map_pud(&self->area, "hugetlb_1g_shared_none"), self->area.why))
+	if (!REQUIRE(map_pud(&self->area, "hugetlb_1g_shared_none"), self->area.why))
 		return;
-	WALK(self->places[2], HMMIRROR_REQ_FAULT, VALID | WRITE);
-	for (place = 0; place < ARRAY_SIZE(self->places); place++)
-		WALK(self->places[place], 0, VALID | WRITE);
-	/* something else in its place: no table of it is left */
+	WALK(self->starts[2], HMMIRROR_REQ_FAULT, VALID | WRITE);
+	for (k = 0; k < ARRAY_SIZE(self->starts); k++)
+		WALK(self->starts[k], 0, VALID | WRITE);
+	/* map over it: no table of it is left */
 	ASSERT_EQ(0, hmm_area_map(&self->area, self->area.addr,
 				  self->area.length, PROT_NONE, MAP_PRIVATE |
 				  MAP_ANONYMOUS | MAP_NORESERVE, -1));
-	NOT_SHOWN();
+	CHECK_NO_ACCESS();
 }
 
 #include "hmm_main.h"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walker on large folios that are mapped page by page: each entry is answered
- * for itself, with no order, and a fault of one page can bring many.
+ * hmm_range_fault() on large folios that PTEs map (mTHP, of 16 KiB to 1 MiB).
+ *
+ * The walker must report each PTE by itself with order 0, although the pages belong to one
+ * folio, and also for a range that starts or ends inside a folio. A fault of one page may
+ * map the whole folio.
  */
 #include "hmm_test.h"
 #include "walk_run.h"
@@ -9,7 +12,7 @@
 FIXTURE(walk_mthp)
 {
 	struct walk walk;
-	size_t unit;	/* pages of a folio */
+	size_t unit;	/* small pages of a folio */
 };
 
 FIXTURE_VARIANT(walk_mthp)
@@ -75,50 +78,48 @@ FIXTURE_TEARDOWN(walk_mthp)
 	walk_end(&self->walk);
 }
 
-/* Two folios, anew for each walk, and a page of another kind on either side. */
-static int begin(struct walk *walk, const char *state, size_t unit)
+/* Make two folios, with a page of another kind on either side; done again before each walk. */
+static int make_folios(struct walk *walk, const char *state, size_t unit)
 {
 	int ret;
 
 	walk_end(walk);
 	ret = walk_begin(walk, 4 * unit, 0);
 	if (!ret)
-		ret = walk_put(walk, state, unit, 2 * unit);
+		ret = walk_make(walk, state, unit, 2 * unit);
 	if (!ret)
-		ret = walk_put(walk, "anon_zero", unit - 1, 1);
+		ret = walk_make(walk, "anon_zero", unit - 1, 1);
 	if (!ret)
-		ret = walk_put(walk, "anon_writable", 3 * unit, 1);
+		ret = walk_make(walk, "anon_writable", 3 * unit, 1);
 	return ret;
 }
 
-static void whole(struct __test_metadata *_metadata, struct walk *walk,
-		  const char *state, size_t unit, __u64 request)
+static void walk_folios(struct __test_metadata *_metadata, struct walk *walk,
+			const char *state, size_t unit, __u64 request)
 {
-	if (MISS(begin(walk, state, unit), walk->why))
+	if (!REQUIRE(make_folios(walk, state, unit), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, unit - 1, 2 * unit + 2, request), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, unit - 1, 2 * unit + 2, request), walk->why))
 		return;
 }
 
 TEST_F(walk_mthp, snapshot)
 {
-	whole(_metadata, &self->walk, variant->state, self->unit, 0);
+	walk_folios(_metadata, &self->walk, variant->state, self->unit, 0);
 }
 
 TEST_F(walk_mthp, read_fault)
 {
-	whole(_metadata, &self->walk, variant->state, self->unit,
-	      HMMIRROR_REQ_FAULT);
+	walk_folios(_metadata, &self->walk, variant->state, self->unit, HMMIRROR_REQ_FAULT);
 }
 
 TEST_F(walk_mthp, write_fault)
 {
-	whole(_metadata, &self->walk, variant->state, self->unit,
-	      HMMIRROR_REQ_ALL);
+	walk_folios(_metadata, &self->walk, variant->state, self->unit, HMMIRROR_REQ_ALL);
 }
 
-/* From within the first folio to within the second; and one page in the middle of one. */
-TEST_F(walk_mthp, inside)
+/* From inside the first folio to inside the second; and one page in the middle of a folio. */
+TEST_F(walk_mthp, unaligned_range)
 {
 	static const __u64 requests[] = {
 		0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL,
@@ -127,44 +128,44 @@ TEST_F(walk_mthp, inside)
 	size_t unit = self->unit, i;
 
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(make_folios(walk, variant->state, unit), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, unit + 1, unit + 1, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, unit + 1, unit + 1, requests[i]), walk->why))
 			return;
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(make_folios(walk, variant->state, unit), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, unit + unit / 2, 1, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, unit + unit / 2, 1, requests[i]), walk->why))
 			return;
 	}
 }
 
-/* The first, a middle and the last page ask; then a mix, and a mix of which reads count. */
+/*
+ * The first, a middle and the last page ask; then a mix of requests, and a mix under a mask
+ * that leaves only the reads.
+ */
 TEST_F(walk_mthp, page_requests)
 {
 	static const __u64 kinds[] = { HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL };
 	size_t unit = self->unit, i, page;
-	size_t places[] = { unit, unit + unit / 2, 3 * unit - 1 };
+	size_t picked[] = { unit, unit + unit / 2, 3 * unit - 1 };
 	struct walk *walk = &self->walk;
 
-	for (i = 0; i < ARRAY_SIZE(kinds) * ARRAY_SIZE(places); i++) {
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+	for (i = 0; i < ARRAY_SIZE(kinds) * ARRAY_SIZE(picked); i++) {
+		if (!REQUIRE(make_folios(walk, variant->state, unit), walk->why))
 			return;
-		walk->page[places[i / 2]].request = kinds[i % 2];
-		if (MISS(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2,
-					HMMIRROR_REQ_ALL), walk->why))
+		walk->page[picked[i / 2]].request = kinds[i % 2];
+		if (!REQUIRE(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2, HMMIRROR_REQ_ALL),
+			     walk->why))
 			return;
 	}
 	for (i = 0; i < 2; i++) {
-		if (MISS(begin(walk, variant->state, unit), walk->why))
+		if (!REQUIRE(make_folios(walk, variant->state, unit), walk->why))
 			return;
 		for (page = unit; page < 3 * unit; page++)
 			walk->page[page].request = page % 3 == 1 ? HMMIRROR_REQ_FAULT :
 						   page % 3 == 2 ? HMMIRROR_REQ_ALL : 0;
-		if (MISS(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2,
-					i ? HMMIRROR_REQ_FAULT : HMMIRROR_REQ_ALL),
-			 walk->why))
+		if (!REQUIRE(walk_ask_pages(walk, 0, unit - 1, 2 * unit + 2, i ?
+					    HMMIRROR_REQ_FAULT : HMMIRROR_REQ_ALL), walk->why))
 			return;
 	}
 }

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on entries that no system call makes. */
+/*
+ * hmm_range_fault() on PMDs that no system call makes: a bad PMD, a non-present PMD of an
+ * unknown kind, a PMD migration entry. The driver under test plants them in the page table.
+ *
+ * The walker must report an error for a PMD that it can't read, fail a fault on it, and
+ * wait for a migration; the pages of the PMDs on either side must keep their own answers.
+ * What was planted must also be gone after whatever the process does, or the kernel would
+ * crash on it.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -8,20 +16,21 @@
 
 #include "expect_kernel.h"
 #include "hmm_test.h"
+#include "snapshot.h"
 
-#define EDGE	4	/* pages that a range reaches into the PMD's neighbours */
+#define EDGE	4	/* pages of the PMDs on either side that a range includes */
 
 /*
- * Three PMDs: the middle one gets the entry, and the last page of the first is
- * written, so that there are tables above them.
+ * Three PMDs. The middle one gets the entry. The last page of the first is written, so that
+ * the tables above exist.
  */
 FIXTURE(walk_planted)
 {
 	struct hmm_area area;
 	char *addr;		/* of the planted PMD */
 	size_t pmd;
-	size_t pages;		/* of it */
-	__u64 *entries;		/* of EDGE + pages + EDGE */
+	size_t pages;		/* pages that it maps */
+	__u64 *entries;		/* EDGE + pages + EDGE of them */
 	int fd;
 };
 
@@ -73,7 +82,7 @@ FIXTURE_SETUP(walk_planted)
 	hmm_touch_write(self->addr - hmm_page_size(), hmm_page_size());
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
-	/* a table that it can point at */
+	/* a bad PMD points at this table */
 	if (variant->kind == HMMIRROR_PLANT_PMD_BAD)
 		ASSERT_EQ(0, hmm_touch_table(self->addr));
 }
@@ -84,22 +93,22 @@ FIXTURE_TEARDOWN(walk_planted)
 	hmm_unmap(self->entries, (self->pages + 2 * EDGE) * sizeof(__u64));
 }
 
-/* A snapshot's entry: old walkers pass over a migration without a word. */
-static __u64 shown(__u64 snapshot)
+/* What a snapshot reports: old walkers pass over a migration entry without a word. */
+static __u64 snapshot_entry(__u64 snapshot)
 {
 	return !snapshot && expect_when(WHEN_BAD_PMD_PASSED) ?
 	       HMMIRROR_PTE_UNTOUCHED : snapshot;
 }
 
-/* A read fault of memory that was never used. */
-static int zero_page(void)
+/* What a read fault of memory that was never used returns. */
+static int read_fault_error(void)
 {
 	return expect_when(WHEN_ZERO_SPECIAL) ? -EFAULT : 0;
 }
 
-/* Not in the setup: a test runs even if that was skipped. */
-#define NOT_PLANTED()							\
-	MISS(plant_entry(&self->area, self->fd, self->addr,		\
+/* Called by each test, because a test runs even if the setup skipped it. */
+#define PLANT()							\
+	REQUIRE(plant_entry(&self->area, self->fd, self->addr,		\
 			 variant->kind), self->area.why)
 
 static int walk(int fd, const char *addr, size_t pages, __u64 request,
@@ -108,46 +117,45 @@ static int walk(int fd, const char *addr, size_t pages, __u64 request,
 	return hmm_walk(fd, addr, pages * hmm_page_size(), request, entries);
 }
 
-/* All of it, with something of its neighbours, which keep their own answers. */
+/* The whole PMD and some pages on either side. */
 TEST_F(walk_planted, snapshot)
 {
 	char *start = self->addr - EDGE * hmm_page_size();
 	__u64 want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE;
 	size_t i;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
-	quiet_snapshot(_metadata, self->fd, start, self->pmd + 2 * EDGE * hmm_page_size(),
-		       self->entries);
+	snapshot_without_fault(_metadata, self->fd, start, self->pmd + 2 * EDGE *
+			       hmm_page_size(), self->entries);
 	for (i = 0; i < EDGE - 1; i++)
 		ASSERT_EQ(0, self->entries[i]);
 	ASSERT_EQ(want, hmm_entry_flags(self->entries[i]));
 	for (i = EDGE; i < EDGE + self->pages; i++)
-		ASSERT_EQ(shown(variant->snapshot), self->entries[i]);
+		ASSERT_EQ(snapshot_entry(variant->snapshot), self->entries[i]);
 	for (; i < self->pages + 2 * EDGE; i++)
 		ASSERT_EQ(0, self->entries[i]);
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 }
 
-/* From its first, a middle and its last page on. */
-TEST_F(walk_planted, parts)
+/* One page: the first, a middle and the last. */
+TEST_F(walk_planted, part_of_pmd)
 {
-	size_t places[] = { 0, self->pages / 2, self->pages - 1 }, i;
+	size_t picked[] = { 0, self->pages / 2, self->pages - 1 }, i;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
+	for (i = 0; i < ARRAY_SIZE(picked); i++) {
 		self->entries[0] = ~0ULL;
 		ASSERT_EQ(0, walk(self->fd, self->addr +
-				  places[i] * hmm_page_size(), 1, 0,
+				  picked[i] * hmm_page_size(), 1, 0,
 				  self->entries));
-		ASSERT_EQ(shown(variant->snapshot), self->entries[0]);
+		ASSERT_EQ(snapshot_entry(variant->snapshot), self->entries[0]);
 	}
 }
 
-static void planted_fault(struct __test_metadata *_metadata, int fd,
-			  char *addr, size_t pages, __u64 *entries,
-			  __u64 request, int waits)
+static void check_fault(struct __test_metadata *_metadata, int fd, char *addr, size_t pages,
+			__u64 *entries, __u64 request, int waits)
 {
 	struct hmm_call call = {
 		.fd = fd,
@@ -157,7 +165,7 @@ static void planted_fault(struct __test_metadata *_metadata, int fd,
 		.entries = entries,
 	};
 	int passed = expect_when(WHEN_BAD_PMD_PASSED);
-	int error = request & HMMIRROR_REQ_WRITE ? 0 : zero_page();
+	int error = request & HMMIRROR_REQ_WRITE ? 0 : read_fault_error();
 	size_t i;
 
 	if (!waits) {
@@ -169,7 +177,7 @@ static void planted_fault(struct __test_metadata *_metadata, int fd,
 		ASSERT_EQ(0, hmm_plant_take(fd));
 		return;
 	}
-	/* it waits for the end of what looks like a migration */
+	/* the fault waits for the end of what looks like a migration */
 	ASSERT_EQ(0, hmm_call_begin(&call));
 	ASSERT_EQ(1, hmm_call_blocks(&call));
 	ASSERT_EQ(0, hmm_plant_take(fd));
@@ -180,33 +188,33 @@ static void planted_fault(struct __test_metadata *_metadata, int fd,
 
 TEST_F(walk_planted, read_fault)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
-	planted_fault(_metadata, self->fd, self->addr, self->pages,
-		      self->entries, HMMIRROR_REQ_FAULT, variant->waits);
+	check_fault(_metadata, self->fd, self->addr, self->pages, self->entries,
+		    HMMIRROR_REQ_FAULT, variant->waits);
 }
 
 TEST_F(walk_planted, write_fault)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
-	planted_fault(_metadata, self->fd, self->addr, self->pages,
-		      self->entries, HMMIRROR_REQ_ALL, variant->waits);
+	check_fault(_metadata, self->fd, self->addr, self->pages, self->entries,
+		    HMMIRROR_REQ_ALL, variant->waits);
 }
 
-/* One page that asks is enough; where its bit does not count it is not asked. */
+/* One page that asks is enough. A request that the mask clears does not count. */
 TEST_F(walk_planted, page_requests)
 {
 	size_t i;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	for (i = 0; i < self->pages; i++)
 		self->entries[i] = 0;
 	ASSERT_EQ(0, hmm_walk_pages(self->fd, self->addr, self->pmd,
 				    HMMIRROR_REQ_ALL, self->entries));
 	for (i = 0; i < self->pages; i++)
-		ASSERT_EQ(shown(variant->snapshot), self->entries[i]);
+		ASSERT_EQ(snapshot_entry(variant->snapshot), self->entries[i]);
 	if (!variant->waits) {
 		for (i = 0; i < self->pages; i++)
 			self->entries[i] = 0;
@@ -220,7 +228,7 @@ TEST_F(walk_planted, page_requests)
 			  self->entries));
 }
 
-/* What was there before is there again. */
+/* The PMD is as it was before: empty. */
 #define ASSERT_AS_BEFORE()						\
 	do {								\
 		ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));		\
@@ -229,7 +237,7 @@ TEST_F(walk_planted, page_requests)
 
 TEST_F(walk_planted, taken_back)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	ASSERT_AS_BEFORE();
@@ -239,7 +247,7 @@ TEST_F(walk_planted, fork)
 {
 	pid_t child;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	child = fork();
 	ASSERT_LE(0, child);
@@ -252,7 +260,7 @@ TEST_F(walk_planted, fork)
 
 TEST_F(walk_planted, munmap)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, munmap(self->addr, self->pmd));
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
@@ -260,7 +268,7 @@ TEST_F(walk_planted, munmap)
 
 TEST_F(walk_planted, dontneed)
 {
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, madvise(self->addr, self->pmd, MADV_DONTNEED));
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
@@ -271,7 +279,7 @@ TEST_F(walk_planted, mremap)
 {
 	char *to = self->area.addr;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(to, mremap(self->addr, self->pmd, self->pmd,
 			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
@@ -283,7 +291,7 @@ TEST_F(walk_planted, close)
 {
 	int fd;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	fd = hmm_open(0);
 	ASSERT_LE(0, fd);
@@ -293,13 +301,13 @@ TEST_F(walk_planted, close)
 	ASSERT_AS_BEFORE();
 }
 
-/* A process that ends, by itself or by a signal, with its entry planted. */
+/* A process exits, or is killed, with an entry in its page table. */
 TEST_F(walk_planted, exit)
 {
 	int signals[] = { 0, SIGKILL }, fd, i;
 	pid_t child;
 
-	if (NOT_PLANTED())
+	if (!PLANT())
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	for (i = 0; i < 2; i++) {
@@ -319,14 +327,14 @@ TEST_F(walk_planted, exit)
 	}
 }
 
-FIXTURE(plant)
+FIXTURE(walk_planted_abi)
 {
 	struct hmm_area area;
 	size_t pmd;
 	int fd;
 };
 
-FIXTURE_SETUP(plant)
+FIXTURE_SETUP(walk_planted_abi)
 {
 	self->pmd = hmm_pmd_size();
 	ASSERT_EQ(0, hmm_area_begin_small(&self->area, 2 * self->pmd));
@@ -335,12 +343,12 @@ FIXTURE_SETUP(plant)
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(plant)
+FIXTURE_TEARDOWN(walk_planted_abi)
 {
 	hmm_area_end(&self->area);
 }
 
-TEST_F(plant, refused)
+TEST_F(walk_planted_abi, refused)
 {
 	char *used = self->area.addr, *none = used + self->pmd;
 	const enum hmmirror_planted bad = HMMIRROR_PLANT_PMD_BAD;
@@ -351,10 +359,10 @@ TEST_F(plant, refused)
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used + hmm_page_size(), bad));
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used, HMMIRROR_PLANT_NR));
-	/* a table where there must be none, and none where there must be one */
+	/* a table where none is expected, and none where one is */
 	ASSERT_EQ(-ENXIO, hmm_plant(self->fd, used, unknown));
 	ASSERT_EQ(-ENXIO, hmm_plant(self->fd, none, bad));
-	/* and one that reclaim would find by its pages */
+	/* and a table with pages, which reclaim would find */
 	hmm_touch_write(used + self->pmd - hmm_page_size(), 1);
 	ASSERT_EQ(-ENXIO, hmm_plant(self->fd, used, bad));
 	ASSERT_EQ(0, hmm_touch_table(used + self->pmd - hmm_page_size()));
@@ -372,7 +380,7 @@ TEST_F(plant, refused)
 	ASSERT_EQ(-EINVAL, hmm_ioctl_plant(self->fd, &plant));
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 
-	/* mappings of other kinds, and two in the place of one */
+	/* other kinds of mappings, and two mappings in place of one */
 	ASSERT_EQ(0, hmm_area_map(area, none, self->pmd, PROT_READ,
 				  MAP_SHARED | MAP_ANONYMOUS, -1));
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, none, unknown));
@@ -382,11 +390,11 @@ TEST_F(plant, refused)
 	ASSERT_EQ(-EINVAL, hmm_plant(self->fd, used, bad));
 }
 
-/* The driver takes an entry back after ten seconds, whatever there is. */
-#define LONG_BEFORE	5
+/* Much less than the ten seconds after which the driver takes an entry back. */
+#define FEW_SECONDS	5
 
-/* Who waits for the entry can't be killed: it goes with the process all the same. */
-TEST_F(plant, waiter_killed)
+/* A thread that waits for the entry can't be killed: the entry must go with the process. */
+TEST_F(walk_planted_abi, waiter_killed)
 {
 	__u64 entry = 0;
 	struct hmm_call walk = {
@@ -398,8 +406,8 @@ TEST_F(plant, waiter_killed)
 	struct timespec begin, end;
 	pid_t child;
 
-	if (MISS(plant_entry(&self->area, self->fd, walk.addr,
-			     HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
+	if (!REQUIRE(plant_entry(&self->area, self->fd, walk.addr,
+				 HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	clock_gettime(CLOCK_MONOTONIC, &begin);
@@ -416,10 +424,10 @@ TEST_F(plant, waiter_killed)
 	}
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	ASSERT_GT(LONG_BEFORE, end.tv_sec - begin.tv_sec);
+	ASSERT_GT(FEW_SECONDS, end.tv_sec - begin.tv_sec);
 }
 
-TEST_F(plant, closed_under_waiter)
+TEST_F(walk_planted_abi, closed_under_waiter)
 {
 	__u64 entry = 0;
 	struct hmm_call walk = {
@@ -430,15 +438,15 @@ TEST_F(plant, closed_under_waiter)
 		.entries = &entry,
 	};
 
-	if (MISS(plant_entry(&self->area, self->fd, walk.addr,
-			     HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
+	if (!REQUIRE(plant_entry(&self->area, self->fd, walk.addr,
+				 HMMIRROR_PLANT_PMD_MIGRATION), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_call_begin(&walk));
 	ASSERT_EQ(1, hmm_call_blocks(&walk));
 	ASSERT_EQ(0, close(self->fd));
 	self->area.device[0] = 0;
-	ASSERT_EQ(zero_page(), hmm_call_end(&walk));
-	ASSERT_EQ(zero_page() ? HMMIRROR_PTE_UNTOUCHED :
+	ASSERT_EQ(read_fault_error(), hmm_call_end(&walk));
+	ASSERT_EQ(read_fault_error() ? HMMIRROR_PTE_UNTOUCHED :
 		  HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
 		  hmm_entry_flags(entry));
 }

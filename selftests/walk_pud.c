@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on PUDs that no system call makes. */
+/*
+ * hmm_range_fault() on huge and non-present PUDs in anonymous memory, which no system call
+ * makes: the driver under test puts them into the page table.
+ *
+ * A walker that meets an entry that it does not expect at this level must neither follow it
+ * as a table nor report it as a page without the right to.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -16,7 +22,7 @@
 #define HUGE	HMMIRROR_PLANT_PUD_HUGE
 #define ABSENT	HMMIRROR_PLANT_PUD_ABSENT
 
-/* One GiB of memory that nobody has used. */
+/* 1 GiB of memory that was never used. */
 FIXTURE(walk_pud)
 {
 	struct hmm_area area;
@@ -32,7 +38,7 @@ FIXTURE_SETUP(walk_pud)
 	ASSERT_EQ(0, hmm_area_map(&self->area, self->area.addr, self->area.length,
 				  PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1));
-	/* a kernel without huge pages has no such advice */
+	/* a kernel without huge pages knows no such advice */
 	ASSERT_TRUE(!madvise(self->area.addr, self->area.length, MADV_NOHUGEPAGE) ||
 		    errno == EINVAL);
 	self->fd = hmm_area_device(&self->area, 0);
@@ -54,8 +60,8 @@ static int plant(struct hmm_area *area, int fd, enum hmmirror_planted kind)
 	return ret ? hmm_fail(area, ret, "HMMIRROR_PLANT") : 0;
 }
 
-/* Its first pages, some in the middle, and its last. */
-static char *place(const struct hmm_area *area, size_t length, int i)
+/* Start of one of three walks: the first pages, some in the middle, the last. */
+static char *walk_start(const struct hmm_area *area, size_t length, int i)
 {
 	size_t offsets[] = { 0, area->length / 2, area->length - length };
 
@@ -63,9 +69,9 @@ static char *place(const struct hmm_area *area, size_t length, int i)
 }
 
 /*
- * While huge PUDs need the mark of DAX memory, one without is nothing that the
- * walker could use: it has it split, which the notifiers are told of, and so it
- * finds an empty one. Later any will do.
+ * Where a huge PUD needs the devmap mark, one without it is nothing that the walker can
+ * report: it splits the PUD, the notifier is called, and the walk is retried and finds an
+ * empty PUD. Later kernels report any huge PUD.
  */
 TEST_F(walk_pud, huge)
 {
@@ -73,14 +79,14 @@ TEST_F(walk_pud, huge)
 	size_t page;
 
 	for (i = 0; i < 3; i++) {
-		char *addr = place(&self->area, self->length, i);
+		char *addr = walk_start(&self->area, self->length, i);
 		struct hmmirror_range range = {
 			.addr = (uintptr_t)addr,
 			.length = self->length,
 			.entries = (uintptr_t)self->entries,
 		};
 
-		if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+		if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 			return;
 		ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
 		ASSERT_EQ(0, range.error);
@@ -98,10 +104,10 @@ TEST_F(walk_pud, huge)
 	}
 }
 
-/* A write makes the kernel split it, and gets small pages. */
+/* A write splits the PUD and faults small pages in. */
 TEST_F(walk_pud, huge_write_fault)
 {
-	if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, HMMIRROR_REQ_ALL,
 			      self->entries));
@@ -109,17 +115,17 @@ TEST_F(walk_pud, huge_write_fault)
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
 }
 
-/* As nothing. */
+/* The walker treats it as an empty PUD. */
 TEST_F(walk_pud, absent)
 {
 	int i;
 
 	if (expect_when(WHEN_PUD_UNSEEN))
 		SKIP(return, "without hugetlb this kernel's walker sees no huge PUD");
-	if (MISS(plant(&self->area, self->fd, ABSENT), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, ABSENT), self->area.why))
 		return;
 	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(0, hmm_walk(self->fd, place(&self->area, self->length, i),
+		ASSERT_EQ(0, hmm_walk(self->fd, walk_start(&self->area, self->length, i),
 				      self->length, 0, self->entries));
 		ASSERT_ENTRIES(self->entries, PAGES, 0);
 	}
@@ -128,7 +134,7 @@ TEST_F(walk_pud, absent)
 
 TEST_F(walk_pud, absent_write_fault)
 {
-	if (MISS(plant(&self->area, self->fd, ABSENT), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, ABSENT), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, HMMIRROR_REQ_ALL,
 			      self->entries));
@@ -136,13 +142,13 @@ TEST_F(walk_pud, absent_write_fault)
 	ASSERT_EQ(-ENOENT, hmm_plant_take(self->fd));
 }
 
-/* What may happen to a planted PUD, and what is there afterwards. */
+/* The driver takes it back, or the kernel zaps it, or forks with it: an empty PUD is left. */
 TEST_F(walk_pud, taken_back)
 {
 	char *addr = self->area.addr;
 	pid_t child;
 
-	if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 		return;
 	ASSERT_EQ(-EBUSY, hmm_plant(self->fd, addr, ABSENT));
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
@@ -172,7 +178,7 @@ TEST_F(walk_pud, exit)
 	int i, fd;
 	pid_t child;
 
-	if (MISS(plant(&self->area, self->fd, HUGE), self->area.why))
+	if (!REQUIRE(plant(&self->area, self->fd, HUGE), self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_plant_take(self->fd));
 	for (i = 0; i < 2; i++) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages of shmem. */
-#include "hmm_test.h"
-#include "walk_run.h"
+/*
+ * hmm_range_fault() on shmem in small pages: shared anonymous memory, memfd and tmpfs.
+ *
+ * Unlike a file system, shmem does not ask to be told of the first write: a shared page is
+ * writable from the first read on. Swapped out, it leaves no entry in the page table.
+ */
+#include "walk_cases.h"
 
 FIXTURE(walk_shmem)
 {
@@ -72,7 +76,29 @@ FIXTURE_TEARDOWN(walk_shmem)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_shmem
-#include "walk_tests.h"
+TEST_F(walk_shmem, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_shmem, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_shmem, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_shmem, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_shmem, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on transparent huge pages. */
+/*
+ * hmm_range_fault() on transparent huge pages: anonymous, shmem, the huge zero page, and
+ * device-private ones.
+ *
+ * The walker decides for a huge PMD at once: one page that asks faults it, all pages are
+ * reported with the PMD's order, and the pfn must be that of the small page wherever the
+ * range starts. Once a PMD is split, it must read the PTEs. A fault that breaks
+ * copy-on-write may split it under the walker.
+ */
 #include "expect_kernel.h"
-#include "hmm_test.h"
-#include "walk_run.h"
+#include "walk_cases.h"
 
 FIXTURE(walk_thp)
 {
 	struct walk walk;
-	size_t huge;	/* pages of a huge page */
+	size_t huge;	/* small pages of a huge page */
 };
 
 FIXTURE_VARIANT(walk_thp)
@@ -110,11 +117,23 @@ FIXTURE_TEARDOWN(walk_thp)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_thp
-#include "walk_huge_tests.h"
+TEST_F(walk_thp, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, 0);
+}
 
-/* Two huge pages, from within the first to within the second. */
-TEST_F(walk_thp, inside)
+TEST_F(walk_thp, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_thp, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, self->huge, HMMIRROR_REQ_ALL);
+}
+
+/* The range starts inside a huge page and ends inside the next. */
+TEST_F(walk_thp, unaligned_range)
 {
 	struct walk *walk = &self->walk;
 	size_t huge = self->huge;
@@ -125,31 +144,28 @@ TEST_F(walk_thp, inside)
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (MISS(walk_put(walk, variant->state, 0, 2 * huge),
-			 walk->why))
+		if (!REQUIRE(walk_make(walk, variant->state, 0, 2 * huge), walk->why))
 			return;
-		if (MISS(walk_ask(walk, 0, huge - 9, 14, requests[i]),
-			 walk->why))
+		if (!REQUIRE(walk_ask(walk, 0, huge - 9, 14, requests[i]), walk->why))
 			return;
 	}
 }
 
-/* One page of many asks; the whole is decided by it. */
+/* One page asks; the walker decides for the whole huge page by that. */
 TEST_F(walk_thp, page_requests)
 {
 	struct walk *walk = &self->walk;
 	size_t huge = self->huge;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, variant->state, 0, huge), walk->why))
+	if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 		return;
 	walk->page[huge / 2].request = HMMIRROR_REQ_ALL;
-	if (MISS(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL),
-		 walk->why))
+	if (!REQUIRE(walk_ask_pages(walk, 0, huge / 2 - 6, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
 }
 
-/* A huge page of the device's: the pfns for a range that starts inside of it. */
+/* The pfns of a device-private huge page for a range that starts inside it. */
 FIXTURE(walk_thp_device)
 {
 	struct walk walk;
@@ -171,12 +187,12 @@ TEST_F(walk_thp_device, from_within)
 	__u64 base, pfn;
 
 	ASSERT_EQ(0, walk_begin(walk, huge, 0));
-	if (MISS(walk_put(walk, "dev_huge", 0, huge), walk->why))
+	if (!REQUIRE(walk_make(walk, "dev_huge", 0, huge), walk->why))
 		return;
-	if (MISS(walk_ask(walk, 0, 0, huge, 0), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, 0, huge, 0), walk->why))
 		return;
 	base = hmm_entry_pfn(walk->entries[0]);
-	if (MISS(walk_ask(walk, 0, first, 9, 0), walk->why))
+	if (!REQUIRE(walk_ask(walk, 0, first, 9, 0), walk->why))
 		return;
 	for (i = 0; i < 9; i++) {
 		pfn = hmm_entry_pfn(walk->entries[first + i]);
@@ -187,12 +203,12 @@ TEST_F(walk_thp_device, from_within)
 	if (!wrong)
 		return;
 	ASSERT_EQ(9, wrong);
-	SKIP(return, "a bug of this kernel: pfns from the first page on, see docs/findings.md");
+	SKIP(return, "a bug of this kernel: pfns from the first page on, see docs/findings/walker.md");
 }
 
 /*
- * A huge page that lost one of its pages: its PMD is split, what is left of
- * it is mapped page by page.
+ * A huge page one page of which was zapped or unmapped: its PMD is split, and PTEs map the
+ * rest of the folio.
  */
 FIXTURE(walk_thp_part)
 {
@@ -203,36 +219,36 @@ FIXTURE(walk_thp_part)
 
 FIXTURE_VARIANT(walk_thp_part)
 {
-	int unmap;	/* else discarded */
+	int unmap;	/* munmap(); else MADV_DONTNEED */
 	__u64 request;
-	int error;	/* the walker's */
-	__u64 lost;	/* its answer for the page */
+	int error;	/* of hmm_range_fault() */
+	__u64 lost;	/* expected answer for the page that was zapped */
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, discarded_snapshot)
+FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_snapshot)
 {
 	.lost = 0,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, discarded_read)
+FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_read)
 {
 	.request = HMMIRROR_REQ_FAULT,
 	.lost = HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, discarded_write)
+FIXTURE_VARIANT_ADD(walk_thp_part, dontneed_write)
 {
 	.request = HMMIRROR_REQ_ALL,
 	.lost = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, unmapped_snapshot)
+FIXTURE_VARIANT_ADD(walk_thp_part, munmap_snapshot)
 {
 	.unmap = 1,
 	.lost = HMMIRROR_PTE_ERROR,
 };
 
-FIXTURE_VARIANT_ADD(walk_thp_part, unmapped_read)
+FIXTURE_VARIANT_ADD(walk_thp_part, munmap_read)
 {
 	.unmap = 1,
 	.request = HMMIRROR_REQ_FAULT,
@@ -267,11 +283,11 @@ TEST_F(walk_thp_part, walk)
 		answer = HMMIRROR_PTE_UNTOUCHED;
 		error = -EFAULT;
 	}
-	if (MISS(hmm_state_make(area, state, 0, area->length), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, area->length), area->why))
 		return;
 	ASSERT_EQ(0, variant->unmap ? munmap(at, page) :
 				      madvise(at, page, MADV_DONTNEED));
-	/* Still pages of a compound page, but no longer mapped as a huge one. */
+	/* The pages still belong to a compound page, but no PMD maps it. */
 	ASSERT_EQ(0, hmm_smaps(area->addr, "AnonHugePages"));
 	ASSERT_EQ(0, hmm_flags_at(area->addr, &map));
 	ASSERT_NE(0, map & hmm_kpf(KPF_THP));

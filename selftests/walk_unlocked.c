@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hmm_range_fault_unlocked_timeout(): it takes the mmap lock by itself and lets
- * faults drop it.
+ * hmm_range_fault_unlocked_timeout() (7.3) on pages whose faults keep the mmap lock.
+ *
+ * This variant takes the mmap lock itself and lets a fault drop it. Where no fault does, it
+ * must give the same answers as hmm_range_fault(). States whose faults drop the lock have
+ * tests of their own, in walk_unlocked_fault.c and walk_unlocked_uffd.c: such a fault ends
+ * the faulting of the pages behind it.
  */
-#include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
+#include "walk_cases.h"
 
-#include "hmm_test.h"
-#include "walk_run.h"
-
-/*
- * First: what the other call answers, this one answers. Only states whose faults
- * keep the lock: one that drops it ends the faulting of the pages behind it.
- */
 FIXTURE(walk_unlocked)
 {
 	struct walk walk;
@@ -84,361 +79,29 @@ FIXTURE_TEARDOWN(walk_unlocked)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_unlocked
-#include "walk_tests.h"
-
-/* Then: pages that a thread of the same process provides. */
-#define PAGES	8
-#define LONG_MS	20000
-
-#define W	(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE)
-
-FIXTURE(unlocked_uffd)
+TEST_F(walk_unlocked, snapshot)
 {
-	struct hmm_area area;
-	struct hmmirror_range range;
-	__u64 entries[PAGES];
-	char *addr;
-	char *data;
-	size_t page;
-	pthread_t server;
-	void (*serve)(struct _test_data_unlocked_uffd *self, void *addr);
-	int first;	/* page that is missing, up to the last */
-	int served;	/* faults */
-	int error;	/* of the server */
-	int lacking;
-	int told;	/* a pipe */
-	int uffd;
-	int fd;
-};
-
-FIXTURE_SETUP(unlocked_uffd)
-{
-	self->page = hmm_page_size();
-	self->data = hmm_map_anon(self->page, 0);
-	ASSERT_NE(NULL, self->data);
-	ASSERT_EQ(0, hmm_area_begin(&self->area, PAGES * self->page, 0));
-	self->addr = self->area.addr;
-	self->fd = hmm_area_device(&self->area, 0);
-	ASSERT_LE(0, self->fd);
-	self->lacking = hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED);
-	self->uffd = -1;
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
 }
 
-FIXTURE_TEARDOWN(unlocked_uffd)
+TEST_F(walk_unlocked, read_fault)
 {
-	if (self->uffd >= 0)
-		close(self->uffd);
-	hmm_area_end(&self->area);
-	hmm_unmap(self->data, self->page);
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
 }
 
-/* Does what can't be done while somebody holds the mmap lock. */
-static int change_mappings(size_t page)
+TEST_F(walk_unlocked, write_fault)
 {
-	char *p = mmap(NULL, 2 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	return mprotect(p, page, PROT_NONE) || munmap(p, 2 * page) ? -errno : 0;
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
 }
 
-static void *server(void *arg)
+TEST_F(walk_unlocked, page_requests)
 {
-	struct _test_data_unlocked_uffd *self = arg;
-	void *addr;
-
-	while (self->served < PAGES - self->first) {
-		self->error = hmm_uffd_wait(self->uffd, LONG_MS, &addr);
-		if (self->error)
-			break;
-		self->served++;
-		self->serve(self, addr);
-		if (self->error)
-			break;
-	}
-	return NULL;
+	walk_page_requests(_metadata, &self->walk, variant->state);
 }
 
-static void give(struct _test_data_unlocked_uffd *self, void *addr)
+TEST_F(walk_unlocked, among_others)
 {
-	hmm_pattern_fill_as(self->data, addr, self->page, 1);
-	self->error = hmm_uffd_give(self->uffd, addr, self->data);
-}
-
-/* Pages from @first on are missing, those before are written. */
-static int start(struct __test_metadata *_metadata, struct _test_data_unlocked_uffd *self,
-		 int first, void (*serve)(struct _test_data_unlocked_uffd *self, void *addr))
-{
-	if (MISS(self->lacking, self->area.why))
-		return 0;
-	ASSERT_EQ(0, hmm_area_map_small(&self->area, self->addr, PAGES * self->page,
-					PROT_READ | PROT_WRITE));
-	hmm_pattern_fill(self->addr, first * self->page, 1);
-	self->first = first;
-	self->serve = serve;
-	self->uffd = hmm_uffd_open(self->addr + first * self->page, (PAGES - first) * self->page);
-	if (self->uffd == -EOPNOTSUPP)
-		SKIP(return 0, "no userfaultfd (CONFIG_USERFAULTFD)");
-	ASSERT_LE(0, self->uffd);
-	if (serve)
-		ASSERT_EQ(0, pthread_create(&self->server, NULL, server, self));
-	self->range = (struct hmmirror_range){
-		.flags = HMMIRROR_RANGE_UNLOCKED,
-		.addr = (uintptr_t)self->addr,
-		.length = PAGES * self->page,
-		.entries = (uintptr_t)self->entries,
-		.default_flags = HMMIRROR_REQ_FAULT,
-	};
-	return 1;
-}
-
-#define SERVED()						\
-	do {							\
-		ASSERT_EQ(0, pthread_join(self->server, NULL));	\
-		ASSERT_EQ(0, self->error);			\
-	} while (0)
-
-static void all_writable(struct __test_metadata *_metadata, const __u64 *entries)
-{
-	char text[HMM_ENTRY_STR_MAX];
-	int i;
-
-	for (i = 0; i < PAGES; i++)
-		ASSERT_EQ(W, hmm_entry_flags(entries[i]))
-			TH_LOG("page %d: %s", i, hmm_entry_str(entries[i], text, sizeof(text)));
-}
-
-static void give_after_change(struct _test_data_unlocked_uffd *self, void *addr)
-{
-	self->error = change_mappings(self->page);
-	if (!self->error)
-		give(self, addr);
-}
-
-/* Before a page is provided, its provider takes the lock for writing. */
-TEST_F(unlocked_uffd, lock_is_dropped)
-{
-	if (!start(_metadata, self, 2, give_after_change))
-		return;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(0, self->range.error);
-	SERVED();
-	ASSERT_EQ(PAGES - 2, self->served);
-	all_writable(_metadata, self->entries);
-	ASSERT_EQ(-1, hmm_pattern_check(self->addr, PAGES * self->page, 1));
-}
-
-/* As long as it takes; then a limit makes no sense, nor does it for other walks. */
-TEST_F(unlocked_uffd, no_limit)
-{
-	if (!start(_metadata, self, 2, give_after_change))
-		return;
-	self->range.flags = HMMIRROR_RANGE_NO_LIMIT;
-	ASSERT_EQ(-EINVAL, hmm_ioctl_range(self->fd, &self->range));
-	self->range.flags |= HMMIRROR_RANGE_UNLOCKED;
-	self->range.timeout_ms = 1;
-	ASSERT_EQ(-EINVAL, hmm_ioctl_range(self->fd, &self->range));
-	self->range.timeout_ms = 0;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(0, self->range.error);
-	SERVED();
-	ASSERT_EQ(PAGES - 2, self->served);
-	all_writable(_metadata, self->entries);
-}
-
-/* The device page table gets what is there in the end. */
-TEST_F(unlocked_uffd, mapped)
-{
-	__u64 mirror[PAGES];
-
-	if (!start(_metadata, self, 2, give_after_change))
-		return;
-	self->range.flags |= HMMIRROR_RANGE_MAP;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(0, self->range.error);
-	SERVED();
-	all_writable(_metadata, self->entries);
-	ASSERT_EQ(0, hmm_mirror(self->fd, self->addr, PAGES * self->page, mirror));
-	ASSERT_EQ(0, memcmp(mirror, self->entries, sizeof(mirror)));
-}
-
-/* With the lock held all the time there is nobody to wait for. */
-TEST_F(unlocked_uffd, locked_fails)
-{
-	if (!start(_metadata, self, 2, NULL))
-		return;
-	self->range.flags = 0;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(-EFAULT, self->range.error);
-	ASSERT_EQ(W, hmm_entry_flags(self->entries[1]));
-	ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, self->entries[2]);
-}
-
-/* No request, no fault, no wait. */
-TEST_F(unlocked_uffd, snapshot)
-{
-	if (!start(_metadata, self, 2, NULL))
-		return;
-	self->range.default_flags = 0;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(0, self->range.error);
-	ASSERT_EQ(W, hmm_entry_flags(self->entries[1]));
-	ASSERT_EQ(0, self->entries[2]);
-}
-
-static void unmap_all(struct _test_data_unlocked_uffd *self, void *addr)
-{
-	self->error = munmap(self->addr, PAGES * self->page) ? -errno : 0;
-	if (!self->error)
-		self->error = hmm_uffd_wake(self->uffd, addr);
-	/* no more faults will come */
-	self->served = PAGES;
-}
-
-/* What was walked is gone when the fault comes back. */
-TEST_F(unlocked_uffd, unmapped_meanwhile)
-{
-	if (!start(_metadata, self, 2, unmap_all))
-		return;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(-EFAULT, self->range.error);
-	SERVED();
-}
-
-static void give_late(struct _test_data_unlocked_uffd *self, void *addr)
-{
-	usleep(300 * 1000);
-	give(self, addr);
-}
-
-/* The time is for walks that are invalidated; a fault takes what it takes. */
-TEST_F(unlocked_uffd, slow_fault)
-{
-	if (!start(_metadata, self, PAGES - 1, give_late))
-		return;
-	self->range.timeout_ms = 20;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(0, self->range.error);
-	SERVED();
-	all_writable(_metadata, self->entries);
-}
-
-static void discard_and_give(struct _test_data_unlocked_uffd *self, void *addr)
-{
-	self->error = madvise(self->addr, self->page, MADV_DONTNEED) ? -errno : 0;
-	if (!self->error)
-		give(self, addr);
-}
-
-/*
- * Single requests, and the walk begins anew inside of the kernel: it takes its
- * own answers for requests (mm/hmm.c; docs/findings.md). The first page, which
- * nobody asked for, was there to be written, is discarded, and is faulted in.
- */
-TEST_F(unlocked_uffd, answers_become_requests)
-{
-	if (!start(_metadata, self, PAGES - 1, discard_and_give))
-		return;
-	self->range.default_flags = 0;
-	self->range.request_mask = HMMIRROR_REQ_ALL;
-	self->entries[PAGES - 1] = HMMIRROR_REQ_FAULT;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &self->range));
-	ASSERT_EQ(0, self->range.error);
-	SERVED();
-	all_writable(_metadata, self->entries);
-	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->page, 0));
-}
-
-#define COW_LENGTH	(128UL << 20)
-
-/*
- * Each page that is copied on write invalidates the range, so that the walk
- * begins anew again and again, until it has no time left.
- */
-TEST_F(unlocked_uffd, timeout)
-{
-	size_t pages = COW_LENGTH / self->page;
-	char *memory = hmm_map_anon(COW_LENGTH, 0);
-	__u64 *entries = hmm_map_anon(pages * sizeof(*entries), 0);
-	struct hmmirror_range range = {
-		.flags = HMMIRROR_RANGE_UNLOCKED,
-		.addr = (uintptr_t)memory,
-		.length = COW_LENGTH,
-		.entries = (uintptr_t)entries,
-		.default_flags = HMMIRROR_REQ_ALL,
-		.timeout_ms = 1,
-	};
-	pid_t child;
-
-	if (MISS(self->lacking, self->area.why))
-		return;
-	ASSERT_NE(NULL, memory);
-	ASSERT_NE(NULL, entries);
-	ASSERT_EQ(0, madvise(memory, COW_LENGTH, MADV_NOHUGEPAGE));
-	hmm_touch_write(memory, COW_LENGTH);
-	child = hmm_fork_holder();
-	ASSERT_LT(0, child);
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
-	ASSERT_EQ(-EBUSY, range.error);
-	ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, entries[0]);
-	ASSERT_EQ(HMMIRROR_PTE_UNTOUCHED, entries[pages - 1]);
-
-	range.timeout_ms = LONG_MS;
-	ASSERT_EQ(0, hmm_ioctl_range(self->fd, &range));
-	ASSERT_EQ(0, range.error);
-	ASSERT_EQ(W, hmm_entry_flags(entries[0]));
-	ASSERT_EQ(W, hmm_entry_flags(entries[pages - 1]));
-	hmm_holder_end(child);
-	hmm_unmap(memory, COW_LENGTH);
-	hmm_unmap(entries, pages * sizeof(*entries));
-}
-
-static void tell(struct _test_data_unlocked_uffd *self, void *addr)
-{
-	(void)addr;
-	/* nothing is provided: it waits for ever */
-	self->error = write(self->told, "", 1) == 1 ? 0 : -EIO;
-	pause();
-}
-
-static void ignore(int signal)
-{
-	(void)signal;
-}
-
-/* A signal that does not kill is no reason to end the wait; one that kills is. */
-TEST_F(unlocked_uffd, signals)
-{
-	int told[2], status;
-	pid_t child;
-	char byte;
-
-	if (MISS(self->lacking, self->area.why))
-		return;
-	ASSERT_EQ(0, pipe(told));
-	child = fork();
-	if (!child) {
-		signal(SIGUSR1, ignore);
-		self->told = told[1];
-		self->area.device[0] = 0;
-		self->fd = hmm_area_device(&self->area, 0);
-		if (!start(_metadata, self, PAGES - 1, tell))
-			_exit(1);
-		hmm_ioctl_range(self->fd, &self->range);
-		_exit(2);
-	}
-	ASSERT_LT(0, child);
-	/* else nobody would hear of a child that ends */
-	close(told[1]);
-	ASSERT_EQ(1, read(told[0], &byte, 1));
-	ASSERT_EQ(0, kill(child, SIGUSR1));
-	usleep(100 * 1000);
-	ASSERT_EQ(0, waitpid(child, &status, WNOHANG));
-	ASSERT_EQ(0, kill(child, SIGKILL));
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	ASSERT_NE(0, WIFSIGNALED(status));
-	ASSERT_EQ(SIGKILL, WTERMSIG(status));
+	walk_among_others(_metadata, &self->walk, variant->state);
 }
 
 #include "hmm_main.h"

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A walk that takes the mmap lock itself, and whose process or memory ends meanwhile. */
+/*
+ * hmm_range_fault_unlocked_timeout() (7.3) while its process, or the memory, ends.
+ *
+ * A walk that waits for the mmap lock must be killable. One that runs when the OOM reaper
+ * has taken the memory (MMF_UNSTABLE) must fail instead of faulting zero pages in for data
+ * that was lost.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,7 +18,7 @@
 
 #define PAGES		4
 #define LIMIT_MS	8000
-#define PATIENCE	2000	/* tries, a millisecond each */
+#define PATIENCE	2000	/* ms */
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open		434
@@ -57,7 +63,7 @@ static void *map_fixture(void *fd)
 		    HMMIRROR_FIXTURE_PAGES);
 }
 
-/* It waits for the lock, which somebody has for writing, and is killed there. */
+/* The walk waits for the mmap lock, which another thread holds for writing, and is killed. */
 TEST_F(walk_unlocked_end, killed_at_lock)
 {
 	struct hmmirror_range range = {
@@ -73,7 +79,7 @@ TEST_F(walk_unlocked_end, killed_at_lock)
 	void *fixture;
 	char byte;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
 		return;
 	self->child = fork();
 	ASSERT_LE(0, self->child);
@@ -82,7 +88,7 @@ TEST_F(walk_unlocked_end, killed_at_lock)
 			hmm_ioctl_range(self->fd, &range);
 		_exit(1);
 	}
-	/* a hold ends with any process that has its file: the child does not */
+	/* closing the file in any process ends the hold: the child must not have it */
 	holder = hmm_open(0);
 	ASSERT_LE(0, holder);
 	ASSERT_EQ(0, hmm_hold_arm(holder, HMMIRROR_STAGE_MMAP, LIMIT_MS));
@@ -94,7 +100,7 @@ TEST_F(walk_unlocked_end, killed_at_lock)
 	ASSERT_EQ(self->child, waitpid(self->child, &status, 0));
 	self->child = 0;
 	ASSERT_NE(0, WIFSIGNALED(status));
-	/* who has the lock did not have to let go */
+	/* the thread with the lock did not have to release it */
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(holder));
 	ASSERT_EQ(0, pthread_join(mapper, &fixture));
 	ASSERT_NE(MAP_FAILED, fixture);
@@ -102,22 +108,22 @@ TEST_F(walk_unlocked_end, killed_at_lock)
 	close(holder);
 }
 
-/* The child's memory, with two mirrors of it that go to the parent. */
-static void be_mirrored(struct _test_data_walk_unlocked_end *self, int told)
+/* In the child: open two mirrors of its memory, which the parent then takes over. */
+static void be_mirrored(struct _test_data_walk_unlocked_end *self, int notify)
 {
 	int fds[2] = { hmm_open(0), hmm_open(0) };
 	char byte;
 
 	hmm_touch_write(self->area.addr, self->length);
-	if (write(told, fds, sizeof(fds)) != sizeof(fds) || read(self->go[0], &byte, 1) != 1)
+	if (write(notify, fds, sizeof(fds)) != sizeof(fds) || read(self->go[0], &byte, 1) != 1)
 		_exit(1);
 	hmm_touch_write(self->area.addr, 1);
 	pause();
 }
 
 /*
- * The memory of a killed process is taken before the process is gone, as it is when
- * memory is short. A page of it that is being migrated keeps the process from going.
+ * process_mrelease() reaps the memory of a killed process before the process is gone, as
+ * the OOM reaper does. A page under migration keeps the process from exiting.
  */
 TEST_F(walk_unlocked_end, memory_reaped)
 {
@@ -130,20 +136,20 @@ TEST_F(walk_unlocked_end, memory_reaped)
 		.flags = HMMIRROR_RANGE_UNLOCKED,
 		.request = HMMIRROR_REQ_FAULT,
 	};
-	int told[2], fds[2], pidfd, ret, status;
+	int notify[2], fds[2], pidfd, ret, status;
 	size_t i;
 
-	if (MISS(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_UNLOCKED), self->area.why))
 		return;
-	if (MISS(hmm_area_memory(&self->area, 0), self->area.why))
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	ASSERT_EQ(0, pipe(told));
+	ASSERT_EQ(0, pipe(notify));
 	self->child = fork();
 	ASSERT_LE(0, self->child);
 	if (!self->child)
-		be_mirrored(self, told[1]);
-	close(told[1]);
-	ASSERT_EQ((ssize_t)sizeof(fds), read(told[0], fds, sizeof(fds)));
+		be_mirrored(self, notify[1]);
+	close(notify[1]);
+	ASSERT_EQ((ssize_t)sizeof(fds), read(notify[0], fds, sizeof(fds)));
 	pidfd = syscall(SYS_pidfd_open, self->child, 0);
 	ASSERT_LE(0, pidfd);
 	holder.fd = syscall(SYS_pidfd_getfd, pidfd, fds[0], 0);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hmm_range_fault_unlocked_timeout() on what userfaultfd watches in all its modes:
- * it waits, without the mmap lock, until the page is provided, mapped or let go.
+ * hmm_range_fault_unlocked_timeout() (7.3) on memory that is registered with userfaultfd,
+ * in all modes and kinds of memory.
+ *
+ * Where hmm_range_fault() fails, this variant must wait for the monitor without the mmap
+ * lock, report the right kind of fault to it, and then report the page that is mapped.
  */
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -12,7 +15,7 @@
 
 #include "hmm_test.h"
 
-#define PAGES	4	/* of a walk */
+#define PAGES	4	/* pages of a walk */
 #define WAIT_MS	15000
 
 #define W	(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE)
@@ -33,7 +36,7 @@ FIXTURE_VARIANT(walk_unlocked_uffd)
 {
 	const char *state;
 	__u64 request;
-	__u64 flags;	/* of the event */
+	__u64 flags;	/* UFFD_PAGEFAULT_FLAG_* that the monitor must read */
 };
 
 FIXTURE_VARIANT_ADD(walk_unlocked_uffd, missing)
@@ -98,7 +101,7 @@ FIXTURE_SETUP(walk_unlocked_uffd)
 	ASSERT_LE(0, self->fd);
 }
 
-/* What userfaultfd is there for is closed with the area, and nothing waits for it then. */
+/* hmm_area_end() closes the userfaultfd, which ends the wait of the thread. */
 FIXTURE_TEARDOWN(walk_unlocked_uffd)
 {
 	hmm_area_end(&self->area);
@@ -115,7 +118,7 @@ static void *walk(void *data)
 	return NULL;
 }
 
-/* The state's userfaultfd: what the area is to close first. */
+/* The userfaultfd of the state: the file that the area closes first. */
 static int uffd_of(const struct hmm_area *area)
 {
 	return area->undo[area->undos - 1].number;
@@ -130,9 +133,9 @@ TEST_F(walk_unlocked_uffd, waits)
 	struct uffd_msg msg;
 	char *at = area->addr + hmm_pmd_size() / 2;
 
-	if (MISS(hmm_area_feature(area, HMMIRROR_FEAT_UNLOCKED), area->why))
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_UNLOCKED), area->why))
 		return;
-	if (MISS(hmm_state_make(area, state, 0, area->length), area->why))
+	if (!REQUIRE(hmm_state_make(area, state, 0, area->length), area->why))
 		return;
 	self->range.flags = HMMIRROR_RANGE_UNLOCKED;
 	self->range.addr = (uintptr_t)at;
@@ -143,7 +146,7 @@ TEST_F(walk_unlocked_uffd, waits)
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, walk, self));
 	self->running = 1;
 
-	/* the first page of the walk is asked for, by what kind of a fault */
+	/* the monitor is asked for the first page, with the right kind of fault */
 	event.fd = uffd_of(area);
 	ASSERT_EQ(1, poll(&event, 1, WAIT_MS));
 	ASSERT_EQ((ssize_t)sizeof(msg), read(event.fd, &msg, sizeof(msg)));
@@ -154,12 +157,12 @@ TEST_F(walk_unlocked_uffd, waits)
 		  ~(hmm_smaps(at, "KernelPageSize") * 1024 - 1));
 	ASSERT_EQ(0, __atomic_load_n(&self->over, __ATOMIC_SEQ_CST));
 
-	/* the lock is free: a mapping can be changed */
+	/* the mmap lock is free: a mapping can be changed */
 	ASSERT_EQ(0, hmm_area_map(area, area->guard, hmm_page_size(), PROT_NONE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1));
 	ASSERT_EQ(0, __atomic_load_n(&self->over, __ATOMIC_SEQ_CST));
 
-	/* nobody to be asked any more */
+	/* closing the userfaultfd ends the wait */
 	area->undos--;
 	ASSERT_EQ(0, close(event.fd));
 	pthread_join(self->thread, NULL);

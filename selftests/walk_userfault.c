@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker on small pages that userfaultfd watches. */
-#include "hmm_test.h"
-#include "walk_run.h"
+/*
+ * hmm_range_fault() on memory that is registered with userfaultfd: missing, minor and
+ * write-protected pages.
+ *
+ * A fault there would have to wait for the monitor, but hmm_range_fault() faults without
+ * FAULT_FLAG_ALLOW_RETRY: the walk must fail with -EFAULT and leave the entries untouched.
+ * A write-protected page is present and must be reported as read-only.
+ */
+#include "walk_cases.h"
 
 FIXTURE(walk_userfault)
 {
@@ -57,7 +63,29 @@ FIXTURE_TEARDOWN(walk_userfault)
 	walk_end(&self->walk);
 }
 
-#define WALK_FIXTURE walk_userfault
-#include "walk_tests.h"
+TEST_F(walk_userfault, snapshot)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, 0);
+}
+
+TEST_F(walk_userfault, read_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_userfault, write_fault)
+{
+	walk_range(_metadata, &self->walk, variant->state, 0, HMMIRROR_REQ_ALL);
+}
+
+TEST_F(walk_userfault, page_requests)
+{
+	walk_page_requests(_metadata, &self->walk, variant->state);
+}
+
+TEST_F(walk_userfault, among_others)
+{
+	walk_among_others(_metadata, &self->walk, variant->state);
+}
 
 #include "hmm_main.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Programs that run for a time, at random, and end with a verdict. Each is called
- * with a seed and a number of seconds; the same seed gives the same choices, though
- * not the same timing.
+ * What the stress programs share. Each runs for a time, makes random choices, and ends with
+ * a verdict. It is called with a seed and a number of seconds: the same seed gives the same
+ * choices, though not the same timing.
  */
 #ifndef STRESS_H
 #define STRESS_H
@@ -17,8 +17,8 @@
  * struct stress - what a program was called with
  * @name: of the program
  * @seed: for all that is random
- * @end_ms: when it is to end, by stress_now()
- * @extra: arguments behind these
+ * @end_ms: when it has to end, by stress_now()
+ * @extra: further arguments
  */
 struct stress {
 	const char *name;
@@ -27,30 +27,30 @@ struct stress {
 	char **extra;
 };
 
-/* stress_begin - reads the arguments: SEED SECONDS [EXTRA]... */
+/* stress_begin - parse the arguments: SEED SECONDS [EXTRA]... */
 void stress_begin(struct stress *stress, const char *name, int argc, char **argv);
 
-/* stress_now - a clock in ms */
+/* stress_now - monotonic clock, ms */
 long stress_now(void);
 
 /* stress_over - is the time over? */
 int stress_over(const struct stress *stress);
 
-/* stress_random - the next number of a row */
+/* stress_random - the next random number */
 __u64 stress_random(__u64 *state);
 
-/* stress_below - one that is less than @limit */
+/* stress_below - a random number below @limit */
 unsigned int stress_below(__u64 *state, unsigned int limit);
 
-/* stress_ok - the verdict, with figures as by printf(); does not return */
+/* stress_ok - end with success, and figures as by printf(); does not return */
 void stress_ok(const struct stress *stress, const char *format, ...)
 	STRESS_ATTRIBUTE((format(printf, 2, 3), noreturn));
 
-/* stress_fail - the other verdict, with the reason */
+/* stress_fail - end with a failure, and its reason */
 void stress_fail(const struct stress *stress, const char *format, ...)
 	STRESS_ATTRIBUTE((format(printf, 2, 3), noreturn));
 
-/* stress_skip - it can't be run here */
+/* stress_skip - end because it can't run here */
 void stress_skip(const struct stress *stress, const char *format, ...)
 	STRESS_ATTRIBUTE((format(printf, 2, 3), noreturn));
 
@@ -58,32 +58,32 @@ void stress_skip(const struct stress *stress, const char *format, ...)
 long stress_used(unsigned int device);
 
 /*
- * Events and stages below these put no probe into functions of the kernel that others
- * run at the same time: emulated CPUs hang there at times, see docs/reliability.md.
+ * Injections and stages below these use no probe in a function of the kernel that other
+ * CPUs run at the same time: emulated CPUs hang there at times, see docs/records/reliability.md.
  */
 #define STRESS_EVENTS	HMMIRROR_INJECT_DMA_ALLOC
 #define STRESS_STAGES	HMMIRROR_STAGE_COLLECT
 
-/* In the environment: others are at work on the devices, too. */
+/* Environment variable: other programs use the devices, too. */
 #define STRESS_TOGETHER	"STRESS_TOGETHER"
 
-/* stress_empty - fails unless all devices get empty within some seconds, if we are alone */
+/* stress_empty - if alone, fail unless all device pages are free within some seconds */
 void stress_empty(const struct stress *stress);
 
-/* stress_reap - waits for all children, and theirs; returns how many there were */
+/* stress_reap - wait for all children and grandchildren; how many there were */
 unsigned int stress_reap(void);
 
 #define WORK_THREADS_MAX	8
 
 /**
- * struct work - threads of a process that do everything at once
+ * struct work - threads of a process that make random calls at the same time
  * @seed: for their choices
- * @threads: how many
- * @check: contents are compared all the time
- * @quiet: nothing that takes down the memory of a device
- * @stop: set to end them
+ * @threads: number of threads
+ * @check: compare the data all the time
+ * @quiet: never release the memory of a device
+ * @stop: set to end the threads
  * @done: operations so far
- * @wrong: memory that had not what it should have, or NULL
+ * @wrong: memory with wrong data, or NULL
  */
 struct work {
 	__u64 seed;
@@ -107,8 +107,8 @@ int work_start(struct work *work);
 int work_end(struct work *work);
 
 /*
- * work_exec - this process becomes another program, which has the mirrors of the memory
- * that is gone with that for so many seconds; its other threads end wherever they are
+ * work_exec - exec() another program, which keeps the mirrors of the old mm open for so
+ * many seconds; the other threads end wherever they are
  */
 void work_exec(struct work *work, const char *seconds) STRESS_ATTRIBUTE((noreturn));
 
