@@ -83,7 +83,8 @@ async def build_agent(host: Host) -> Path:
     origin = host.root / "guest"
     sources = sorted(origin.glob("*.c"))
     entry = host.cache.entry("agent")
-    state = hash_text(f"{await compiler_id(host)}\n{hash_files(sorted(origin.glob('*.[ch]')))}")
+    files = [*sorted(origin.glob("*.[ch]")), host.root / "driver/uapi"]
+    state = hash_text(f"{await compiler_id(host)}\n{hash_files(files)}\n")
     agent = entry.path / "agent"
     if entry.is_current(state):
         return agent
@@ -104,7 +105,8 @@ async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
     harness = await source.harness_tree(host, tree)
     compiler = await compiler_id(host)
     entry = host.cache.entry("suite", hash_text(f"{harness} {compiler} {origin}\n"))
-    state = hash_files([origin, host.root / "lib", host.root / "driver/uapi"])
+    state = hash_files([origin, host.root / "lib", host.root / "driver/uapi",
+                        host.root / "selftests/hmm_serve.h"])
     programs = entry.path / "bin"
     if not entry.is_current(state):
         await packages.require(host, packages.SUITE)

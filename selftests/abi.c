@@ -9,6 +9,7 @@
  * a meaning.
  */
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -535,13 +536,13 @@ TEST_F(abi_reserved, size_above_a_page)
 
 	arg = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)arg);
-	memcpy(arg, &self->world.arg, sizeof(*arg));
+	memcpy(arg, &self->c.arg, sizeof(*arg));
 	arg->size = page + 8;
-	ASSERT_EQ(-1, ioctl(self->world.fd, variant->call->request, arg));
+	ASSERT_EQ(-1, ioctl(self->c.fd, variant->call->request, arg));
 	ASSERT_EQ(E2BIG, errno);
-	if (!abi_need(&self->world)) {
+	if (!abi_need(&self->c)) {
 		arg->size = page;
-		ASSERT_EQ(0, ioctl(self->world.fd, variant->call->request, arg));
+		ASSERT_EQ(0, ioctl(self->c.fd, variant->call->request, arg));
 	}
 	ASSERT_EQ(0, munmap(arg, 2 * page));
 }

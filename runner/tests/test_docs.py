@@ -11,20 +11,8 @@ from typing import Iterator, List, NamedTuple, Set
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = 100
 
-# Files and options that other branches add, and documents that they replace. An entry that is not
-# needed any more fails test_pending, so that this list is empty in the end.
-PENDING_PATHS = (
-    "docs/developing/writing-tests.md",
-    "driver/abi",
-    "driver/access",
-    "driver/core",
-    "driver/hooks",
-    "driver/memory",
-    "selftests/common",
-)
-PENDING_OPTIONS: Set[str] = set()
-PENDING_DOCUMENTS = ("README.md", "docs/developing/driver.md")
-
+# files that a reader makes
+EXAMPLES = {"selftests/walk_fork.c"}
 # the kernel has folders of the same names
 KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/xarray.c", "scripts/dtc"}
 # options of other programs
@@ -60,11 +48,6 @@ def documents() -> List[Path]:
     return found + sorted((ROOT / "docs").rglob("*.md"))
 
 
-def is_document_pending(document: Path) -> bool:
-    """Is another branch about to replace it?"""
-    return document.relative_to(ROOT).as_posix() in PENDING_DOCUMENTS
-
-
 def read_lines(document: Path) -> Iterator[Line]:
     """The lines of a document. Indented lines of a list are prose, others are code."""
     fenced = in_list = False
@@ -92,11 +75,6 @@ def anchors(document: Path) -> Set[str]:
             text = re.sub(r"[^\w\- ]", "", heading[1].lower())
             found.add(text.replace(" ", "-"))
     return found
-
-
-def is_pending(path: str) -> bool:
-    """Does another branch add this file?"""
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PENDING_PATHS)
 
 
 def exists(path: str) -> bool:
@@ -142,8 +120,7 @@ class Documents(unittest.TestCase):
                 name, _, anchor = target.partition("#")
                 path = (line.document.parent / name).resolve() if name else line.document
                 if not path.exists():
-                    if not is_pending(path.relative_to(ROOT).as_posix()):
-                        wrong.append(f"{line.place}: {target}: no such file")
+                    wrong.append(f"{line.place}: {target}: no such file")
                 elif anchor and anchor not in anchors(path):
                     wrong.append(f"{line.place}: {target}: no such heading")
         self.expect_none(wrong)
@@ -153,12 +130,11 @@ class Documents(unittest.TestCase):
         self.expect_none([
             f"{line.place}: {len(line.text)} columns" for line in all_lines()
             if len(line.text) > COLUMNS and not line.is_code
-            and not line.text.lstrip().startswith("|")
-            and not is_document_pending(line.document)])
+            and not line.text.lstrip().startswith("|")])
 
     def test_options(self) -> None:
         """Each option that a document names is in the usage text."""
-        known = usage_options() | PENDING_OPTIONS | OTHER_OPTIONS
+        known = usage_options() | OTHER_OPTIONS
         self.assertIn("--kernel", known)
         self.expect_none([
             f"{line.place}: {option}" for line in all_lines() for command in commands(line)
@@ -168,25 +144,15 @@ class Documents(unittest.TestCase):
         """Each file of ours that a document names exists."""
         wrong = []
         for line in all_lines():
-            if line.is_code or is_document_pending(line.document):
+            if line.is_code:
                 continue
             for span in CODE_SPAN.findall(line.text):
                 for path in PATH.findall(span):
                     path = path.rstrip("/.")
-                    if path not in KERNEL_PATHS and not PLACEHOLDER.search(path) \
-                            and not is_pending(path) and not exists(path):
+                    if path not in KERNEL_PATHS | EXAMPLES and \
+                            not PLACEHOLDER.search(path) and not exists(path):
                         wrong.append(f"{line.place}: {path}")
         self.expect_none(wrong)
-
-    def test_pending(self) -> None:
-        """What other branches were to add is still missing; else the entry has to go."""
-        wrong = [path for path in PENDING_PATHS if (ROOT / path).exists()]
-        wrong += sorted(PENDING_OPTIONS & usage_options())
-        wrong += [name for name in PENDING_DOCUMENTS if not any(
-            len(line.text) > COLUMNS and not line.text.startswith("|") and not line.is_code
-            for line in read_lines(ROOT / name))]
-        self.assertFalse(wrong, f"\nin {Path(__file__).name}, remove from PENDING_*:\n"
-                         + "\n".join(wrong))
 
 
 if __name__ == "__main__":
