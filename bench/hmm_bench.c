@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a page costs through the ABI that hmmirror.ko and the kernel's
- * test_hmm.ko have in common, beside a memcpy() of the same bytes.
+ * What a page costs through the ABI that hmmirror.ko and the kernel's test_hmm.ko have in
+ * common, beside a memcpy() of the same bytes.
  *
  *	hmm_bench LABEL MIB[k] [REPEATS]
  *
- * One line an operation: LABEL operation bytes best_ns median_ns. 4K pages:
- * the memory is kept free of huge pages. Each repeat starts from memory just
- * written by the CPU and a mirror just opened, so the device faults in all.
+ * Prints a line an operation: LABEL operation bytes best_ns median_ns. Huge pages are
+ * disabled for the memory. Each repeat starts with memory that the CPU has just written and
+ * a mirror that was just opened, so that the device faults all of it.
  */
 #include <err.h>
 #include <errno.h>

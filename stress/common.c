@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Arguments, random numbers, verdicts. */
+/* What the stress programs share: arguments, random numbers, verdicts. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ void stress_begin(struct stress *stress, const char *name, int argc, char **argv
 	stress->seed = strtoull(argv[1], NULL, 0);
 	stress->end_ms = stress_now() + atol(argv[2]) * 1000;
 	stress->extra = argv + 3;
-	/* grandchildren are waited for, too */
+	/* also wait for grandchildren */
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls of both ABIs with arguments that mean something, and then with some of their
- * bits flipped, by several processes at once. Nothing may come of it but answers.
+ * Calls of both ABIs with sensible arguments, some of whose bits are then flipped, by
+ * several processes at once. Every call must return, with an error that the ABI knows or
+ * none.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,22 +18,22 @@
 #define PROCESSES	4
 #define AREA		(128UL << 10)
 #define PLACES		10
-/* A process lives for so many calls: then its memory starts afresh. */
+/* A process makes this many calls; then another one starts with new memory. */
 #define LIFE_CALLS	4000
-/* Slow by intent, so not often. */
+/* slow on purpose, so not often */
 #define LONG_WAIT_MS	8
 #define RELEASE_ONE_IN	256
 /*
- * Where the places are: far from all that the program itself needs, since devices
- * write there, and each a good way from the next. What is planted is out of reach of
- * even the longest range: nobody may touch that. No few bits flipped lead from one to
- * the other.
+ * Addresses for the calls: far from all that the program itself needs, because devices
+ * write there, and each far from the next. What is planted is out of reach of even the
+ * longest range: nothing may touch that. A few flipped bits don't lead from one to the
+ * other.
  */
 #define PLACES_AT	0x300000000000UL
 #define PLACES_APART	(16UL << 20)
 #define PLANTS_AT	0x0d5500000000UL
 #define FIGURES_AT	0x0b2600000000UL
-/* A process of this program that makes calls is called so. */
+/* Name of a process that makes calls. */
 #define LIVE		"stress.fuzz.live"
 #define EXIT_NO_LIFE	77
 
@@ -59,7 +60,7 @@ struct figures {
 	unsigned long good;
 	unsigned long lives;
 	unsigned long refused[256];	/* by errno */
-	unsigned long odd_request;	/* one with an error that no header tells of */
+	unsigned long odd_request;	/* calls with an error that no header knows */
 	int odd_error;
 };
 
@@ -80,7 +81,7 @@ static unsigned int below(struct fuzz *f, unsigned int limit)
 	return stress_below(&f->random, limit);
 }
 
-/* An address of the process's own memory, whatever is there. */
+/* An address in the process's own memory, whatever is there. */
 static __u64 own(struct fuzz *f)
 {
 	__u64 page = hmm_page_size();
@@ -157,7 +158,7 @@ static void fill_migrate(struct fuzz *f)
 	if (!below(f, 4))
 		migrate->flags |= HMMIRROR_MIGRATE_PIECES << below(f, 4);
 	if (!below(f, 8))
-		/* not the last, which takes its time */
+		/* not the last one, which is slow */
 		migrate->flags |= below(f, HMMIRROR_MISTAKE_GIVEN_BACK) <<
 				  HMMIRROR_MIGRATE_MISTAKE_SHIFT;
 	migrate->addr = address(f);
@@ -248,7 +249,7 @@ static const struct {
 	unsigned long request;
 	size_t size;
 	void (*fill)(struct fuzz *f);
-	unsigned int one_in;	/* of those that are chosen */
+	unsigned int one_in;	/* among those that are chosen */
 } calls[] = {
 	{ HMMIRROR_QUERY, sizeof(struct hmmirror_query), fill_query, 4 },
 	{ HMMIRROR_STATS, sizeof(struct hmmirror_stats), fill_stats, 4 },
@@ -264,12 +265,12 @@ static const struct {
 	{ HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker), fill_flicker, 1024 },
 };
 
-/* The kernel's own ABI: one struct for all. */
+/* The kernel's own ABI has one struct for all calls. */
 static void choose_test_abi(struct fuzz *f)
 {
 	do {
 		f->request = _IOWR('H', below(f, 12), struct hmm_dmirror_cmd);
-		/* takes all memory of a device down, which takes 100 ms */
+		/* releases all memory of a device, which takes 100 ms */
 	} while (f->request == HMM_DMIRROR_RELEASE && below(f, RELEASE_ONE_IN));
 	f->size = sizeof(f->arg.cmd);
 	f->arg.cmd.addr = address(f);
@@ -292,7 +293,7 @@ static void choose_own_abi(struct fuzz *f)
 		f->arg.size = below(f, 2) ? f->size + 8 * below(f, 9) : below(f, 300);
 }
 
-/* All but what would only take long. */
+/* Bits to flip: all but those that only make a call slow. */
 static void flip(struct fuzz *f)
 {
 	unsigned int n = below(f, 2) ? 0 : 1 + below(f, 4), bit;
@@ -305,24 +306,24 @@ static void flip(struct fuzz *f)
 		f->arg.hold.limit_ms %= LONG_WAIT_MS;
 	if (f->request == HMMIRROR_RANGE && f->arg.range.timeout_ms <= 60000)
 		f->arg.range.timeout_ms = 1 + f->arg.range.timeout_ms % LONG_WAIT_MS;
-	/* without end, each walk of this mirror takes a second from then on */
+	/* with that many, each walk of this mirror takes a second from then on */
 	if (f->request == HMMIRROR_INJECT && below(f, 64))
 		f->arg.inject.times %= 16;
-	/* what bits make of it must not put probes where others are */
+	/* flipped bits must not put probes where other processes run */
 	if (f->request == HMMIRROR_INJECT && f->arg.inject.event < HMMIRROR_INJECT_NR)
 		f->arg.inject.event %= STRESS_EVENTS;
 	if (f->request == HMMIRROR_HOLD && f->arg.hold.stage < HMMIRROR_STAGE_NR)
 		f->arg.hold.stage %= STRESS_STAGES;
 	if (f->request == HMMIRROR_FLICKER)
 		f->arg.flicker.flags &= ~HMMIRROR_FLICKER_ARM;
-	/* nobody but us may touch what is planted, so not just anywhere */
+	/* nothing else may touch what is planted, so not at any address */
 	if (f->request == HMMIRROR_PLANT && f->arg.plant.addr - PLACES_AT < 1UL << 30)
 		f->arg.plant.addr = 0;
 	if (!below(f, 256))
 		f->request ^= 1UL << (8 + below(f, 24));
 }
 
-/* Where the argument lies: mostly where it should. */
+/* Address of the argument: mostly a good one. */
 static void *argument(struct fuzz *f)
 {
 	if (below(f, 64))
@@ -336,7 +337,7 @@ static char *memory_at(unsigned long addr, size_t length)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
-/* Places of every kind. What is lost in one of them, nobody misses. */
+/* Memory of every kind. The process does not need its contents. */
 static void settle(struct fuzz *f)
 {
 	unsigned long at = PLACES_AT;
@@ -359,11 +360,11 @@ static void settle(struct fuzz *f)
 	close(file);
 }
 
-/* What the ABI header says, and nothing else. */
+/* Errors that the ABI header names, and no others. */
 static const int documented[] = {
 	EINVAL, E2BIG, EFBIG, EFAULT, EOPNOTSUPP, ESRCH, EINTR, ENOMEM, ENOTTY, EBUSY,
 	ENOENT, ENXIO, EPERM, EIO,
-	/* exclusive access to a page without a struct page, from the kernel */
+	/* from the kernel: exclusive access to a page without a struct page */
 	EEXIST,
 };
 
@@ -419,8 +420,8 @@ static int live(__u64 seed, struct figures *figures, long end_ms)
 }
 
 /*
- * One more, in the place of one that has ended. A new program, since what it shared
- * with us after a fork, it could leave on a device.
+ * Start another process in place of one that has ended. exec() a new program: after a fork
+ * alone, it could leave memory that it shares with us on a device.
  */
 static void start(struct stress *stress, __u64 *random, struct figures *figures, int file)
 {
@@ -456,7 +457,7 @@ int main(int argc, char **argv)
 	}
 	stress_begin(&stress, "stress.fuzz", argc, argv);
 	random = stress.seed;
-	/* a copy stays open in what is executed */
+	/* keep a copy open across exec() */
 	file = dup(hmm_file_memfd(sizeof(*figures), 0));
 	figures = map_figures(file);
 	if (figures == MAP_FAILED)
@@ -466,7 +467,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < PROCESSES; i++)
 		start(&stress, &random, figures, file);
 	while (wait(&status) > 0) {
-		/* a call may have written over whatever it was pointed at */
+		/* a call may have written over what it was pointed at */
 		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 			stress_fail(&stress, "a process was killed");
 		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_LIFE)

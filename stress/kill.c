@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process that does everything is killed at any moment. What it had on the devices
- * must be gone with it. Some of its mirrors outlive it, in another process.
+ * Kill a process that makes all kinds of calls, at a random moment. Every page that it had
+ * on a device must be freed. Some of its mirrors outlive it in another process, where they
+ * must be of no use.
  */
 #include <errno.h>
 #include <signal.h>
@@ -13,12 +14,12 @@
 #include "stress.h"
 
 #define THREADS		3
-/* Longest time until the kill: half of them have not begun much by then. */
+/* Longest time until the kill. Half of the processes are killed while they begin. */
 #define SHORT_US	40000
 #define LONG_US		250000
-/* One in so many hands a mirror on to the parent. */
+/* One in so many sends a mirror to the parent. */
 #define HEIRS		4
-/* And one in so many becomes another program by itself, if it lives so long. */
+/* One in so many calls exec(), if it lives that long. */
 #define OTHERS		4
 #define GONE_MS		2000
 
@@ -46,7 +47,7 @@ static int is_another(pid_t pid)
 	return !hmm_read_text(path, name, sizeof(name)) && !strcmp(name, "sleep");
 }
 
-/* The mirror of a process that is gone: nothing can be done with it any more. */
+/* Every call on the mirror of a process that is gone must fail. */
 static int is_orphan(int fd)
 {
 	long limit = stress_now() + GONE_MS;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module comes and goes: with nobody there, which must work; under load, which
- * must be refused; and with pages on the devices, which must come home as they were.
- * First of all it is loaded while one allocation after another fails.
+ * Load and unload the module: without users, which must work; under load, which must be
+ * refused; and with pages on the devices, which must migrate back with their data. First,
+ * load it while one memory allocation after the other fails.
  *
- * load SEED SECONDS MODULE PARAMETERS
+ *	load SEED SECONDS MODULE PARAMETERS
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static int unload(void)
 	return syscall(SYS_delete_module, NAME, O_NONBLOCK) ? -errno : 0;
 }
 
-/* With nobody there it must go. */
+/* Without users it must unload. */
 static void unload_idle(void)
 {
 	long limit = stress_now() + IDLE_MS;
@@ -67,7 +67,7 @@ static void load_again(void)
 		stress_fail(&stress, "it does not load: %s", strerror(-ret));
 }
 
-/* Forks a child and waits until it says that it is ready. */
+/* Fork a child and wait until it is ready. */
 static pid_t start(void (*child)(int ready, __u64 seed), __u64 seed)
 {
 	int ends[2];
@@ -101,7 +101,7 @@ static void busy(int ready, __u64 seed)
 		pause();
 }
 
-/* Pages on each device, and no file open: it keeps the memory until it is told. */
+/* Keep pages on each device, with no file open, until told to end. */
 static void settled(int ready, __u64 seed)
 {
 	size_t length = PAGES * hmm_page_size();
@@ -144,7 +144,7 @@ static void round_busy(__u64 seed)
 	load_again();
 }
 
-/* Return: pages that were on devices. */
+/* Return: number of pages that were on devices. */
 static long round_settled(__u64 seed)
 {
 	pid_t pid = start(settled, seed);

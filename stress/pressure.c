@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that do everything, and compare contents all the time, while memory is
- * short and swapped, CPUs and memory go away and come back, and the kernel compacts.
+ * Processes that make all kinds of calls and compare their data all the time, while memory
+ * is short and swapped out, CPUs and memory blocks go offline and online, and the kernel
+ * compacts.
  */
 #include <errno.h>
 #include <signal.h>
@@ -19,15 +20,15 @@
 
 #define PROCESSES	2
 #define THREADS		3
-/* Less than the processes have, so that they are swapped all the time. */
+/* Less than the processes use, so that they are swapped all the time. */
 #define LIMIT		"20M"
 #define GROUPS		"/tmp/stress-cgroup"
 #define GROUP		GROUPS "/stress"
-/* How long a process lives before another one takes its place. */
+/* How long a process lives before another one replaces it. */
 #define LIFE_MS		5000
-/* Of the memory that is free, this much stays so when all of it is asked for. */
+/* Free memory to leave when all of it is allocated. */
 #define SPARE		(256L << 20)
-/* Memory blocks that are tried in vain before it is given up for this time. */
+/* Memory blocks to try before giving up for this time. */
 #define BLOCK_TRIES	8
 #define OFFLINE_S	5
 
@@ -42,7 +43,7 @@ static unsigned long cpus, blocks, stays, hogs, compactions;
 static unsigned int living;
 static int limited;
 
-/* A group whose memory is short. Without one, only the whole machine's is. */
+/* A memory cgroup with a limit. Without one, the whole machine's memory is short. */
 static void make_group(void)
 {
 	mkdir(GROUPS, 0700);
@@ -93,7 +94,7 @@ static void start(__u64 *random)
 	living++;
 }
 
-/* The processes that have ended: well, or killed because memory was too short. */
+/* Processes that ended: by themselves, or by the OOM killer. */
 static unsigned int look_after(__u64 *random)
 {
 	unsigned int killed = 0;
@@ -136,9 +137,9 @@ static void wake(int number)
 }
 
 /*
- * The kernel tries without end, under a lock that a process may be waiting for which
- * has the page that can't be moved, for a device's exclusive access, say. A signal
- * makes it give up.
+ * The kernel tries for ever to offline a block, under a lock. A process may wait for that
+ * lock and have the page that can't move, for exclusive access for example. A signal makes
+ * the kernel give up.
  */
 static int take_off(const char *path)
 {
@@ -154,7 +155,7 @@ static int take_off(const char *path)
 	return ret;
 }
 
-/* Any block will do whose pages can be moved. */
+/* Offline any block whose pages can move. */
 static void memory_goes(__u64 *random)
 {
 	char path[80], text[16];
@@ -177,7 +178,7 @@ static void memory_goes(__u64 *random)
 	}
 }
 
-/* Somebody takes what memory there is. */
+/* Allocate all free memory. */
 static void memory_short(__u64 *random)
 {
 	long size = hmm_meminfo("MemAvailable:") * 1024 - SPARE;
@@ -185,7 +186,7 @@ static void memory_short(__u64 *random)
 
 	if (size <= 0)
 		return;
-	/* under emulation it takes a second to touch a GiB */
+	/* under emulation it takes a second to touch 1 GiB */
 	if (stress_below(random, 4))
 		size /= 4;
 	pid = fork();
@@ -218,7 +219,7 @@ int main(int argc, char **argv)
 	__u64 random;
 
 	stress_begin(&stress, "stress.pressure", argc, argv);
-	/* the children of a process that was killed are nobody that is counted */
+	/* children of a killed process are not counted */
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	random = stress.seed;
 	figures = mmap(NULL, sizeof(*figures), PROT_READ | PROT_WRITE,

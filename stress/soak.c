@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The other programs at once: processes that are killed, calls of all kinds, and
- * contents that are compared while memory is short and CPUs and memory go. What must
- * be so when one of them is alone is looked at when all of them have ended.
+ * The other programs at the same time: processes that are killed, random calls, and data
+ * that is compared while memory is short and CPUs and memory go offline. What each program
+ * checks when it is alone is checked when all have ended.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -59,7 +59,7 @@ static void start(const struct stress *stress, char *folder, __u64 seed, size_t 
 		stress_fail(stress, "fdopen: %s", strerror(errno));
 }
 
-/* What it says, up to its end, but for the verdict: that is part of ours. */
+/* Print a program's output, up to its verdict: that is part of ours. */
 static int ended_well(size_t i)
 {
 	char *line = NULL;
@@ -92,9 +92,9 @@ int main(int argc, char **argv)
 	setenv(STRESS_TOGETHER, "1", 1);
 	for (i = 0; i < ARRAY_SIZE(programs); i++)
 		start(&stress, dirname(strdupa(argv[0])), stress_random(&random), i);
-	/* the devices are to be ours alone again at the end */
+	/* in the end the devices must be unused again */
 	unsetenv(STRESS_TOGETHER);
-	/* what a pipe takes is more than any of them says */
+	/* a pipe has room for more than any of them prints */
 	for (i = 0; i < ARRAY_SIZE(programs); i++)
 		well &= ended_well(i);
 	stress_reap();

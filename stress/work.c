@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that do everything that the driver can, on all devices, on memory of
- * their own and on memory that they share. What they get for an answer is of no
- * interest, but the contents of their own memory are.
+ * Threads that make all kinds of calls of the driver, on all devices, on memory of their
+ * own and on shared memory. The results of the calls are ignored; the data of their own
+ * memory must stay right.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #define SHARED_SIZE	(2UL << 20)
 /* Longest range of one operation, pages. */
 #define RANGE_PAGES	64
-/* A hold is in the way of the others for so long. */
+/* How long a hold lasts, which is in the way of the other threads. */
 #define HOLD_MS		20
 
 struct work_thread {
@@ -31,9 +31,9 @@ struct work_thread {
 	pthread_t thread;
 	__u64 random;
 	char *own;
-	char *plants;		/* 2 MiB that nobody touches */
+	char *plants;		/* 2 MiB that no thread touches */
 	char *buffer;
-	/* of the operation at hand */
+	/* of the current operation */
 	int fd;
 	int device;
 	char *addr;
@@ -115,7 +115,7 @@ static void do_touch(struct work_thread *t)
 		hmm_touch_read(t->addr, t->length);
 }
 
-/* It loses the contents, so only what is shared. */
+/* This loses the data, so only do it to shared memory. */
 static void do_discard(struct work_thread *t)
 {
 	if (!t->is_own)
@@ -124,7 +124,7 @@ static void do_discard(struct work_thread *t)
 		madvise(t->addr, t->length, MADV_PAGEOUT);
 }
 
-/* Others that touch it meanwhile must not die of it. */
+/* Other threads that touch it meanwhile must not die. */
 static void do_protect(struct work_thread *t)
 {
 	if (!t->is_own)
@@ -176,7 +176,7 @@ static void do_hold(struct work_thread *t)
 		do_walk(t);
 	else
 		do_move(t);
-	/* another one may have come to it, or nobody */
+	/* another thread may have mapped it again, or none */
 	hold.flags = HMMIRROR_HOLD_RELEASE;
 	hold.stage = 0;
 	hold.limit_ms = 0;
@@ -199,8 +199,8 @@ static void do_plant(struct work_thread *t)
 	};
 
 	/*
-	 * Without a page table, or with one. In place of what is there: in a gap, another
-	 * thread's memory would come to lie, and be touched.
+	 * Without a page table, or with an empty one. Map over what is there: another
+	 * thread's memory could come to lie in a gap, and be touched.
 	 */
 	if (mmap(t->plants, hmm_pmd_size(), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -210,7 +210,7 @@ static void do_plant(struct work_thread *t)
 		hmm_touch_table(t->plants);
 	if (hmm_ioctl(t->fd, HMMIRROR_PLANT, &plant))
 		return;
-	/* who walks into a migration waits for its end */
+	/* a walk that meets a migration waits for its end */
 	if (plant.kind != HMMIRROR_PLANT_PMD_MIGRATION)
 		hmm_ioctl_range(t->fd, &range);
 	if (!below(t, 4))
@@ -241,7 +241,7 @@ static void do_dma(struct work_thread *t)
 	hmm_ioctl_dma(t->fd, &dma);
 }
 
-/* Others can be in a call with the one that is closed. */
+/* Other threads may be in a call on the mirror that is closed. */
 static void do_reopen(struct work_thread *t)
 {
 	int fd = hmm_open(t->device);
@@ -356,7 +356,7 @@ static int start_thread(struct work *work, unsigned int i)
 	t->random = work->seed + i * 0x1234567;
 	t->own = hmm_map_anon(OWN_SIZE, hmm_pmd_size());
 	t->plants = hmm_map_anon(hmm_pmd_size(), hmm_pmd_size());
-	/* for a huge page there is one byte a page */
+	/* for a huge page there is one byte a small page */
 	t->buffer = hmm_map_anon(RANGE_PAGES * work->page, 0);
 	if (!t->own || !t->plants || !t->buffer)
 		return -ENOMEM;
