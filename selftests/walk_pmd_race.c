@@ -314,8 +314,11 @@ TEST_F(walk_pmd_race_abi, killed)
 	ASSERT_EQ(0, hmm_pmd_race_end(self->fd));
 }
 
-/* Rounds of arming and ending beside a thread that walks. */
-#define RACES	400
+/* Rounds of arming and ending beside a thread that walks, and tries for each of the two. */
+#define RACES	100
+#define TRIES	2000
+/* From one walk to the next, and from one try to the next. */
+#define GAP_US	300
 
 struct walks {
 	__u64 *entries;
@@ -330,15 +333,42 @@ static void *walk_all_the_time(void *data)
 {
 	struct walks *walks = data;
 
-	while (!walks->error && !__atomic_load_n(&walks->stop, __ATOMIC_RELAXED))
+	while (!walks->error && !__atomic_load_n(&walks->stop, __ATOMIC_RELAXED)) {
 		walks->error = hmm_walk(walks->fd, walks->addr, walks->length, 0, walks->entries);
+		usleep(GAP_US);
+	}
 	return NULL;
 }
 
+/* Both are refused during a walk. */
+static int arm_between_walks(int fd, void *addr)
+{
+	int i, ret = -EBUSY;
+
+	for (i = 0; i < TRIES && ret == -EBUSY; i++) {
+		ret = hmm_pmd_race_arm(fd, addr, NEVER_READ);
+		if (ret == -EBUSY)
+			usleep(GAP_US / 4);
+	}
+	return ret;
+}
+
+static int end_between_walks(int fd)
+{
+	int i, ret = -EBUSY;
+
+	for (i = 0; i < TRIES && ret == -EBUSY; i++) {
+		ret = hmm_pmd_race_end(fd);
+		if (ret == -EBUSY)
+			usleep(GAP_US / 4);
+	}
+	return ret;
+}
+
 /*
- * A walk that starts while the copy is being taken away: either the walk had it, and the call
- * is refused, or no walk gets it any more. If one does, it can never be armed again, and the
- * breakpoints are freed twice with the file.
+ * A walk that starts while the copy is being taken away: either the walk has it, and the call
+ * is refused, or no walk gets it any more. If one did, it could never be armed again, and its
+ * breakpoints were freed twice with the file.
  */
 TEST_F(walk_pmd_race_abi, ends_beside_walks)
 {
@@ -348,8 +378,8 @@ TEST_F(walk_pmd_race_abi, ends_beside_walks)
 		.length = pmd,
 		.fd = self->fd,
 	};
+	int i, armed = 0, ended = 0;
 	pthread_t thread;
-	int i, ret;
 
 	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
 		return;
@@ -357,23 +387,18 @@ TEST_F(walk_pmd_race_abi, ends_beside_walks)
 		return;
 	walks.entries = calloc(pmd / hmm_page_size(), sizeof(*walks.entries));
 	ASSERT_NE(NULL, walks.entries);
+	ASSERT_EQ(0, hmm_use_all_cpus());
 	ASSERT_EQ(0, pthread_create(&thread, NULL, walk_all_the_time, &walks));
-	for (i = 0; i < RACES; i++) {
-		ret = hmm_pmd_race_arm(self->fd, self->area.addr, NEVER_READ);
-		ASSERT_TRUE(!ret || ret == -EBUSY);
-		ret = hmm_pmd_race_end(self->fd);
-		ASSERT_TRUE(ret >= 0 || ret == -EBUSY || ret == -ENOENT);
+	for (i = 0; i < RACES && armed >= 0 && ended >= 0; i++) {
+		armed = arm_between_walks(self->fd, self->area.addr);
+		ended = armed < 0 ? armed : end_between_walks(self->fd);
 	}
 	__atomic_store_n(&walks.stop, 1, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	ASSERT_EQ(0, walks.error);
 	free(walks.entries);
-
-	/* with no walk under way, both work */
-	ret = hmm_pmd_race_end(self->fd);
-	ASSERT_TRUE(ret >= 0 || ret == -ENOENT);
-	ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, self->area.addr, NEVER_READ));
-	ASSERT_LE(0, hmm_pmd_race_end(self->fd));
+	ASSERT_EQ(0, walks.error);
+	ASSERT_EQ(0, armed);
+	ASSERT_LE(0, ended);
 	ASSERT_EQ(-ENOENT, hmm_pmd_race_end(self->fd));
 }
 
