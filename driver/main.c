@@ -109,7 +109,7 @@ union hmmirror_arg {
 	struct hmmirror_plant plant;
 	struct hmmirror_inject inject;
 	struct hmmirror_dma dma;
-	struct hmmirror_flicker flicker;
+	struct hmmirror_pmd_race_args race;
 };
 
 static const struct {
@@ -149,8 +149,8 @@ static const struct {
 		HMMIRROR_DMA, sizeof(struct hmmirror_dma),
 		offsetofend(struct hmmirror_dma, way), hmmirror_ioctl_dma,
 	}, {
-		HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker),
-		offsetofend(struct hmmirror_flicker, reserved), hmmirror_ioctl_flicker,
+		HMMIRROR_PMD_RACE, sizeof(struct hmmirror_pmd_race_args),
+		offsetofend(struct hmmirror_pmd_race_args, reserved), hmmirror_ioctl_pmd_race,
 	},
 };
 

@@ -194,7 +194,7 @@ int hmm_move(int fd, unsigned int flags, const void *addr, size_t length,
 /**
  * hmm_excl_pages - get, test or end the device's exclusive access to pages
  * @fd: from hmm_open()
- * @op: HMMIRROR_EXCL_TAKE, _TEST or _RELEASE
+ * @op: HMMIRROR_EXCL_MAKE, _TEST or _RELEASE
  * @addr: first byte, page aligned
  * @length: bytes, page multiple
  * @held: gets 1 for each exclusive page, 0 for others; may be NULL

@@ -12,7 +12,7 @@
 int hmm_ioctl_hold(int fd, struct hmmirror_hold *hold);
 int hmm_ioctl_plant(int fd, struct hmmirror_plant *plant);
 int hmm_ioctl_inject(int fd, struct hmmirror_inject *inject);
-int hmm_ioctl_flicker(int fd, struct hmmirror_flicker *flicker);
+int hmm_ioctl_pmd_race(int fd, struct hmmirror_pmd_race_args *race);
 
 /**
  * hmm_hold_arm - hold the next migration or walk of a mirror at a step

@@ -18,11 +18,11 @@ int hmm_ioctl_plant(int fd, struct hmmirror_plant *plant)
 	return hmm_ioctl(fd, HMMIRROR_PLANT, plant);
 }
 
-int hmm_ioctl_flicker(int fd, struct hmmirror_flicker *flicker)
+int hmm_ioctl_pmd_race(int fd, struct hmmirror_pmd_race_args *race)
 {
-	if (!flicker->size)
-		flicker->size = sizeof(*flicker);
-	return hmm_ioctl(fd, HMMIRROR_FLICKER, flicker);
+	if (!race->size)
+		race->size = sizeof(*race);
+	return hmm_ioctl(fd, HMMIRROR_PMD_RACE, race);
 }
 
 int hmm_ioctl_inject(int fd, struct hmmirror_inject *inject)
@@ -82,21 +82,21 @@ int hmm_plant_take(int fd)
 
 int hmm_pmd_race_arm(int fd, const void *addr, unsigned int nth)
 {
-	struct hmmirror_flicker flicker = {
-		.flags = HMMIRROR_FLICKER_ARM,
+	struct hmmirror_pmd_race_args race = {
+		.flags = HMMIRROR_PMD_RACE_ARM,
 		.addr = (uintptr_t)addr,
 		.nth = nth,
 	};
 
-	return hmm_ioctl_flicker(fd, &flicker);
+	return hmm_ioctl_pmd_race(fd, &race);
 }
 
 int hmm_pmd_race_end(int fd)
 {
-	struct hmmirror_flicker flicker = { .flags = HMMIRROR_FLICKER_END };
-	int ret = hmm_ioctl_flicker(fd, &flicker);
+	struct hmmirror_pmd_race_args race = { .flags = HMMIRROR_PMD_RACE_END };
+	int ret = hmm_ioctl_pmd_race(fd, &race);
 
-	return ret ? ret : (int)flicker.looks;
+	return ret ? ret : (int)race.looks;
 }
 
 int hmm_inject(int fd, enum hmmirror_event event, unsigned int nth,

@@ -73,7 +73,7 @@ static int make_exclusive(struct hmm_area *area, const struct hmm_state *state,
 	if (ret)
 		return ret;
 	hmm_pattern_fill(addr, length, 0);
-	ret = hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, addr, length, NULL, NULL);
+	ret = hmm_excl_pages(fd, HMMIRROR_EXCL_MAKE, addr, length, NULL, NULL);
 	return ret ? hmm_fail(area, ret, "exclusive access") : 0;
 }
 

@@ -482,7 +482,7 @@ TEST_F(dma, bounce_buffer_while_mapped)
 /* Can functions of the kernel be made to fail? */
 static int injectable(struct hmm_area *area, int setup_ret)
 {
-	return setup_ret ? setup_ret : hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
+	return setup_ret ? setup_ret : hmm_area_feature(area, HMMIRROR_FEAT_PMD_RACE);
 }
 
 /* An allocation for the map fails: there is no map, and the next try works. */

@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(exclusive)
 }
 
 #define MAKE_EXCLUSIVE() \
-	hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->addr, \
+	hmm_excl_pages(self->fd, HMMIRROR_EXCL_MAKE, self->addr, \
 		       self->length, self->exclusive, &self->pages)
 
 /* Check which pages the device has exclusive access to: one character a page, 'x' if so. */
@@ -266,7 +266,7 @@ TEST_F(exclusive, thp)
 		return;
 	self->fd = hmm_area_device(area, 0);
 	ASSERT_EQ(whole ? 0 : -EBUSY,
-		  hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr,
+		  hmm_excl_pages(self->fd, HMMIRROR_EXCL_MAKE, area->addr,
 				 self->length, self->exclusive, &self->pages));
 	check_exclusive(_metadata, self->fd, area->addr, whole ? "xxxxxxxx" : "x.......");
 	ASSERT_EQ(whole ? PAGES : 1, self->pages);
@@ -335,7 +335,7 @@ TEST_F(exclusive, close)
 		return;
 	fd = hmm_open(0);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, self->addr,
+	ASSERT_EQ(0, hmm_excl_pages(fd, HMMIRROR_EXCL_MAKE, self->addr,
 				    self->length, NULL, &self->pages));
 	ASSERT_EQ(PAGES, self->pages);
 	ASSERT_EQ(0, close(fd));
@@ -353,7 +353,7 @@ TEST_F(exclusive, two_devices)
 		return;
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, MAKE_EXCLUSIVE());
-	ASSERT_EQ(0, hmm_excl_pages(other, HMMIRROR_EXCL_TAKE, self->addr,
+	ASSERT_EQ(0, hmm_excl_pages(other, HMMIRROR_EXCL_MAKE, self->addr,
 				    self->page, NULL, &self->pages));
 	ASSERT_EQ(1, self->pages);
 	check_exclusive(_metadata, self->fd, self->addr, ".xxxxxxx");
@@ -372,7 +372,7 @@ TEST_F(exclusive, coherent)
 	ASSERT_EQ(0, hmm_to_device(fd, self->addr, self->length, NULL, &self->pages));
 	ASSERT_EQ(PAGES, self->pages);
 	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? 0 : -EOPNOTSUPP,
-		  hmm_excl_pages(fd, HMMIRROR_EXCL_TAKE, self->addr, self->length,
+		  hmm_excl_pages(fd, HMMIRROR_EXCL_MAKE, self->addr, self->length,
 				 self->exclusive, &self->pages));
 	ASSERT_EQ(expect_when(WHEN_EXCLUSIVE_PAGE) ? PAGES : 0, self->pages);
 	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, self->addr, 1, NULL, NULL));

@@ -151,7 +151,7 @@ static int atomic_call(struct fail_case *c, const struct fail_call *call)
 static int make_exclusive(struct fail_case *c, const struct fail_call *call)
 {
 	(void)call;
-	return hmm_excl_pages(c->fd, HMMIRROR_EXCL_TAKE, c->addr, c->length,
+	return hmm_excl_pages(c->fd, HMMIRROR_EXCL_MAKE, c->addr, c->length,
 			      NULL, NULL);
 }
 
@@ -226,26 +226,26 @@ static void plant_after(struct fail_case *c, const struct fail_call *call)
 
 static int pmd_race_call(struct fail_case *c, const struct fail_call *call)
 {
-	struct hmmirror_flicker flicker = {
-		.size = sizeof(flicker),
-		.flags = HMMIRROR_FLICKER_ARM,
+	struct hmmirror_pmd_race_args race = {
+		.size = sizeof(race),
+		.flags = HMMIRROR_PMD_RACE_ARM,
 		.addr = (uintptr_t)c->addr,
 		.nth = 1,
 	};
 
 	(void)call;
-	return hmm_ioctl(c->fd, HMMIRROR_FLICKER, &flicker);
+	return hmm_ioctl(c->fd, HMMIRROR_PMD_RACE, &race);
 }
 
 static void pmd_race_after(struct fail_case *c, const struct fail_call *call)
 {
-	struct hmmirror_flicker flicker = {
-		.size = sizeof(flicker),
-		.flags = HMMIRROR_FLICKER_END,
+	struct hmmirror_pmd_race_args race = {
+		.size = sizeof(race),
+		.flags = HMMIRROR_PMD_RACE_END,
 	};
 
 	(void)call;
-	hmm_ioctl(c->fd, HMMIRROR_FLICKER, &flicker);
+	hmm_ioctl(c->fd, HMMIRROR_PMD_RACE, &race);
 }
 
 static int dma(struct fail_case *c, enum hmmirror_dma_op op, unsigned int flags)
@@ -420,7 +420,7 @@ TEST_F(fail_nth, cpu_fault)
 TEST_F(fail_nth, exclusive)
 {
 	static const struct fail_call calls[] = {
-		{ .name = "take", .call = exclusive_call, .request = HMMIRROR_EXCL_TAKE,
+		{ .name = "take", .call = exclusive_call, .request = HMMIRROR_EXCL_MAKE,
 		  .errors = { -EBUSY, -EFAULT } },
 		{ .name = "test", .call = exclusive_call, .request = HMMIRROR_EXCL_TEST,
 		  .before = make_exclusive },
@@ -464,7 +464,7 @@ TEST_F(fail_nth, pmd_race)
 		{ .name = "PMD race", .call = pmd_race_call, .after = pmd_race_after },
 	};
 
-	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_FLICKER, calls, ARRAY_SIZE(calls)),
+	if (!REQUIRE(fail_sweep(&self->c, HMMIRROR_FEAT_PMD_RACE, calls, ARRAY_SIZE(calls)),
 		     self->c.why))
 		return;
 	ASSERT_LT(0, self->c.injected);

@@ -85,7 +85,7 @@ TEST_F(inject, invalidated_always)
 	hits = hmm_inject(self->fd, HMMIRROR_INJECT_INVALIDATE, 1, ~0U);
 	ASSERT_EQ((int)range.retries, hits);
 	/* so does a request for exclusive access, which walks to each page first */
-	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, self->area.addr,
+	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_MAKE, self->area.addr,
 			     self->length, NULL, NULL);
 	if (ret != -EOPNOTSUPP)
 		ASSERT_EQ(-EBUSY, ret);

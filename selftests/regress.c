@@ -313,7 +313,7 @@ TEST_F(regress, exclusive_hugetlb)
 	if (!REQUIRE(hmm_state_make_named(area, "hugetlb_writable", 0, hmm_pmd_size()), area->why))
 		return;
 	self->fd = hmm_area_device(area, 0);
-	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_TAKE, area->addr, self->page, NULL,
+	ret = hmm_excl_pages(self->fd, HMMIRROR_EXCL_MAKE, area->addr, self->page, NULL,
 			     &taken);
 	ASSERT_GT(0, ret);
 	ASSERT_EQ(0, taken);

@@ -89,7 +89,7 @@ FIXTURE_TEARDOWN(walk_pmd_race)
 
 static int prepare(struct hmm_area *area, const char *state, int table)
 {
-	int ret = hmm_area_feature(area, HMMIRROR_FEAT_FLICKER);
+	int ret = hmm_area_feature(area, HMMIRROR_FEAT_PMD_RACE);
 
 	if (!ret)
 		ret = hmm_state_make_named(area, state, 0, area->length);
@@ -231,24 +231,24 @@ FIXTURE_TEARDOWN(walk_pmd_race_abi)
 
 TEST_F(walk_pmd_race_abi, refused)
 {
-	struct hmmirror_flicker flicker = { .flags = HMMIRROR_FLICKER_END };
+	struct hmmirror_pmd_race_args race = { .flags = HMMIRROR_PMD_RACE_END };
 	size_t pmd = hmm_pmd_size();
 	char *addr = self->area.addr;
 
-	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_PMD_RACE), self->area.why))
 		return;
 	ASSERT_EQ(-ENOENT, hmm_pmd_race_end(self->fd));
 	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr, 0));
 	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr, NEVER_READ + 1));
 	ASSERT_EQ(-EINVAL, hmm_pmd_race_arm(self->fd, addr + hmm_page_size(), 1));
-	flicker.nth = 1;
-	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
-	flicker.nth = 0;
-	flicker.reserved = 1;
-	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
-	flicker.reserved = 0;
-	flicker.flags = HMMIRROR_FLICKER_ARM | HMMIRROR_FLICKER_END;
-	ASSERT_EQ(-EINVAL, hmm_ioctl_flicker(self->fd, &flicker));
+	race.nth = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_pmd_race(self->fd, &race));
+	race.nth = 0;
+	race.reserved = 1;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_pmd_race(self->fd, &race));
+	race.reserved = 0;
+	race.flags = HMMIRROR_PMD_RACE_ARM | HMMIRROR_PMD_RACE_END;
+	ASSERT_EQ(-EINVAL, hmm_ioctl_pmd_race(self->fd, &race));
 
 	ASSERT_EQ(0, hmm_pmd_race_arm(self->fd, addr, 1));
 	ASSERT_EQ(-EBUSY, hmm_pmd_race_arm(self->fd, addr + pmd, 1));
@@ -267,7 +267,7 @@ TEST_F(walk_pmd_race_abi, ends_with_file)
 {
 	int fds[8], n, round;
 
-	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_PMD_RACE), self->area.why))
 		return;
 	for (round = 0; round < 3; round++) {
 		for (n = 0; n < (int)ARRAY_SIZE(fds); n++) {
@@ -296,7 +296,7 @@ TEST_F(walk_pmd_race_abi, killed)
 	pid_t child;
 	int i;
 
-	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_PMD_RACE), self->area.why))
 		return;
 	for (i = 0; i < PROCESSES; i++) {
 		child = fork();
@@ -381,7 +381,7 @@ TEST_F(walk_pmd_race_abi, ends_beside_walks)
 	int i, armed = 0, ended = 0;
 	pthread_t thread;
 
-	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_FLICKER), self->area.why))
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_PMD_RACE), self->area.why))
 		return;
 	if (!REQUIRE(hmm_state_make_named(&self->area, "thp_writable", 0, pmd), self->area.why))
 		return;

@@ -49,7 +49,7 @@ union argument {
 	struct hmmirror_plant plant;
 	struct hmmirror_inject inject;
 	struct hmmirror_dma dma;
-	struct hmmirror_flicker flicker;
+	struct hmmirror_pmd_race_args race;
 	struct hmm_dmirror_cmd cmd;
 	unsigned char bytes[256];
 };
@@ -70,7 +70,7 @@ struct fuzz {
 	int fd[HMM_DEVICES];
 	char *place[PLACES];
 	char *plants;
-	char *flickers;
+	char *raced;
 	union argument arg;
 	unsigned long request;
 	size_t size;
@@ -224,15 +224,15 @@ static void fill_dma(struct fuzz *f)
 	}
 }
 
-static void fill_flicker(struct fuzz *f)
+static void fill_pmd_race(struct fuzz *f)
 {
-	struct hmmirror_flicker *flicker = &f->arg.flicker;
+	struct hmmirror_pmd_race_args *race = &f->arg.race;
 
-	flicker->flags = 1U << below(f, 2);
-	if (flicker->flags != HMMIRROR_FLICKER_ARM)
+	race->flags = 1U << below(f, 2);
+	if (race->flags != HMMIRROR_PMD_RACE_ARM)
 		return;
-	flicker->addr = (uintptr_t)f->flickers;
-	flicker->nth = below(f, 18);
+	race->addr = (uintptr_t)f->raced;
+	race->nth = below(f, 18);
 }
 
 static void fill_query(struct fuzz *f)
@@ -262,7 +262,7 @@ static const struct {
 	{ HMMIRROR_INJECT, sizeof(struct hmmirror_inject), fill_inject, 2 },
 	{ HMMIRROR_DMA, sizeof(struct hmmirror_dma), fill_dma, 1 },
 	/* a breakpoint on every CPU takes some 300 ms */
-	{ HMMIRROR_FLICKER, sizeof(struct hmmirror_flicker), fill_flicker, 1024 },
+	{ HMMIRROR_PMD_RACE, sizeof(struct hmmirror_pmd_race_args), fill_pmd_race, 1024 },
 };
 
 /* The kernel's own ABI has one struct for all calls. */
@@ -314,8 +314,8 @@ static void flip(struct fuzz *f)
 		f->arg.inject.event %= STRESS_EVENTS;
 	if (f->request == HMMIRROR_HOLD && f->arg.hold.stage < HMMIRROR_STAGE_NR)
 		f->arg.hold.stage %= STRESS_STAGES;
-	if (f->request == HMMIRROR_FLICKER)
-		f->arg.flicker.flags &= ~HMMIRROR_FLICKER_ARM;
+	if (f->request == HMMIRROR_PMD_RACE)
+		f->arg.race.flags &= ~HMMIRROR_PMD_RACE_ARM;
 	/* nothing else may touch what is planted, so not at any address */
 	if (f->request == HMMIRROR_PLANT && f->arg.plant.addr - PLACES_AT < 1UL << 30)
 		f->arg.plant.addr = 0;
@@ -353,7 +353,7 @@ static void settle(struct fuzz *f)
 	mmap(f->place[6], AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
 	mmap(f->place[7], AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, f->fd[0],
 	     below(f, 4) * 0x40000000UL);
-	f->flickers = memory_at(at, hmm_pmd_size());
+	f->raced = memory_at(at, hmm_pmd_size());
 	f->plants = memory_at(PLANTS_AT, hmm_pmd_size());
 	if (below(f, 2))
 		hmm_touch_table(f->plants);

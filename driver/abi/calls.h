@@ -18,6 +18,6 @@ int hmmirror_ioctl_dma(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_hold(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg);
 int hmmirror_ioctl_inject(struct hmmirror *mirror, void *arg);
-int hmmirror_ioctl_flicker(struct hmmirror *mirror, void *arg);
+int hmmirror_ioctl_pmd_race(struct hmmirror *mirror, void *arg);
 
 #endif /* HMMIRROR_ABI_CALLS_H */

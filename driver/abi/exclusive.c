@@ -85,7 +85,7 @@ static int run(struct hmmirror *mirror, struct hmmirror_exclusive *cmd)
 
 	cmd->error = 0;
 	switch (cmd->op) {
-	case HMMIRROR_EXCL_TAKE:
+	case HMMIRROR_EXCL_MAKE:
 		cmd->error = hmmirror_make_exclusive(mirror, cmd->addr, end, &cmd->pages);
 		return cmd->error == -EINTR ? -EINTR : report(mirror, cmd);
 	case HMMIRROR_EXCL_TEST:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * HMMIRROR_HOLD, HMMIRROR_INJECT, HMMIRROR_PLANT and HMMIRROR_FLICKER: a test arms hooks.
+ * HMMIRROR_HOLD, HMMIRROR_INJECT, HMMIRROR_PLANT and HMMIRROR_PMD_RACE: a test arms hooks.
  */
 #include <linux/sched/mm.h>
 
@@ -128,12 +128,12 @@ int hmmirror_ioctl_plant(struct hmmirror *mirror, void *arg)
 	return ret;
 }
 
-static int check_flicker(struct hmmirror *mirror, const struct hmmirror_flicker *cmd)
+static int check_pmd_race(struct hmmirror *mirror, const struct hmmirror_pmd_race_args *cmd)
 {
 	if (cmd->reserved || hweight32(cmd->flags) != 1 ||
-	    cmd->flags & ~(HMMIRROR_FLICKER_ARM | HMMIRROR_FLICKER_END))
+	    cmd->flags & ~(HMMIRROR_PMD_RACE_ARM | HMMIRROR_PMD_RACE_END))
 		return -EINVAL;
-	if (cmd->flags & HMMIRROR_FLICKER_END)
+	if (cmd->flags & HMMIRROR_PMD_RACE_END)
 		return cmd->addr || cmd->nth ? -EINVAL : 0;
 	if (!cmd->nth || cmd->nth > MAX_NTH_READ)
 		return -EINVAL;
@@ -154,17 +154,17 @@ static int check_mapping(struct hmmirror *mirror, unsigned long addr)
 	return ret;
 }
 
-int hmmirror_ioctl_flicker(struct hmmirror *mirror, void *arg)
+int hmmirror_ioctl_pmd_race(struct hmmirror *mirror, void *arg)
 {
 	struct hmmirror_pmd_race *race = &mirror->hooks.pmd_race;
-	struct hmmirror_flicker *cmd = arg;
-	int ret = check_flicker(mirror, cmd);
+	struct hmmirror_pmd_race_args *cmd = arg;
+	int ret = check_pmd_race(mirror, cmd);
 
 	if (ret)
 		return ret;
 	if (hmmirror_no_pmd_race())
 		return -EOPNOTSUPP;
-	if (cmd->flags & HMMIRROR_FLICKER_END)
+	if (cmd->flags & HMMIRROR_PMD_RACE_END)
 		return hmmirror_pmd_race_end(race, &cmd->looks);
 	ret = check_mapping(mirror, cmd->addr);
 	return ret ?: hmmirror_pmd_race_arm(race, mirror->mm, cmd->addr, cmd->nth);

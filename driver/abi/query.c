@@ -40,7 +40,7 @@ static const char *no_feature(const struct hmmirror_device *device, unsigned int
 		return compat_no_dma();
 	case HMMIRROR_FEAT_DMA_IOMMU:
 		return hmmirror_no_iommu();
-	case HMMIRROR_FEAT_FLICKER:
+	case HMMIRROR_FEAT_PMD_RACE:
 		return hmmirror_no_pmd_race();
 	default:
 		return "unknown";

@@ -47,7 +47,7 @@
 #define HMMIRROR_PLANT		_IO(HMMIRROR_IOC_TYPE, 0x09)
 #define HMMIRROR_INJECT		_IO(HMMIRROR_IOC_TYPE, 0x0a)
 #define HMMIRROR_DMA		_IO(HMMIRROR_IOC_TYPE, 0x0b)
-#define HMMIRROR_FLICKER	_IO(HMMIRROR_IOC_TYPE, 0x0c)
+#define HMMIRROR_PMD_RACE	_IO(HMMIRROR_IOC_TYPE, 0x0c)
 
 /* Bit numbers of hmmirror_query.features, and values for .ask. */
 enum hmmirror_feature {
@@ -71,8 +71,8 @@ enum hmmirror_feature {
 	HMMIRROR_FEAT_DMA		= 8,
 	/* HMMIRROR_DMA_IOMMU */
 	HMMIRROR_FEAT_DMA_IOMMU		= 9,
-	/* HMMIRROR_FLICKER */
-	HMMIRROR_FEAT_FLICKER		= 10,
+	/* HMMIRROR_PMD_RACE */
+	HMMIRROR_FEAT_PMD_RACE		= 10,
 	HMMIRROR_FEAT_NR
 };
 
@@ -369,7 +369,7 @@ struct hmmirror_migrate {
 
 enum hmmirror_exclusive_op {
 	/* take each page of the range */
-	HMMIRROR_EXCL_TAKE	= 0,
+	HMMIRROR_EXCL_MAKE	= 0,
 	/* which pages does the device hold? */
 	HMMIRROR_EXCL_TEST	= 1,
 	/* give the range back to the CPU */
@@ -733,13 +733,13 @@ struct hmmirror_inject {
 };
 
 /* Exactly one of the two. */
-#define HMMIRROR_FLICKER_ARM	_BITUL(0)
-#define HMMIRROR_FLICKER_END	_BITUL(1)
+#define HMMIRROR_PMD_RACE_ARM	_BITUL(0)
+#define HMMIRROR_PMD_RACE_END	_BITUL(1)
 
 /**
- * struct hmmirror_flicker - let a PMD change while the walker looks at it
- * @size: sizeof(struct hmmirror_flicker)
- * @flags: HMMIRROR_FLICKER_*
+ * struct hmmirror_pmd_race_args - let a PMD change while the walker looks at it
+ * @size: sizeof(struct hmmirror_pmd_race_args)
+ * @flags: HMMIRROR_PMD_RACE_*
  * @addr: (in) ARM: multiple of 2 MiB; these 2 MiB must lie in one private
  *	anonymous mapping of the opener's. END: must be 0
  * @nth: (in) ARM: which of the walker's looks at the PMD finds nothing there, 1 to
@@ -753,10 +753,10 @@ struct hmmirror_inject {
  *
  * One for each open file, until END: EBUSY if there is one, if a walk of this
  * mirror is under way, or if others use all hardware breakpoints. ARM: EINVAL for
- * any other mapping; EOPNOTSUPP without HMMIRROR_FEAT_FLICKER, and if the walker's
+ * any other mapping; EOPNOTSUPP without HMMIRROR_FEAT_PMD_RACE, and if the walker's
  * function can't be probed. END: ENOENT if there is none. It ends with the file, too.
  */
-struct hmmirror_flicker {
+struct hmmirror_pmd_race_args {
 	__u32 size;
 	__u32 flags;
 	__u64 addr;

@@ -70,7 +70,7 @@ static void fill(struct abi_case *c)
 	if (c->call == &abi_migrate)
 		c->arg.migrate.flags = HMMIRROR_MIGRATE_TO_DEVICE;
 	if (c->call == &abi_exclusive)
-		c->arg.exclusive.op = HMMIRROR_EXCL_TAKE;
+		c->arg.exclusive.op = HMMIRROR_EXCL_MAKE;
 }
 
 int abi_begin(struct abi_case *c, const struct abi_call *call)

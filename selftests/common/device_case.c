@@ -126,7 +126,7 @@ void device_migrate(struct __test_metadata *_metadata, struct device_case *c)
 	int ret;
 
 	if (c->exclusive)
-		ret = hmm_excl_pages(c->fd, HMMIRROR_EXCL_TAKE, c->addr, c->length, NULL, NULL);
+		ret = hmm_excl_pages(c->fd, HMMIRROR_EXCL_MAKE, c->addr, c->length, NULL, NULL);
 	else
 		ret = hmm_move(c->fd, HMMIRROR_MIGRATE_TO_DEVICE | huge, c->addr, c->length,
 			       NULL, NULL);
