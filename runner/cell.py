@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
-from runner import coverage, packages, regressions, upstream
+from runner import coverage, packages, regressions, source, upstream
 from runner.build import prepare
 from runner.cache import Logs
 from runner.config import read_config
@@ -95,7 +94,7 @@ class CellRun:
     async def _run(self, ledger: Ledger) -> None:
         host, request = self.host, self.request
         kernel = await self._resolve()
-        self.cell.kernel = kernel.name
+        self.cell.kernel, self.cell.commit = kernel.name, kernel.commit
         name = coverage.config_name(kernel, self.config_name) if request.coverage \
             else self.config_name
         config = read_config(host.root, name)
@@ -103,7 +102,7 @@ class CellRun:
             check_native(host, kernel)
         kernel, suite, agent = await together(
             prepare(host, kernel, config), self._suite(kernel), self._agent())
-        self.cell.kernel = kernel.name
+        self.cell.kernel, self.cell.compiler = kernel.name, kernel.compiler
         machine = Machine(host, kernel, await build_driver(host, kernel), agent,
                           guests=self.guests)
         await machine.require()
@@ -127,7 +126,7 @@ class CellRun:
 
     async def _resolve(self) -> Kernel:
         """The kernel; a release is downloaded while what builds it is installed."""
-        if self.kernel_name and not re.fullmatch(r"\d+\.\d+", self.kernel_name):
+        if self.kernel_name and not source.is_release(self.kernel_name):
             return await resolve(self.host, self.kernel_name)
         kernel, _ = await together(resolve(self.host, self.kernel_name),
                                    packages.require(behind(self.host), packages.KERNEL))

@@ -131,6 +131,10 @@ class Cell:
 
     label: str
     kernel: str = ""
+    # of a kernel that was named as DIR@REV
+    commit: str = ""
+    # what built the kernel
+    compiler: str = ""
     config: str = ""
     state: str = "failed"
     reason: str = ""
@@ -146,7 +150,8 @@ class Cell:
         """The cell for results.json."""
         verdicts = self.ledger.verdicts.values() if self.ledger else ()
         return {
-            "label": self.label, "kernel": self.kernel, "config": self.config,
+            "label": self.label, "kernel": self.kernel, "commit": self.commit,
+            "compiler": self.compiler, "config": self.config,
             "state": self.state, "reason": clean(self.reason), "logs": self.logs,
             "passed": self.count(OK), "failed": self.count(FAIL), "skipped": self.count(SKIP),
             "seconds": self.seconds,
