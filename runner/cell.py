@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -107,9 +108,13 @@ class CellRun:
                           guests=self.guests)
         await machine.require()
         run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
-                  request.fail_fast, place=self.place)
+                  request.fail_fast, one_by_one=request.shuffle, place=self.place)
         with host.cache.temporary("own") as folder:
+            if request.seed_line:
+                ledger.tell(request.seed_line)
             tests, more = await self._tests(run, suite, folder)
+            if request.shuffle:
+                random.Random(request.seed).shuffle(tests)
 
             def on_first_test(ms: int) -> None:
                 self.planned = len(tests)
@@ -150,8 +155,6 @@ class CellRun:
         """What is to be run, and programs that have to be there besides."""
         host, request = self.host, self.request
         if request.mode == "stress":
-            run.ledger.tell(f"seed {request.seed}: --seed {request.seed} makes the same choices "
-                            "again")
             run.listener.on_output = lambda line: run.ledger.tell(f"      {line[2:]}") \
                 if line.startswith("# ") else None
             return await stress_tests(host, request, run.machine)

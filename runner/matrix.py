@@ -252,7 +252,8 @@ class Matrix:
     def leave(self, started: str, seconds: int) -> Dict[str, Any]:
         """Writes what is for other programs."""
         cells = [row.cell for row in self.rows]
-        results = write_results(self.logs.path, self.request.mode, started, seconds, cells)
+        results = write_results(self.logs.path, self.request.mode, started, seconds, cells,
+                                self.request.seed)
         self.logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
         return results
 
@@ -260,7 +261,8 @@ class Matrix:
         """The table, what stands out in it, and the totals; the exit status."""
         cells = [row.cell for row in self.rows]
         broken = [cell for cell in cells if cell.state != "done"]
-        lines = [HEAD, *(row.line() for row in self.rows),
+        lines = [*filter(None, [self.request.seed_line]), HEAD,
+                 *(row.line() for row in self.rows),
                  *(f"{cell.label} cannot be run: {cell.reason}" for cell in broken),
                  *standing_out(results)]
         last = totals(cells)

@@ -174,12 +174,12 @@ def totals(cells: Sequence[Cell]) -> str:
     return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
-def write_results(folder: Path, mode: str, started: str, seconds: int,
-                  cells: Sequence[Cell]) -> Dict[str, Any]:
+def write_results(folder: Path, mode: str, started: str, seconds: int, cells: Sequence[Cell],
+                  seed: Optional[int] = None) -> Dict[str, Any]:
     """Writes results.json and junit.xml, and returns what is in the former."""
     shown = [cell.as_json() for cell in cells]
     results: Dict[str, Any] = {
-        "started": started, "mode": mode,
+        "started": started, "mode": mode, "seed": seed,
         "passed": sum(cell["passed"] for cell in shown),
         "failed": sum(cell["failed"] for cell in shown),
         "skipped": sum(cell["skipped"] for cell in shown),

@@ -173,6 +173,8 @@ class Run:
     patient: bool = False
     excuse: Callable[[str], str] = lambda name: ""
     on_counts: Optional[Callable[[str, str], None]] = None
+    # tests that are not in the order of their programs
+    one_by_one: bool = False
     # waits for a place among other runs, and gives it up afterwards
     place: Optional[Callable[[], Awaitable[Callable[[], None]]]] = None
 
@@ -181,7 +183,7 @@ class Run:
         """Runs these tests, in as many guests as they are good for."""
         host = self.machine.host
         count = self.machine.guests_for(len(tests))
-        queue = Queue(tests, count)
+        queue = Queue(tests, count, self.one_by_one)
         leave = await self.place() if self.place else None
         try:
             with host.cache.temporary("work") as folder:
