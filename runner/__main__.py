@@ -118,7 +118,8 @@ async def run_one(host: Host, request: Request, kernel: str, started: str) -> in
     finally:
         cell.label = cell.kernel or "the default kernel"
         with contextlib.suppress(OSError):
-            write_results(logs.path, request.mode, started, int(time.monotonic() - begun), [cell])
+            write_results(logs.path, request.mode, started, int(time.monotonic() - begun), [cell],
+                          request.seed)
     host.terminal.out(f"logs: {logs.path}")
     assert cell.ledger
     cell.ledger.tell(totals([cell]))

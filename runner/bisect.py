@@ -15,10 +15,8 @@ whatever has become of git's own state.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
@@ -28,15 +26,12 @@ from runner.cache import Logs, hash_text, lock_folder
 from runner.config import read
 from runner.errors import Failure
 from runner.follow import Test
+from runner.git import Done, add_worktree, commit_of, git, last_line, remove_worktree, repository_of
 from runner.host import Host
 from runner.request import Request
 from runner.results import FAIL, OK, SKIP
 from runner.step import BAD, GOOD, Laps, StepResult, chosen_tests, test_revision
 from runner.terminal import Terminal
-
-# the user's own settings must not get in the way, and no hook of theirs is run
-GIT = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
-FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 class NothingToTell(Failure):
@@ -65,34 +60,14 @@ class History:
     bad: str
 
 
-def git(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Runs git in a folder."""
-    environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
-    return subprocess.run(["git", "-C", str(folder), *GIT, *words], text=True, check=False,
-                          capture_output=True, stdin=subprocess.DEVNULL, env=environment)
-
-
-def last_line(done: "subprocess.CompletedProcess[str]") -> str:
-    """What git said last."""
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[-1] if lines else "no reason given"
-
-
 def find_history(request: Request) -> History:
     """The two revisions, checked."""
     tree = request.tree or Path(".")
     good, bad = request.ends
     if not tree.is_dir():
         raise Failure(f"--tree {tree}: no such folder; give a git checkout of the kernel")
-    common = git(tree, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    if common.returncode:
-        raise Failure(f"{tree} is no git checkout: {last_line(common)}; --tree names one")
-    commits = []
-    for name in (good, bad):
-        found = git(tree, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
-        if found.returncode:
-            raise Failure(f"unknown revision: {name}; it is not in {tree}")
-        commits.append(found.stdout.strip())
+    repository = repository_of(tree, "--tree names one")
+    commits = [commit_of(tree, name) for name in (good, bad)]
     if commits[0] == commits[1]:
         raise Failure(f"{good} and {bad} are the same commit")
     if git(tree, "merge-base", "--is-ancestor", *commits).returncode:
@@ -101,7 +76,7 @@ def find_history(request: Request) -> History:
                           "be the older one")
         raise Failure(f"{good} is no ancestor of {bad}; give as good what {bad} was made from "
                       f"(git merge-base {good} {bad})")
-    return History(Path(common.stdout.strip()), commits[0], commits[1])
+    return History(repository, commits[0], commits[1])
 
 
 class Session:
@@ -149,7 +124,7 @@ class Session:
         with (self.logs.path / "steps").open("a", encoding="utf-8") as file:
             file.write("\t".join(row) + "\n")
 
-    def git_log(self, done: "subprocess.CompletedProcess[str]") -> None:
+    def git_log(self, done: "Done[str]") -> None:
         """Keeps what git said."""
         with (self.logs.path / "git.log").open("a", encoding="utf-8") as file:
             file.write(done.stdout + done.stderr)
@@ -177,22 +152,17 @@ class Worktree:
                 from failure
         self._session = session
 
-    def git(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def git(self, *words: str) -> "Done[str]":
         """git in the worktree."""
         return git(self.tree, *words)
-
-    def repository(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """git in the repository."""
-        return git(self.history.repository, *words)
 
     async def make(self) -> None:
         """Checks it out, or cleans what a run that was killed has left."""
         owner = self.home / "session"
         if not self.tree.is_dir() or self.git("rev-parse", "-q", "--verify", "HEAD").returncode:
-            shutil.rmtree(self.tree, ignore_errors=True)
             owner.unlink(missing_ok=True)
-            self.repository("worktree", "prune")
-            await self._check_out()
+            await add_worktree(self.host, self.history.repository, self.tree, self.history.bad,
+                               "checking out a worktree")
         for name in ("index.lock", "HEAD.lock"):
             lock = self.git("rev-parse", "--path-format=absolute", "--git-path", name)
             Path(lock.stdout.strip()).unlink(missing_ok=True)
@@ -202,23 +172,9 @@ class Worktree:
             self.git("bisect", "reset", "HEAD")
             owner.write_text(str(self._session), encoding="utf-8")
 
-    async def _check_out(self) -> None:
-        with self.host.cache.temporary("worktree") as folder:
-            log = folder / "log"
-            if await self.host.run("checking out a worktree", [
-                    "git", f"--git-dir={self.history.repository}", *GIT, "worktree", "add",
-                    "--detach", str(self.tree), self.history.bad], log):
-                shutil.rmtree(self.tree, ignore_errors=True)
-                text = read(log)
-                if "No space left on device" in text or self.host.cache.is_full():
-                    raise self.host.cache.disk_full("checking out a worktree")
-                raise Failure(f"git cannot make a worktree: {(text.splitlines() or [''])[-1]}")
-
     def remove(self) -> None:
         """Nothing of it stays in the user's repository."""
-        self.repository("worktree", "remove", "--force", str(self.tree))
-        shutil.rmtree(self.tree, ignore_errors=True)
-        self.repository("worktree", "prune")
+        remove_worktree(self.history.repository, self.tree)
 
     def subject(self, revision: str) -> str:
         """Of a commit."""

@@ -7,16 +7,18 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import AsyncIterator, Dict, List, Set, Tuple
 
-from runner import packages
+from runner import compiler, packages
 from runner.cache import Entry, hash_text, try_lock
+from runner.compiler import Compiler
 from runner.config import Config, read, unmet
-from runner.errors import Failure
+from runner.errors import CompilerTooNew, Failure
 from runner.host import Host, make_flags
-from runner.kernel import Kernel, Kind, compiler_words, has_option, require_options
+from runner.kernel import Kernel, Kind, compiler_words, driver_words, has_option, require_options
 
 # HMM_MIRROR has no prompt in most kernels, so a Kconfig on top of the tree's own selects it.
 OVERLAY = """
@@ -61,8 +63,13 @@ async def prepare(host: Host, kernel: Kernel, config: Config) -> Kernel:
         raise Failure(f"no kernel headers in {kernel.build}; install "
                       f"linux-headers-{os.uname().release}")
     version = (await host.capture(["gcc", "-dumpversion"])).strip() or "0"
-    words = compiler_words(host, kernel, version)
+    chosen = await compiler.choose(host)
     marks = [str(kernel.build)]
+    if chosen.given and not kernel.option("CC_IS_CLANG"):
+        words = (*driver_words(kernel), *chosen.make_words)
+        marks.append(chosen.version)
+    else:
+        words = compiler_words(host, kernel, version)
     for name in (".config", "Module.symvers"):
         with contextlib.suppress(OSError):
             marks.append(str((kernel.build / name).stat().st_mtime_ns))
@@ -79,13 +86,13 @@ async def tree_files(host: Host, tree: Path) -> str:
     return "".join(sorted(text.splitlines(keepends=True)))
 
 
-def kernel_id(host: Host, kernel: Kernel, compiler: str, lines: List[str],
+def kernel_id(host: Host, kernel: Kernel, version: str, lines: List[str],
               shared: bool = False) -> str:
     """Names the cache entry. All revisions of a bisection are built in a shared one."""
     assert kernel.source
     overlay = OVERLAY if shared else overlay_text(kernel.source)
     base = read(host.root / "configs/base.config")
-    return hash_text(f"{kernel.source} {compiler}\n{overlay}{base}"
+    return hash_text(f"{kernel.source} {version}\n{overlay}{base}"
                      + "".join(f"{line}\n" for line in lines))
 
 
@@ -100,28 +107,66 @@ async def build_kernel(host: Host, kernel: Kernel, shared: bool = False) -> Kern
 
     shared: the entry is that of all revisions of this tree, for a bisection; a build that fails
     on top of another revision's is tried once more from nothing.
+
+    If gcc is too new for the kernel, the newest of the older ones that are installed builds it.
     """
     assert kernel.source
     await packages.require(host, packages.KERNEL)
-    compiler = await compiler_id(host)
-    identity = kernel_id(host, kernel, compiler, kernel.config.build_lines(), shared)
-    entry = host.cache.entry("kernel", identity)
     if kernel.kind is Kind.PACKAGE:
-        # the tree is in the cache, and nobody changes it
-        files, state = "", kernel.name
+        files, state = "", kernel.commit or kernel.name
     else:
         files = await tree_files(host, kernel.source)
         state = hash_text(files)
-    kernel = replace(kernel, id=identity, state=state, build=entry.path / "build",
-                     image=entry.path / "image")
-    if entry.is_current(state):
+    kernel = replace(kernel, state=state)
+    chosen = await compiler.choose(host)
+    if any(re.match("(LLVM|CC)=", word) for word in kernel.config.make):
+        # a fragment names the compiler
+        chosen = replace(await compiler.describe(host, compiler.DEFAULT), given=True)
+    limit = sys.maxsize
+    while True:
+        try:
+            return await build_with(host, kernel, chosen, files, shared)
+        except CompilerTooNew as failure:
+            if chosen.given:
+                raise
+            limit = min(limit, failure.since)
+            before = await compiler.older(host, limit)
+            if not before:
+                package = await compiler.package_before(host, limit)
+                raise Failure(f"{failure}; install an older gcc: apt-get install "
+                              f"--no-install-recommends {package}") from failure
+            host.terminal.say(f"{chosen.command} is too new for linux {kernel.name} "
+                              f"({failure.sign}); {before.command} builds it")
+            chosen, limit = before, before.number
+
+
+async def build_with(host: Host, kernel: Kernel, chosen: Compiler, files: str,
+                     shared: bool) -> Kernel:
+    """Builds it with one compiler. That a gcc was too new for this version is remembered."""
+    kernel = replace(kernel, config=kernel.config.with_make(*chosen.make_words))
+    identity = kernel_id(host, kernel, chosen.version, kernel.config.build_lines(), shared)
+    entry = host.cache.entry("kernel", identity)
+    kernel = replace(kernel, id=identity, build=entry.path / "build", image=entry.path / "image")
+    if entry.is_current(kernel.state):
         return kernel
-    async with entry.make(state, f"building linux {kernel.name}", host.terminal) as fresh:
+    memo = entry.path / "too-new"
+    if memo.exists() and not chosen.given:
+        name, sign, since = read(memo).splitlines()
+        if name == kernel.name:
+            raise CompilerTooNew(f"{chosen.version} is too new for linux {kernel.name} ({sign})",
+                                 sign, int(since))
+    async with entry.make(kernel.state, f"building linux {kernel.name}", host.terminal) as fresh:
         if fresh:
             with host.cache.temporary("kernel") as folder:
                 # each takes all cores; many cores have room for a second one
                 async with turn(host, (host.jobs + 15) // 16):
-                    await Builder(host, kernel, entry, folder / "log", files).build(shared)
+                    try:
+                        await Builder(host, kernel, chosen, entry, folder / "log",
+                                      files).build(shared)
+                    except CompilerTooNew as failure:
+                        memo.write_text(f"{kernel.name}\n{failure.sign}\n{failure.since}\n",
+                                        encoding="utf-8")
+                        raise
     return kernel
 
 
@@ -143,10 +188,12 @@ async def turn(host: Host, count: int) -> AsyncIterator[None]:
 class Builder:
     """One build of a kernel, in an entry that is held."""
 
-    def __init__(self, host: Host, kernel: Kernel, entry: Entry, log: Path, files: str) -> None:
+    def __init__(self, host: Host, kernel: Kernel, chosen: Compiler, entry: Entry, log: Path,
+                 files: str) -> None:
         assert kernel.source
         self.host = host
         self.kernel = kernel
+        self.compiler = chosen
         self.tree = kernel.source
         self.entry = entry
         self.log = log
@@ -176,8 +223,17 @@ class Builder:
             await self.configure_if_changed()
             status = await self.make()
         if status:
-            raise self.host.failed(f"building linux {self.kernel.name}", self.log)
+            raise self.failed()
         await take_image(self.host, self.kernel, build, self.kernel.image)
+
+    def failed(self) -> Failure:
+        """Why make failed. What an older gcc would do without is shown only if none is tried."""
+        found = compiler.too_new(self.log.read_text(errors="replace"))
+        if not found or self.host.cache.is_full():
+            return self.host.failed(f"building linux {self.kernel.name}", self.log)
+        kept = self.host.keep_log(self.log, "failed")
+        return CompilerTooNew(f"{self.compiler.version} is too new for linux {self.kernel.name} "
+                              f"({found[0]}); see {kept}", *found)
 
     async def make(self) -> int:
         """Runs make for the image and the modules."""
@@ -185,7 +241,9 @@ class Builder:
         return await self.host.run(
             f"building linux {self.kernel.name}",
             [*self.command(), *make_flags(self.host), *words,
-             image_target(self.kernel), "modules"], self.log, env=env, counts_files=True)
+             image_target(self.kernel), "modules"], self.log,
+            # errors are known by their text
+            env=dict(env, LC_MESSAGES="C"), counts_files=True)
 
     def command(self) -> List[str]:
         """make, and what it always has to be told."""
@@ -201,11 +259,11 @@ class Builder:
         build = self.kernel.build
         if (build / ".config").exists() or self.kernel.kind is not Kind.PACKAGE:
             return False
-        if any(re.match(r"(LLVM|HOSTCC|CC|LD|AR|CROSS_COMPILE|ARCH)=", word)
-               for word in self.kernel.config.make):
+        if any(re.match(r"# make: (LLVM|HOSTCC|CC|LD|AR|CROSS_COMPILE|ARCH)=", line)
+               for line in self.kernel.config.build_lines()):
             return False
-        compiler = await compiler_id(self.host)
-        base = self.host.cache.entry("kernel", kernel_id(self.host, self.kernel, compiler, []))
+        base = self.host.cache.entry("kernel", kernel_id(self.host, self.kernel,
+                                                         self.compiler.version, []))
         if base.path == self.entry.path or not base.is_current(self.kernel.state):
             return False
         copy = self.entry.path / "copy"
@@ -324,16 +382,19 @@ def tree_words(tree: Path) -> List[str]:
 
 def ccache(host: Host, kernel: Kernel) -> Tuple[Dict[str, str], List[str]]:
     """For a tree of the user's own, which will be built again; on a first build it only costs."""
+    # git would be asked whether the tree has changes, and what depends on the answer be built anew
+    words = ["LOCALVERSION="] if kernel.kind is Kind.TREE or kernel.commit else []
     if kernel.kind is not Kind.TREE or not host.which("ccache"):
-        return {}, []
+        return {}, words
     env = {"CCACHE_DIR": os.environ.get("CCACHE_DIR", str(host.cache.path / "ccache")),
            # a header that was just checked out is not one that changes under the compiler
            "CCACHE_SLOPPINESS": os.environ.get("CCACHE_SLOPPINESS",
                                                "include_file_mtime,include_file_ctime")}
-    # git would be asked whether the tree has changes, and what depends on the answer be built anew
-    words = ["LOCALVERSION="]
-    if not any(word.startswith("LLVM=") for word in kernel.config.make):
-        words.insert(0, "CC=ccache gcc")
+    make = kernel.config.make
+    if not any(word.startswith("LLVM=") for word in make):
+        command = [word[len("CC="):] for word in ["CC=gcc", *make] if word.startswith("CC=")][-1]
+        if not command.startswith("ccache "):
+            words.insert(0, f"CC=ccache {command}")
     return env, words
 
 

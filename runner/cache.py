@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The cache: the one place that knows what lies where in it.
 
-    source/linux-X.Y    trees of linux-source packages
+    source/linux-X.Y    trees of linux-source packages and of kernel.org's tarballs
+    worktree/ID         a commit that -k DIR@REV named, checked out; the date of its stamp tells when
+                        it was used last
     package/NAME-VER    unpacked packages of a distribution's kernel
     kernel/ID           a kernel's build, image, and the list of files it was built from
     driver/ID suite/ID upstream/ID agent lib stress
@@ -128,6 +130,17 @@ class Cache:
         """An entry that is made by us and used by many."""
         return Entry(self, self.path.joinpath(*names))
 
+    def remove_worktree(self, name: str) -> None:
+        """Removes a commit's checkout with the kernels that were built from it, unless one is used."""
+        folder = self.path / "worktree" / name
+        remove_unless_locked(folder)
+        if folder.exists():
+            return
+        for kernel in (self.path / "kernel").glob("*"):
+            # kbuild leaves a link to the source there
+            if os.path.realpath(kernel / "build/source") == os.path.realpath(folder / "tree"):
+                remove_unless_locked(kernel)
+
     def new_logs(self) -> Logs:
         """A folder for this run; of the others all but the newest go."""
         logs = Logs(self.path / "logs" / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}"))
@@ -213,6 +226,12 @@ def lock_folder(path: Path) -> int:
         os.close(handle)
         raise Failure(f"{path} is in use by another run; wait for its end")
     return handle
+
+
+def hold_folder(path: Path) -> None:
+    """Keeps others from removing a folder until this process ends; several can hold it."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(handle, fcntl.LOCK_SH)
 
 
 def remove_unless_locked(path: Path) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import random
 import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
-from runner import coverage, packages, regressions, upstream
+from runner import coverage, packages, regressions, source, upstream
 from runner.build import prepare
 from runner.cache import Logs
 from runner.config import read_config
@@ -95,7 +95,7 @@ class CellRun:
     async def _run(self, ledger: Ledger) -> None:
         host, request = self.host, self.request
         kernel = await self._resolve()
-        self.cell.kernel = kernel.name
+        self.cell.kernel, self.cell.commit = kernel.name, kernel.commit
         name = coverage.config_name(kernel, self.config_name) if request.coverage \
             else self.config_name
         config = read_config(host.root, name)
@@ -103,14 +103,18 @@ class CellRun:
             check_native(host, kernel)
         kernel, suite, agent = await together(
             prepare(host, kernel, config), self._suite(kernel), self._agent())
-        self.cell.kernel = kernel.name
+        self.cell.kernel, self.cell.compiler = kernel.name, kernel.compiler
         machine = Machine(host, kernel, await build_driver(host, kernel), agent,
                           guests=self.guests)
         await machine.require()
         run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
-                  request.fail_fast, place=self.place)
+                  request.fail_fast, one_by_one=request.shuffle, place=self.place)
         with host.cache.temporary("own") as folder:
+            if request.seed_line:
+                ledger.tell(request.seed_line)
             tests, more = await self._tests(run, suite, folder)
+            if request.shuffle:
+                random.Random(request.seed).shuffle(tests)
 
             def on_first_test(ms: int) -> None:
                 self.planned = len(tests)
@@ -127,7 +131,7 @@ class CellRun:
 
     async def _resolve(self) -> Kernel:
         """The kernel; a release is downloaded while what builds it is installed."""
-        if self.kernel_name and not re.fullmatch(r"\d+\.\d+", self.kernel_name):
+        if self.kernel_name and not source.is_release(self.kernel_name):
             return await resolve(self.host, self.kernel_name)
         kernel, _ = await together(resolve(self.host, self.kernel_name),
                                    packages.require(behind(self.host), packages.KERNEL))
@@ -151,8 +155,6 @@ class CellRun:
         """What is to be run, and programs that have to be there besides."""
         host, request = self.host, self.request
         if request.mode == "stress":
-            run.ledger.tell(f"seed {request.seed}: --seed {request.seed} makes the same choices "
-                            "again")
             run.listener.on_output = lambda line: run.ledger.tell(f"      {line[2:]}") \
                 if line.startswith("# ") else None
             return await stress_tests(host, request, run.machine)

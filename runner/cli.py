@@ -23,7 +23,10 @@ own that --new began. What is missing is installed, fetched and built first.
   -k, --kernel KERNEL  the kernel, one of
                          6.1          that release's linux-source package
                          all          the newest of each suite of the archive
+                         6.9, 6.9.7   a release that the distribution does not have,
+                                      from the mirror HMMIRROR_KERNEL_MIRROR
                          DIR          a source tree, or a built one
+                         DIR@REV      a tag, branch or commit of a git repository
                          FILE[:DIR]   a bzImage, and its build folder
                          linux-image-amd64
                                       a distribution's own kernel, by its package;
@@ -65,7 +68,9 @@ own that --new began. What is missing is installed, fetched and built first.
                        fuzz, pressure, or all of them one after the other, or
                        soak: all but load at once; docs/records/reliability.md
       --minutes N      for how long, each (1; also less: 0.5)
-      --seed S         make the choices of the run that printed this seed
+      --shuffle        run the tests in random order
+      --seed S         make the choices of the run that printed this seed, for
+                       --stress and --shuffle
       --bench [PART...]
                        what the driver costs: driver, growth, short, runner, fresh
       --check[=LEVEL]  all tests and static checks of this checkout, on the default
@@ -77,8 +82,8 @@ own that --new began. What is missing is installed, fetched and built first.
   -h, --help           this text
 
 Exit status: 0 no test failed, 1 a test failed, 2 it could not be run.
-Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APPEND;
-see docs/using/running.md.
+Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APPEND,
+HMMIRROR_KERNEL_MIRROR, HMMIRROR_KERNEL_KEYRING, CC; see docs/using/running.md.
 """
 
 SHORT = {"-k": "--kernel", "-c": "--config", "-x": "--fail-fast", "-v": "--verbose", "-h": "--help"}
@@ -133,7 +138,8 @@ class Parser:
             "--stress": self.set_stress,
         }
         self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
-                      "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed"}
+                      "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed",
+                      "--shuffle": "shuffle"}
 
     def parse(self) -> None:
         """Until no words are left."""
@@ -250,6 +256,7 @@ def check(request: Request, raw: Raw) -> None:
     if mode == "exec":
         check_command(request)
     check_stress(request, raw)
+    check_seed(request, raw)
 
 
 def check_bisect(request: Request) -> None:
@@ -287,8 +294,6 @@ def check_stress(request: Request, raw: Raw) -> None:
     if request.mode != "stress":
         if raw.minutes:
             raise Failure("--minutes is for --stress; for tests there is --timeout")
-        if raw.seed:
-            raise Failure("--seed is for --stress; tests have nothing random")
         return
     names = [*STRESS_PROGRAMS, "soak"]
     if request.stress not in [*names, "all"]:
@@ -298,6 +303,16 @@ def check_stress(request: Request, raw: Raw) -> None:
         if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", raw.minutes) or not float(raw.minutes):
             raise Failure(f"--minutes {raw.minutes}: minutes are wanted, 0.1 to 9999")
         request.minutes = float(raw.minutes)
+
+
+def check_seed(request: Request, raw: Raw) -> None:
+    """What is left to chance."""
+    if request.shuffle and request.mode not in ("suite", "upstream"):
+        raise Failure(f"--shuffle is for tests, and not for --{request.mode}")
+    if not request.shuffle and request.mode != "stress":
+        if raw.seed:
+            raise Failure("--seed is for --stress and --shuffle; nothing else is left to chance")
+        return
     if raw.seed and not re.fullmatch("[0-9]{1,18}", raw.seed):
         raise Failure(f"--seed {raw.seed}: a number is wanted, up to 18 digits")
     request.seed = int(raw.seed) if raw.seed else random.randrange(1 << 30)

@@ -15,6 +15,15 @@ class UnfitKernel(Failure):
     """The kernel under test cannot be tested. A bisection skips such a revision."""
 
 
+class CompilerTooNew(UnfitKernel):
+    """gcc refuses the kernel for what gcc says since a release only."""
+
+    def __init__(self, text: str, sign: str, since: int) -> None:
+        super().__init__(text)
+        self.sign = sign
+        self.since = since
+
+
 class DiskFull(Failure):
     """There is no room left where the cache is."""
 

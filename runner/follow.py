@@ -57,13 +57,14 @@ class Queue:
 
     A guest gets several of one program at a time, as they run the same code, which an emulated
     guest has to translate only once. They become fewer towards the end, so that guests end
-    together.
+    together. With one_by_one it gets one, whatever the next ones are.
     """
 
-    def __init__(self, tests: Iterable[Test], guests: int) -> None:
+    def __init__(self, tests: Iterable[Test], guests: int, one_by_one: bool = False) -> None:
         self._tests: Deque[Test] = deque(tests)
         self._shares: Dict[int, Deque[Test]] = {}
         self._guests = guests
+        self._one_by_one = one_by_one
         # a test that has failed need not be repeated
         self.settled: Set[str] = set()
 
@@ -80,7 +81,7 @@ class Queue:
                 return test
 
     def _next_share(self) -> List[Test]:
-        size = max(1, len(self._tests) // (4 * self._guests))
+        size = 1 if self._one_by_one else max(1, len(self._tests) // (4 * self._guests))
         share: List[Test] = []
         while self._tests and len(share) < size and \
                 (not share or self._tests[0].program == share[0].program):

@@ -19,6 +19,7 @@ from runner.cache import hash_text
 from runner.errors import Failure
 from runner.host import Host
 from runner.kernel import Kernel
+from runner.splats import taint_letters
 
 # A /dev/kvm that opens proves nothing: guests can hang in it for ever. So one is started with a
 # watchdog, once for each kernel of this machine.
@@ -175,9 +176,60 @@ def check_native(host: Host, kernel: Kernel) -> None:
         raise Failure("-k native loads a module into this kernel; run it as root")
     if Path("/sys/module/hmmirror").is_dir():
         raise Failure("hmmirror is loaded already; rmmod hmmirror and run this again")
+    refuse_test_hmm()
     if not kernel.option("HMM_MIRROR"):
         raise Failure("this kernel has no CONFIG_HMM_MIRROR=y; run the suite in QEMU, without "
                       "-k native")
+
+
+def refuse_test_hmm() -> None:
+    """The kernel's own driver has devices of the same names, and the tests would open those."""
+    loaded = Path("/sys/module/test_hmm")
+    if (loaded / "initstate").exists():
+        raise Failure("test_hmm is loaded, and its devices have the names of ours; rmmod test_hmm and "
+                      "run this again")
+    if loaded.is_dir():
+        raise Failure("test_hmm is built into this kernel, and its devices have the names of ours; "
+                      "run the suite in QEMU, without -k native")
+    nodes = sorted(Path("/dev").glob("hmm_dmirror*"))
+    if nodes:
+        raise Failure(f"{nodes[0]} is left of another driver; remove /dev/hmm_dmirror* and run this "
+                      "again")
+
+
+def refused(said: str, module: Path) -> Failure:
+    """What insmod's words mean, and what to do."""
+    said = said.strip()
+    reason = said.rpartition(": ")[2]
+    if reason in ("Key was rejected by service", "Required key not available"):
+        return Failure("this kernel loads only modules with a signature that it trusts, as secure "
+                       f"boot wants it ({reason}); sign {module} with such a key and run this again, "
+                       "switch secure boot off, or run without -k native")
+    if reason == "Operation not permitted":
+        if read_word("/proc/sys/kernel/modules_disabled") == "1":
+            return Failure("this kernel loads no more modules until it is booted again "
+                           "(kernel.modules_disabled is 1); boot it without that setting")
+        return Failure(f"this kernel is locked down, as secure boot does it ({reason}), or this is a "
+                       f"container; sign {module} with a key that the kernel trusts and run this "
+                       "again, switch secure boot off, or run without -k native")
+    return Failure(f"the driver does not load: {said}; see dmesg")
+
+
+def read_word(path: str) -> str:
+    """A setting of this kernel; empty if it has none."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def taint_note(word: str) -> str:
+    """What to say about a kernel whose taint was set before; empty if it was not."""
+    taint = int(word) if word.isdigit() else 0
+    if not taint:
+        return ""
+    return (f"note: this kernel is tainted already ({taint_letters(0, taint)}); a test fails only for "
+            "what it adds")
 
 
 async def start_native(host: Host, module: Path, agent: Path, words: Sequence[str],
@@ -200,8 +252,7 @@ async def start_native(host: Host, module: Path, agent: Path, words: Sequence[st
     if loading.returncode:
         log.kill()
         await log.wait()
-        raise Failure(f"the driver does not load: {said.decode(errors='replace').strip()}; "
-                      "see dmesg")
+        raise refused(said.decode(errors="replace"), module)
     with errors.open("wb") as err:
         process = await asyncio.create_subprocess_exec(
             "setpriv", "--pdeathsig", "KILL", str(agent), "-", stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from runner import distro, source
+from runner import distro, revision, source
 from runner.arch import Arch
 from runner.arch.x86_64 import ARCH as X86_64
 from runner.config import Config
@@ -22,6 +22,7 @@ VERSION_LINE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*?
 class Kind(enum.Enum):
     """Where a kernel comes from."""
 
+    # a release, or a commit checked out by us: in the cache, and nobody changes the tree
     PACKAGE = "package"
     TREE = "tree"
     BUILT = "built"
@@ -50,6 +51,8 @@ class Kernel:
     id: str = ""
     # of the source that it was built from
     state: str = ""
+    # of DIR@REV
+    commit: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -61,6 +64,11 @@ class Kernel:
         """6.1 of 6.1.192-2."""
         found = re.match(r"\d+\.\d+", self.name)
         return found[0] if found else self.name
+
+    @property
+    def compiler(self) -> str:
+        """What built it, by its .config: "gcc (Debian 12.2.0-14) 12.2.0"."""
+        return compiler_in(self.build / ".config")
 
     def option(self, name: str) -> bool:
         """Was it built with CONFIG_NAME=y?"""
@@ -77,17 +85,32 @@ async def resolve(host: Host, name: str) -> Kernel:
         return await resolve_package(host, name)
     if not name:
         return await resolve_release(host, await source.default_release(host))
+    at = revision.split(name)
+    if at:
+        return await resolve_revision(host, *at)
     if re.match(r"\d.*\.\d", name) and not Path(name).exists():
-        if not re.fullmatch(r"\d+\.\d+", name):
-            raise Failure(f"unknown kernel: {name}; releases are given as X.Y (see --help)")
+        if not source.is_release(name):
+            raise Failure(f"unknown kernel: {name}; releases are given as X.Y or X.Y.Z (see --help)")
         return await resolve_release(host, name)
     return await resolve_path(host, name)
 
 
 async def resolve_release(host: Host, name: str) -> Kernel:
-    """A linux-source package."""
+    """A linux-source package, or a tarball of kernel.org."""
     release = await source.get_release(host, name)
     return Kernel(release.version, Kind.PACKAGE, source=release.path)
+
+
+async def resolve_revision(host: Host, folder: Path, name: str) -> Kernel:
+    """A commit of a git repository; what is in it is looked at before it is checked out."""
+    found = await revision.find(host, folder, name)
+    if not found.has("kernel/fork.c"):
+        raise Failure(f"{found.name} is not a kernel tree; -k DIR@REV takes a kernel's repository")
+    if not found.has("mm/hmm.c"):
+        raise UnfitKernel(f"{found.name} has no mm/hmm.c; the driver needs 5.0 or newer")
+    tree = await revision.check_out(host, found)
+    return Kernel(f"{tree_version(tree)} ({found.name})", Kind.PACKAGE, source=tree,
+                  commit=found.commit)
 
 
 async def resolve_path(host: Host, name: str) -> Kernel:
@@ -98,7 +121,7 @@ async def resolve_path(host: Host, name: str) -> Kernel:
     path = Path(first)
     if not path.exists():
         raise Failure(f"unknown kernel: {name}; give a release (6.1), a source or build tree, a "
-                      "bzImage or native")
+                      "git revision (DIR@REV), a bzImage or native")
     path = path.resolve()
     if path.is_file():
         return await resolve_image(host, path, Path(second) if second else None)
@@ -208,6 +231,16 @@ def has_option(config: Path, option: str) -> bool:
     return f"\n{option}=y\n" in f"\n{text}\n"
 
 
+def compiler_in(config: Path) -> str:
+    """The compiler that a .config names; before 5.8 in a comment."""
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(r'^(?:CONFIG_CC_VERSION_TEXT="(.*)"|# Compiler: (.*))$', text, re.M)
+    return found[1] or found[2] if found else ""
+
+
 def require_options(config: Path, what: str, arch: Arch) -> None:
     """Names the options that a kernel lacks to run the suite."""
     lines = set(config.read_text(encoding="utf-8", errors="replace").splitlines())
@@ -218,12 +251,15 @@ def require_options(config: Path, what: str, arch: Arch) -> None:
                           f"{' '.join(missing)}")
 
 
+def driver_words(kernel: Kernel) -> List[str]:
+    """What the driver's make has to be told of a kernel that others built."""
+    # type data for a module wants pahole, and nothing here reads it
+    return ["CONFIG_DEBUG_INFO_BTF_MODULES="] if kernel.option("DEBUG_INFO_BTF_MODULES") else []
+
+
 def compiler_words(host: Host, kernel: Kernel, gcc_version: str) -> Tuple[str, ...]:
     """What the compiler of a kernel that others built means for the driver's make."""
-    words: List[str] = []
-    # type data for a module wants pahole, and nothing here reads it
-    if kernel.option("DEBUG_INFO_BTF_MODULES"):
-        words.append("CONFIG_DEBUG_INFO_BTF_MODULES=")
+    words = driver_words(kernel)
     if kernel.option("CC_IS_CLANG"):
         words.append("LLVM=1")
     variables = kernel.build / ".kernelvariables"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from runner import packages
+from runner import packages, revision
 from runner.cache import Logs
 from runner.cell import CellRun
 from runner.errors import Failure
@@ -91,9 +91,10 @@ class Row:
     def name(self) -> str:
         """6.1.192-2 for 6.1, and my-tree (6.1.0) for my-tree."""
         label, version = short_name(self.run.kernel_name), self.cell.kernel
-        if not version or version.startswith((f"{label}.", f"{label}-")):
+        if not version or version == label or version.startswith((f"{label}.", f"{label}-")):
             return version or label
-        return f"{label} ({version})"
+        # the version of a git revision ends with its name
+        return f"{label} ({version.replace(f' ({label})', '')})"
 
     def line(self) -> str:
         """Its line of the table."""
@@ -123,6 +124,9 @@ class Row:
 
 def short_name(name: str) -> str:
     """Of a kernel or a config, as the user named it."""
+    at = revision.split(name)
+    if at:
+        return revision.short_name(*at)
     return Path(name.split(":")[0]).name if "/" in name else name
 
 
@@ -248,7 +252,8 @@ class Matrix:
     def leave(self, started: str, seconds: int) -> Dict[str, Any]:
         """Writes what is for other programs."""
         cells = [row.cell for row in self.rows]
-        results = write_results(self.logs.path, self.request.mode, started, seconds, cells)
+        results = write_results(self.logs.path, self.request.mode, started, seconds, cells,
+                                self.request.seed)
         self.logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
         return results
 
@@ -256,7 +261,8 @@ class Matrix:
         """The table, what stands out in it, and the totals; the exit status."""
         cells = [row.cell for row in self.rows]
         broken = [cell for cell in cells if cell.state != "done"]
-        lines = [HEAD, *(row.line() for row in self.rows),
+        lines = [*filter(None, [self.request.seed_line]), HEAD,
+                 *(row.line() for row in self.rows),
                  *(f"{cell.label} cannot be run: {cell.reason}" for cell in broken),
                  *standing_out(results)]
         last = totals(cells)

@@ -34,7 +34,9 @@ GUEST = needs("cpio:cpio busybox:busybox-static")
 FETCH = needs("xz:xz-utils")
 DISTRO = needs("depmod:kmod")
 REINTRODUCE = needs("spatch:coccinelle")
-BISECT = needs("git:git ccache:ccache")
+GIT = needs("git:git")
+SIGNATURE = needs("gpgv:gpgv")
+BISECT = GIT + needs("ccache:ccache")
 CHECK = needs("shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps jq:jq mypy:mypy "
               "xmllint:libxml2-utils") + BISECT + REINTRODUCE
 

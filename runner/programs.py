@@ -113,7 +113,8 @@ async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
         async with entry.make(state, "building the suite", host.terminal) as fresh:
             if fresh:
                 programs.mkdir(exist_ok=True)
-                make = ["make", "-C", str(origin), f"KSRC={harness}", f"OUTPUT={programs}"]
+                make = ["make", "-C", str(origin), "CC=gcc", f"KSRC={harness}",
+                        f"OUTPUT={programs}"]
                 with host.cache.temporary("suite") as folder:
                     await host.run_or_fail("building the suite", [*make, *make_flags(host)],
                                            folder / "log")

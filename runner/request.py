@@ -41,11 +41,22 @@ class Request:
     ends: Tuple[str, str] = ("", "")
     stress: str = ""
     minutes: float = 1
-    seed: int = 0
+    shuffle: bool = False
+    # of --stress and --shuffle
+    seed: Optional[int] = None
     # of --check
     level: str = ""
     # entries of the catalogue, where --regressions or --reintroduce was given
     entries: List[str] = field(default_factory=list)
+
+    @property
+    def seed_line(self) -> str:
+        """What the user is told about the seed; empty without one."""
+        if self.seed is None:
+            return ""
+        if self.shuffle:
+            return f"seed {self.seed}: --shuffle --seed {self.seed} gives the same order again"
+        return f"seed {self.seed}: --seed {self.seed} makes the same choices again"
 
     @property
     def wants_suite(self) -> bool:

@@ -131,6 +131,10 @@ class Cell:
 
     label: str
     kernel: str = ""
+    # of a kernel that was named as DIR@REV
+    commit: str = ""
+    # what built the kernel
+    compiler: str = ""
     config: str = ""
     state: str = "failed"
     reason: str = ""
@@ -146,7 +150,8 @@ class Cell:
         """The cell for results.json."""
         verdicts = self.ledger.verdicts.values() if self.ledger else ()
         return {
-            "label": self.label, "kernel": self.kernel, "config": self.config,
+            "label": self.label, "kernel": self.kernel, "commit": self.commit,
+            "compiler": self.compiler, "config": self.config,
             "state": self.state, "reason": clean(self.reason), "logs": self.logs,
             "passed": self.count(OK), "failed": self.count(FAIL), "skipped": self.count(SKIP),
             "seconds": self.seconds,
@@ -169,12 +174,12 @@ def totals(cells: Sequence[Cell]) -> str:
     return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
-def write_results(folder: Path, mode: str, started: str, seconds: int,
-                  cells: Sequence[Cell]) -> Dict[str, Any]:
+def write_results(folder: Path, mode: str, started: str, seconds: int, cells: Sequence[Cell],
+                  seed: Optional[int] = None) -> Dict[str, Any]:
     """Writes results.json and junit.xml, and returns what is in the former."""
     shown = [cell.as_json() for cell in cells]
     results: Dict[str, Any] = {
-        "started": started, "mode": mode,
+        "started": started, "mode": mode, "seed": seed,
         "passed": sum(cell["passed"] for cell in shown),
         "failed": sum(cell["failed"] for cell in shown),
         "skipped": sum(cell["skipped"] for cell in shown),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Kernel source trees of the distribution's linux-source packages."""
+"""Kernel source trees of releases: linux-source packages, and tarballs of kernel.org."""
 from __future__ import annotations
 
 import os
@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional
 
-from runner import apt, packages
-from runner.errors import Failure
+from runner import apt, mirror, packages
+from runner.errors import Failure, UnfitKernel
 from runner.host import Host
 
 VERSION_FILE = ".hmmirror-version"
+OLDEST = [5, 0]
+# the oldest whose kselftest harness the suite can be built with
+OLDEST_HARNESS = [5, 10]
+MORE = (f"set {mirror.VARIABLE} to a mirror of kernel.org's tarballs (a URL or a folder), or give a "
+        "tree with -k DIR or -k DIR@REV")
 APT_LISTS = (Path("/var/lib/apt/lists"), Path("/etc/apt/sources.list.d"))
 
 
 @dataclass(frozen=True)
 class Release:
-    """A packaged release in the cache. Its tree never changes."""
+    """A release in the cache. Its tree never changes."""
 
     name: str
     version: str
@@ -68,38 +73,52 @@ def cached_release(host: Host, name: str) -> Optional[Release]:
 
 
 def release_at(host: Host, path: Path) -> Optional[Release]:
-    """The packaged release whose tree in the cache this is."""
+    """The release whose tree in the cache this is."""
     home = (host.cache.path / "source").resolve()
     return cached_release(host, path.name[len("linux-"):]) if path.parent == home else None
 
 
+def is_release(name: str) -> bool:
+    """X.Y or X.Y.Z?"""
+    return bool(re.fullmatch(r"\d+\.\d+(\.\d+)?", name))
+
+
 async def get_release(host: Host, name: str) -> Release:
-    """The source tree of a release, from the cache or from apt."""
+    """The source tree of a release: from the cache, from apt, or from a mirror of kernel.org."""
     release = cached_release(host, name)
     if release:
         return release
     await packages.require(host, packages.FETCH)
-    chosen = await apt.own(host)
-    if not await chosen.field(f"linux-source-{name}", "Version"):
-        chosen = await apt.other_suites(host)
-        if not await chosen.field(f"linux-source-{name}", "Version"):
-            raise await no_release(chosen, name)
-    async with host.cache.lock(f"source-{name}", f"fetching linux-source-{name}", host.terminal):
+    chosen = await find_package(host, name)
+    async with host.cache.lock(f"source-{name}", f"fetching linux {name}", host.terminal):
         release = cached_release(host, name)
         if not release:
-            await fetch_release(host, chosen, name)
+            await (fetch_release(host, chosen, name) if chosen else fetch_tarball(host, name))
             release = cached_release(host, name)
     if not release:
-        raise Failure(f"linux-source-{name} was fetched and is not in {host.cache.path}")
+        raise Failure(f"linux {name} was fetched and is not in {host.cache.path}")
     return release
 
 
-async def no_release(chosen: apt.Apt, name: str) -> Failure:
-    """Why there is no such release, and which there are."""
+async def find_package(host: Host, name: str) -> Optional[apt.Apt]:
+    """The apt that has this release; nothing if a mirror of kernel.org has to have it."""
+    if name.count(".") > 1:
+        if not mirror.address():
+            raise Failure(f"linux {name}: the package sources have X.Y only; {MORE}")
+        return None
+    if mirror.address() and not host.which("apt-cache"):
+        return None
+    chosen = await apt.own(host)
+    if await chosen.field(f"linux-source-{name}", "Version"):
+        return chosen
+    chosen = await apt.other_suites(host)
+    if await chosen.field(f"linux-source-{name}", "Version"):
+        return chosen
+    if mirror.address():
+        return None
     offered = " ".join(await chosen.releases())
-    have = f"; they have: {offered} " if offered else " "
-    return Failure(f"there is no linux-source-{name} in the package sources{have}"
-                   "(or give a tree with -k DIR)")
+    have = f"; they have: {offered}" if offered else ""
+    raise Failure(f"there is no linux-source-{name} in the package sources{have}; {MORE}")
 
 
 async def fetch_release(host: Host, chosen: apt.Apt, name: str) -> None:
@@ -126,15 +145,40 @@ async def fetch_release(host: Host, chosen: apt.Apt, name: str) -> None:
             ' xz -dc -T0 | tar -x --strip-components=1 -C "$3"', "-",
             str(deb), f"./usr/src/{package}.tar.xz", str(tree)], log)
         deb.unlink()
-        (tree / VERSION_FILE).write_text(f"{version}\n", encoding="utf-8")
-        home = host.cache.path / "source"
-        home.mkdir(exist_ok=True)
-        tree.rename(home / f"linux-{name}")
+        take_tree(host, tree, name, version)
+
+
+async def fetch_tarball(host: Host, name: str) -> None:
+    """Downloads, verifies and unpacks a release of kernel.org."""
+    if apt.version_key(name) < OLDEST:
+        raise UnfitKernel(f"linux {name} is too old; the driver needs 5.0 or newer")
+    with host.cache.temporary("source") as folder:
+        tarball = await mirror.get_tarball(host, name, folder)
+        tree = folder / "tree"
+        tree.mkdir()
+        await host.run_or_fail(f"unpacking linux {name}", [
+            "bash", "-c", 'set -o pipefail; xz -dc -T0 < "$1" |'
+            ' tar -x --strip-components=1 --no-same-owner -C "$2"', "-", str(tarball), str(tree)],
+            folder / "log")
+        take_tree(host, tree, name, name)
+
+
+def take_tree(host: Host, tree: Path, name: str, version: str) -> None:
+    """Moves a complete tree to where trees are."""
+    (tree / VERSION_FILE).write_text(f"{version}\n", encoding="utf-8")
+    home = host.cache.path / "source"
+    home.mkdir(exist_ok=True)
+    tree.rename(home / f"linux-{name}")
 
 
 def is_full(log: Path) -> bool:
     """Did apt find no room?"""
     return bool(packages.NO_ROOM.search(log.read_text(errors="replace")))
+
+
+def number_of(release: Release) -> List[int]:
+    """Sorts releases by age."""
+    return apt.version_key(re.sub(r"[^0-9.]", "", release.name))
 
 
 async def harness_tree(host: Host, tree: Optional[Path]) -> Path:
@@ -150,9 +194,8 @@ async def harness_tree(host: Host, tree: Optional[Path]) -> Path:
             return release.path
     there = [cached_release(host, path.name[len("linux-"):])
              for path in (host.cache.path / "source").glob("linux-*")]
-    found = sorted((release for release in there if release),
-                   key=lambda release: apt.version_key(re.sub(r"[^0-9.]", "", release.name)))
-    if found:
+    found = sorted((release for release in there if release), key=number_of)
+    if found and number_of(found[-1]) >= OLDEST_HARNESS:
         return found[-1].path
     if tree and (tree / "tools/testing/selftests").is_dir():
         return tree

@@ -2,7 +2,6 @@
 """One revision of a bisection: what is checked out in a tree is built, booted and tested."""
 from __future__ import annotations
 
-import subprocess
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from runner.build import build_kernel, prepare
 from runner.config import read, read_config
 from runner.errors import Failure, UnfitKernel
 from runner.follow import Listener, Test
+from runner.git import top_of
 from runner.host import Host
 from runner.kernel import leftover, resolve, resolve_tree
 from runner.programs import build_agent, build_driver, build_suite
@@ -60,15 +60,6 @@ class Laps:
     def seconds(self) -> int:
         """Since the start."""
         return int(time.monotonic() - self.start)
-
-
-def checkout_of(tree: Path) -> Path:
-    """The top of the git checkout that a folder is in."""
-    found = subprocess.run(["git", "-C", str(tree), "rev-parse", "--show-toplevel"],
-                           capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise Failure(f"{tree} is no git checkout; --tree names one")
-    return Path(found.stdout.strip())
 
 
 async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -> List[Test]:
@@ -142,7 +133,7 @@ def results_of(ledger: Ledger) -> Dict[str, List[str]]:
 
 async def bisect_step(host: Host, request: Request) -> int:
     """--bisect-step, for git bisect run in whoever's hands."""
-    tree = checkout_of(request.tree or Path("."))
+    tree = top_of(request.tree or Path("."), "--tree names one")
     logs = host.cache.new_logs()
     with host.cache.temporary("own") as folder:
         tests = await chosen_tests(host, request, tree, folder)

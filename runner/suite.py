@@ -16,7 +16,7 @@ from runner.arch import GuestHardware
 from runner.errors import Failure, UnfitKernel
 from runner.follow import TAIL, Follower, Listener, Outcome, Queue, Test
 from runner.guest import COHERENT_MB, Agent, GuestPlan, check_native, choose_accelerator, \
-    shell_command, start_guest, start_native, tsc_khz
+    read_word, shell_command, start_guest, start_native, taint_note, tsc_khz
 from runner.host import Host
 from runner.image import Payload, make_image, pack
 from runner.kernel import Kernel, Kind
@@ -173,6 +173,8 @@ class Run:
     patient: bool = False
     excuse: Callable[[str], str] = lambda name: ""
     on_counts: Optional[Callable[[str, str], None]] = None
+    # tests that are not in the order of their programs
+    one_by_one: bool = False
     # waits for a place among other runs, and gives it up afterwards
     place: Optional[Callable[[], Awaitable[Callable[[], None]]]] = None
 
@@ -181,7 +183,7 @@ class Run:
         """Runs these tests, in as many guests as they are good for."""
         host = self.machine.host
         count = self.machine.guests_for(len(tests))
-        queue = Queue(tests, count)
+        queue = Queue(tests, count, self.one_by_one)
         leave = await self.place() if self.place else None
         try:
             with host.cache.temporary("work") as folder:
@@ -200,6 +202,9 @@ class Run:
         terminal, kernel = self.machine.host.terminal, self.machine.kernel
         if not plan:
             terminal.step(f"running on this machine's kernel, {kernel.name}")
+            note = taint_note(read_word("/proc/sys/kernel/tainted"))
+            if note:
+                terminal.say(note)
             return
         guests = f", {count} guests" if count > 1 else ""
         terminal.step(f"booting linux {kernel.name} ({plan.hardware.accelerator}){guests}")

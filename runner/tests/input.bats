@@ -41,9 +41,15 @@ fake_tree() {
 	bad_input '--seed x: a number is wanted' "$RUN" --stress fuzz --seed x
 	bad_input 'takes no test names; got abi' "$RUN" --stress fuzz abi
 	bad_input '--minutes is for --stress' "$RUN" --minutes 5
-	bad_input '--seed is for --stress' "$RUN" --seed 5 abi
+	bad_input '--seed is for --stress and --shuffle' "$RUN" --seed 5 abi
 	bad_input 'exclude each other' "$RUN" --stress fuzz --upstream
 	bad_input '--repeat is for tests' "$RUN" --stress fuzz --repeat 3
+}
+
+@test "--shuffle with what does not go with it" {
+	bad_input '--seed x: a number is wanted' "$RUN" --shuffle --seed x
+	bad_input '--shuffle is for tests, and not for --shell' "$RUN" --shuffle --shell
+	bad_input '--shuffle is for tests, and not for --stress' "$RUN" --stress fuzz --shuffle
 }
 
 @test "unknown kernel" {
@@ -135,6 +141,8 @@ fake_tree() {
 	own_cache
 	mount -t tmpfs -o size=100k small "$XDG_CACHE_HOME" || skip 'cannot mount'
 	bad_input 'full' "$RUN" -k "$KERNEL_BUILD" fake.pass || { umount "$XDG_CACHE_HOME"; false; }
+	# the disk can be full before there is a folder for the driver
+	mkdir -p "$XDG_CACHE_HOME/hmmirror/driver"
 	run find "$XDG_CACHE_HOME"/hmmirror/{tmp,driver} -mindepth 1
 	umount "$XDG_CACHE_HOME"
 	[ -z "$output" ]

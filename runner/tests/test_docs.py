@@ -14,7 +14,8 @@ COLUMNS = 100
 # files that a reader makes
 EXAMPLES = {"selftests/walk_fork.c"}
 # the kernel has folders of the same names
-KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/xarray.c", "scripts/dtc"}
+KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/xarray.c", "scripts/dtc",
+                "scripts/sign-file"}
 # options of other programs
 OTHER_OPTIONS = {"-cpu", "-no-reboot"}
 

@@ -46,6 +46,11 @@ class QueueTest(unittest.TestCase):
         self.assertEqual([test and test.name for test in (queue.take(0), queue.take(1))],
                          ["p0.t0", "p0.t1"])
 
+    def test_shuffled_tests_are_handed_out_one_by_one(self) -> None:
+        queue = Queue(tests_of(40), 2, one_by_one=True)
+        got = [queue.take(guest) for guest in (0, 1, 1, 0)]
+        self.assertEqual([test and test.name for test in got], ["p0.t0", "p0.t1", "p0.t2", "p0.t3"])
+
     def test_what_a_lost_guest_had_not_begun_comes_again(self) -> None:
         queue = Queue(tests_of(3), 1)
         first = queue.take(0)
