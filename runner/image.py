@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Iterable, List, Sequence, Tuple
 
 from runner.errors import Failure
-from runner.host import Host
+from runner.host import Host, is_static
 from runner.kernel import Kernel, Kind
 from runner.packages import static_busybox
 from runner.programs import Driver
@@ -61,6 +61,7 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
         add_program(host, beside.split()[0], root)
     for program in payload.programs:
         put(program, root / "tests" / program.name)
+    add_libraries(payload.programs, root)
     (root / "guest.conf").write_text(guest_conf(payload, modules), encoding="utf-8")
     await pack(host, root, image)
     shutil.rmtree(root)
@@ -100,12 +101,27 @@ def add_program(host: Host, name: str, root: Path) -> None:
         raise Failure(f"there is no {name} on this machine; install it")
     # it can be one of busybox's, too
     put(Path(found), root / "bin" / name)
-    listed = subprocess.run(["ldd", found], capture_output=True, text=True, check=False).stdout
+    add_libraries([Path(found)], root)
+
+
+def add_libraries(programs: Sequence[Path], root: Path) -> None:
+    """Adds the libraries of programs that are linked dynamically."""
+    dynamic = [str(path) for path in programs if not is_script(path) and not is_static(path)]
+    if not dynamic:
+        return
+    listed = subprocess.run(["ldd", *dynamic], capture_output=True, text=True, check=False).stdout
     # "NAME => FILE (0x...)", and the dynamic linker without an arrow
-    for file in re.findall(r"(?:=>\s+|^\s+)(/\S+) ", listed, re.M):
+    for file in sorted(set(re.findall(r"(?:=>\s+|^\s+)(/\S+) ", listed, re.M))):
         target = Path(f"{root}{file}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, target)
+        if not target.exists():
+            shutil.copy(file, target)
+
+
+def is_script(path: Path) -> bool:
+    """Is it something else than a program that the kernel loads?"""
+    with path.open("rb") as file:
+        return file.read(4) != b"\x7fELF"
 
 
 async def pack(host: Host, root: Path, image: Path, append: bool = False) -> None:

@@ -91,7 +91,7 @@ class Row:
     def name(self) -> str:
         """6.1.192-2 for 6.1, and my-tree (6.1.0) for my-tree."""
         label, version = short_name(self.run.kernel_name), self.cell.kernel
-        if not version or version == label or version.startswith((f"{label}.", f"{label}-")):
+        if not version or version == label or version.startswith(tuple(label + sign for sign in ".-~")):
             return version or label
         # the version of a git revision ends with its name
         return f"{label} ({version.replace(f' ({label})', '')})"

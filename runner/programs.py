@@ -15,6 +15,9 @@ from runner.errors import Failure
 from runner.host import Host, make_flags
 from runner.kernel import Kernel
 
+# the image has the libraries; all symbols are found before the program forks for a test
+LINK = "LINK=-Wl,-z,now -s"
+
 
 @dataclass(frozen=True)
 class Driver:
@@ -104,7 +107,7 @@ async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
     origin = host.testing.suite or host.root / "selftests"
     harness = await source.harness_tree(host, tree)
     compiler = await compiler_id(host)
-    entry = host.cache.entry("suite", hash_text(f"{harness} {compiler} {origin}\n"))
+    entry = host.cache.entry("suite", hash_text(f"{harness} {compiler} {origin} {LINK}\n"))
     state = hash_files([origin, host.root / "lib", host.root / "driver/uapi",
                         host.root / "selftests/hmm_serve.h"])
     programs = entry.path / "bin"
@@ -114,7 +117,7 @@ async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
             if fresh:
                 programs.mkdir(exist_ok=True)
                 make = ["make", "-C", str(origin), "CC=gcc", f"KSRC={harness}",
-                        f"OUTPUT={programs}"]
+                        f"OUTPUT={programs}", LINK]
                 with host.cache.temporary("suite") as folder:
                     await host.run_or_fail("building the suite", [*make, *make_flags(host)],
                                            folder / "log")

@@ -273,6 +273,9 @@ static int charge_forced(char *addr, size_t length)
 	return forced;
 }
 
+/* A CPU keeps up to 64 pages that are charged in advance (MEMCG_CHARGE_BATCH). */
+#define STOCK_PAGES	64
+
 /*
  * The child may not be killed (oom_score_adj), so that a charge can fail. Open the files
  * first: they are charged too.
@@ -281,6 +284,7 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 			   unsigned int device, size_t length)
 {
 	size_t page = hmm_page_size(), touched = 100 * page, holes = 4 * page;
+	size_t spare = 2 * STOCK_PAGES * page;
 	char *hole = area->addr + touched, path[96];
 	__u64 migrated = 7;
 	int fd, max;
@@ -293,7 +297,7 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	max = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || max < 0 || hmm_memcg_join(group))
 		return NOT_SET_UP;
-	if (hmm_area_map_small(area, area->addr, touched + 2 * holes,
+	if (hmm_area_map_small(area, area->addr, touched + holes + spare,
 			       PROT_READ | PROT_WRITE))
 		return NOT_SET_UP;
 	if (hmm_write_text("/proc/self/oom_score_adj", "-1000") ||
@@ -303,11 +307,13 @@ static int child_no_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	charged = hmm_memcg_read(group, "memory.current");
 	if (set_limit(max, charged - touched / 2))
 		return NOT_LIMITED;
-	/* some pages may still be charged to the CPU's stock */
+	/* use up the CPU's stock, unless the kernel forces each charge */
+	if (charge_forced(hole + holes, spare))
+		return CHARGE_FORCED;
 	if (hmm_to_device(fd, hole, holes, NULL, &migrated))
 		return NOT_MOVED;
 	if (migrated == holes / page)
-		return charge_forced(hole + holes, holes) ? CHARGE_FORCED : NOT_CHARGED;
+		return NOT_CHARGED;
 	/* pages that are charged already still migrate: the charge moves */
 	if (hmm_to_device(fd, area->addr, touched, NULL, &migrated) || migrated != 100)
 		return NOT_MOVED;

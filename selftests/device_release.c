@@ -254,6 +254,7 @@ TEST_F(device_release, freed_meanwhile)
 		return;
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");
+	ASSERT_EQ(0, hmm_use_all_cpus());
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		SKIP(return, "it takes two CPUs");
 	hmm_pattern_fill(filler, MAX_FILLER * self->page, 1);

@@ -8,6 +8,7 @@ import queue
 import re
 import subprocess
 import tempfile
+import time
 import threading
 import unittest
 from pathlib import Path
@@ -151,6 +152,15 @@ class AgentTest(unittest.TestCase):
         lines = self.shell("seq 100000; exit 7", 0)
         self.assertEqual(lines[-2:], ["| 100000", "end exit 7"])
 
+    @staticmethod
+    def is_running(pid: str) -> bool:
+        """Is there such a process, and not only its exit status?"""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] != "Z"
+
     def test_a_dead_server_costs_one_verdict(self) -> None:
         self.assertEqual(self.fork("fake.pass")[-1], "end exit 0")
         self.assertEqual(self.fork("agent.kills_parent")[-1], "end signal 9")
@@ -160,6 +170,8 @@ class AgentTest(unittest.TestCase):
         lines = self.fork("agent.tells")
         parent = next(line.split()[-1] for line in lines if line.startswith("| # parent "))
         os.kill(int(parent), 9)
+        while self.is_running(parent):
+            time.sleep(0.01)
         self.assertEqual(self.fork("fake.pass"), ["begin fake.pass", "| ok 1", "end exit 0"])
 
     def test_no_server(self) -> None:
