@@ -203,7 +203,7 @@ TEST_F(walk_thp_device, from_within)
 	if (!wrong)
 		return;
 	ASSERT_EQ(9, wrong);
-	SKIP(return, "a bug of this kernel: pfns from the first page on, see docs/findings/walker.md");
+	SKIP(return, "a bug of this kernel, docs/findings/walker.md: pfns from the first page on");
 }
 
 /*

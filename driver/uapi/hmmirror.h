@@ -482,9 +482,10 @@ struct hmmirror_dma_page {
  * @way: (out) ALLOC: enum hmmirror_dma_way
  *
  * MAP and UNMAP outside of the range of ALLOC, or without a map, and FREE without
- * one: EINVAL. If the PCI device is removed, its maps are freed. ALLOC with a map, and BOUNCED while another mirror has one of the
- * device: EBUSY. What is invalidated is unmapped. Pages of devices are no
- * destination of DMA: they are brought home, or not valid with no request.
+ * one: EINVAL. If the PCI device is removed, its maps are freed. ALLOC with a map, and
+ * BOUNCED while another mirror has one of the device: EBUSY. An invalidation unmaps
+ * the pages that it covers. Device memory is no target of DMA: with a request its pages
+ * migrate to system memory, without one they are not valid.
  *
  * Memory used: 8 to 16 bytes a page from ALLOC to FREE; by MAP 40 bytes a page,
  * by UNMAP one, until it returns.
@@ -651,8 +652,8 @@ enum hmmirror_planted {
  * other mapping; ENXIO if there is a page table where none may be, if there is none,
  * or one with something in it, where there must be an empty one, or no PMD at all
  * because nothing in its GiB was ever touched (for a PUD, in its 512 GiB); ENOMEM;
- * EOPNOTSUPP if the kernel has no such entries, or is a PV guest of Xen. TAKE: ENOENT if there is none, or
- * not any more.
+ * EOPNOTSUPP if the kernel has no such entries, or is a PV guest of Xen. TAKE: ENOENT
+ * if there is none, or not any more.
  *
  * It is taken back after 10 s, when the opener closes a descriptor of the file or
  * the file is closed for good, when the address space ends, and before the kernel
