@@ -317,7 +317,7 @@ class Follower:
             return
         for name, report in self.console.reports.items():
             verdict = self.ledger.verdicts.get(name)
-            # a guest that died in a test is told of by lost_test(); module.* are no tests
+            # lost_test() has the verdict of a test in which the guest died; module.* are no tests
             if (verdict and verdict.result in (OK, SKIP)) or \
                     (not verdict and name.startswith("module.")):
                 self._record(Verdict(name, FAIL, 0, f"the kernel, later: {report}",

@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages, source
 from runner.build import compiler_id, driver_state
@@ -63,7 +63,7 @@ async def build_driver(host: Host, kernel: Kernel) -> Driver:
 
 
 def copy_changed(host: Host, origin: Path, to: Path) -> None:
-    """Copies a folder. What is the same keeps its date, so that make has little to do.
+    """Copies a folder. A file that is the same keeps its date, so that make has little to do.
 
     A file that is gone in the origin means a fresh start.
     """
@@ -81,25 +81,28 @@ def copy_changed(host: Host, origin: Path, to: Path) -> None:
         shutil.copy(here, there)
 
 
+async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
+                      command: Callable[[Path], List[str]]) -> Path:
+    """The folder of a cache entry that one command makes of these files and folders."""
+    entry = host.cache.entry(name)
+    state = hash_text(f"{await compiler_id(host)}\n{hash_files(origin)}\n")
+    if not entry.is_current(state):
+        await packages.require(host, packages.SUITE)
+        async with entry.make(state, f"building {what}", host.terminal) as fresh:
+            if fresh:
+                with host.cache.temporary(name) as folder:
+                    await host.run_or_fail(f"building {what}", command(entry.path), folder / "log")
+    return entry.path
+
+
 async def build_agent(host: Host) -> Path:
     """The program that runs tests in the guest."""
-    origin = host.root / "guest"
-    sources = sorted(origin.glob("*.c"))
-    entry = host.cache.entry("agent")
-    files = [*sorted(origin.glob("*.[ch]")), host.root / "driver/uapi"]
-    state = hash_text(f"{await compiler_id(host)}\n{hash_files(files)}\n")
-    agent = entry.path / "agent"
-    if entry.is_current(state):
-        return agent
-    await packages.require(host, packages.SUITE)
-    async with entry.make(state, "building the guest agent", host.terminal) as fresh:
-        if fresh:
-            with host.cache.temporary("agent") as folder:
-                await host.run_or_fail(
-                    "building the guest agent",
-                    ["gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", str(agent),
-                     *map(str, sources)], folder / "log")
-    return agent
+    folder = host.root / "guest"
+    origin = [*sorted(folder.glob("*.[ch]")), host.root / "driver/uapi"]
+    sources = [str(path) for path in sorted(folder.glob("*.c"))]
+    built = await build_files(host, "agent", "the guest agent", origin, lambda to: [
+        "gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", str(to / "agent"), *sources])
+    return built / "agent"
 
 
 async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
@@ -141,21 +144,12 @@ async def list_tests(host: Host, make: Sequence[str], entry: Path) -> None:
 
 async def build_library(host: Host) -> Path:
     """libhmmirror.a for programs of the user's own."""
-    entry = host.cache.entry("lib")
-    library = entry.path / "libhmmirror.a"
-    state = hash_text(f"{await compiler_id(host)}\n"
-                      f"{hash_files([host.root / 'lib', host.root / 'driver/uapi'])}\n")
-    if entry.is_current(state):
-        return library
-    await packages.require(host, packages.SUITE)
-    async with entry.make(state, "building the library", host.terminal) as fresh:
-        if fresh:
-            with host.cache.temporary("lib") as folder:
-                await host.run_or_fail("building the library", [
-                    "make", "-C", str(entry.path), "CC=gcc", *make_flags(host),
-                    "-f", str(host.root / "lib/libhmmirror.mk"), f"OUTPUT={entry.path}",
-                    str(library)], folder / "log")
-    return library
+    name = "libhmmirror.a"
+    origin = [host.root / "lib", host.root / "driver/uapi"]
+    built = await build_files(host, "lib", "the library", origin, lambda to: [
+        "make", "-C", str(to), "CC=gcc", *make_flags(host),
+        "-f", str(host.root / "lib/libhmmirror.mk"), f"OUTPUT={to}", str(to / name)])
+    return built / name
 
 
 async def build_own(host: Host, file: Path, folder: Path) -> Path:
@@ -186,19 +180,9 @@ async def build_own(host: Host, file: Path, folder: Path) -> Path:
 
 async def build_stress(host: Host) -> Path:
     """The folder with the programs of --stress."""
-    entry = host.cache.entry("stress")
-    folders = [host.root / "stress", host.root / "lib", host.root / "driver/uapi"]
-    state = hash_text(f"{await compiler_id(host)}\n{hash_files(folders)}\n")
-    if entry.is_current(state):
-        return entry.path
-    await packages.require(host, packages.SUITE)
-    async with entry.make(state, "building the stress programs", host.terminal) as fresh:
-        if fresh:
-            with host.cache.temporary("stress") as folder:
-                await host.run_or_fail("building the stress programs", [
-                    "make", "-C", str(host.root / "stress"), "CC=gcc", f"OUTPUT={entry.path}",
-                    *make_flags(host)], folder / "log")
-    return entry.path
+    origin = [host.root / "stress", host.root / "lib", host.root / "driver/uapi"]
+    return await build_files(host, "stress", "the stress programs", origin, lambda to: [
+        "make", "-C", str(host.root / "stress"), "CC=gcc", f"OUTPUT={to}", *make_flags(host)])
 
 
 def new_program(host: Host, name: str, template: str, kind: str) -> Path:

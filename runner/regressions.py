@@ -203,7 +203,7 @@ class Copy:
         shutil.copyfile(file, self.tree / name)
 
     def mend(self) -> None:
-        """As it was. What is put back is new to make, which links it again."""
+        """Takes the bug out again. make sees new objects, and links the kernel again."""
         if not self.patched.exists():
             return
         assert self.kernel.source

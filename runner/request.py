@@ -51,7 +51,7 @@ class Request:
 
     @property
     def seed_line(self) -> str:
-        """What the user is told about the seed; empty without one."""
+        """The line that tells the user the seed; empty without one."""
         if self.seed is None:
             return ""
         if self.shuffle:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What shows that gcc is newer than a kernel, and what make is told about a compiler."""
+"""How a gcc that is newer than a kernel is recognised, and the words of make for a compiler."""
 from __future__ import annotations
 
 import tempfile
