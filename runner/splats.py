@@ -22,8 +22,9 @@ REPORT = re.compile(
 # a report in words that nobody has seen yet has one of these
 CUT_HERE = re.compile(r"-+\[ cut here \]-+")
 STACK = re.compile(r"\bCall [Tt]race:")
-# what prints a stack and is no report: memory that a test makes fail or run out
-HARMLESS = re.compile(r"Memory failure: |FAULT_INJECTION: |page allocation failure|invoked oom-killer"
+# what prints a stack and is no report: memory that a test makes fail or run out; warn_alloc() in
+# mm/page_alloc.c gives the mode of an allocation, whatever its caller says
+HARMLESS = re.compile(r"Memory failure: |FAULT_INJECTION: |, mode:0x[0-9a-f]+\(|invoked oom-killer"
                       r"|sysrq: ")
 # a test that has an allocation fail for which the kernel warns
 EXCUSED = re.compile(r"WARNING: .* add_pages\+")
