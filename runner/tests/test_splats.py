@@ -66,7 +66,8 @@ class ConsoleTest(unittest.TestCase):
 
     def test_stacks_that_are_no_report(self) -> None:
         self.log("hmmirror-test: begin a", "FAULT_INJECTION: forcing a failure.", "Call Trace:",
-                 "hmmirror-test: begin b", "x: page allocation failure: order:0, mode:0xdc0(GFP_KERNEL),",
+                 "hmmirror-test: begin b",
+                 "x: page allocation failure: order:0, mode:0xdc0(GFP_KERNEL)",
                  "Call Trace:", "hmmirror-test: begin e",
                  "x: vmemmap alloc failure: order:9, mode:0x4cc0(GFP_KERNEL|__GFP_RETRY_MAYFAIL)",
                  "Call Trace:",
