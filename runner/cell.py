@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
 from runner import coverage, packages, regressions, source, upstream
 from runner.build import prepare
-from runner.cache import Logs
 from runner.config import read_config
 from runner.errors import Failure
 from runner.follow import Listener, Test
@@ -181,10 +180,4 @@ class CellRun:
 
 def behind(host: Host) -> Host:
     """The same machine, for work whose progress is not shown."""
-    return Host(host.root, host.cache, SilentTerminal(), host.testing, host.jobs)
-
-
-def keep_if_asked(request: Request, logs: Logs) -> None:
-    """--keep: these logs are never removed."""
-    if request.keep:
-        logs.keep()
+    return replace(host, terminal=SilentTerminal())

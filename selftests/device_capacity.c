@@ -57,7 +57,7 @@ static const char *not_full(const struct filled *filled)
 	if (filled->moved + filled->refused != filled->pages)
 		return "pages that neither moved nor were refused";
 	if (filled->moved != filled->migrated)
-		return "not as many moved as are told of";
+		return "the call counts other pages as migrated than moved";
 	if (filled->stats.device_pages_free)
 		return "some memory is free";
 	/*

@@ -58,7 +58,7 @@ static int mmap_call(struct fail_case *c, const struct fail_call *call)
 	return addr == MAP_FAILED ? -errno : 0;
 }
 
-/* A child process that opens a device when it is told to. */
+/* A child process that opens a device when the test asks. */
 static struct {
 	pid_t pid;
 	int order;		/* write end of a pipe: a byte tells it to */

@@ -188,7 +188,7 @@ TEST_F(fork, device_pages_written_by_child)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
-/* Fork a child that checks the pages when it is told to; 0 if the test was skipped. */
+/* Fork a child that checks the pages when the test asks; 0 if the test was skipped. */
 static pid_t share_device_pages(struct __test_metadata *_metadata,
 				struct _test_data_fork *self, int *go)
 {

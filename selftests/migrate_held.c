@@ -19,7 +19,7 @@
 #define TOUCHED		3	/* the page that is touched meanwhile */
 #define LIMIT_MS	5000
 
-/* A thread, made before the hold, that touches a page when it is told to. */
+/* A thread, made before the hold, that touches a page when the test asks. */
 struct toucher {
 	char *addr;
 	size_t length;

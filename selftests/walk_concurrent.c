@@ -33,7 +33,7 @@ enum change {
 	MOVE,
 };
 
-/* A thread, made before the walk, that changes the range when it is told to. */
+/* A thread, made before the walk, that changes the range when the test asks. */
 struct changer {
 	struct hmm_area *area;
 	size_t length;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Hooks: points at which core/ and memory/ ask "is there something to do here?". A test arms
- * them by the calls in abi/hooks.c. A hook knows its own state and nothing of who asks.
+ * them by the calls in abi/hooks.c. A hook uses its own state only, and never that of its callers.
  */
 #ifndef HMMIRROR_HOOKS_HOOKS_H
 #define HMMIRROR_HOOKS_HOOKS_H

@@ -5,7 +5,7 @@
  *
  * The CPU can't reach device-private memory, and this device has none: the bytes of such a
  * page lie in a page of the system, to which its zone_device_data points. The bytes of a
- * huge page lie in as many system pages, one behind the other. Each of those can be freed by
+ * huge page lie in as many system pages in a row. Each of those can be freed by
  * itself, because after a split each small device page owns its own. A device-coherent page
  * holds its bytes itself. While a small page is free, its zone_device_data links the free
  * list of the block.

@@ -83,7 +83,7 @@ static const struct expect_row rows[] = {
 	REFUSED("anon_noaccess",	EXPECT_VMA),
 	REFUSED("anon_writeonly",	EXPECT_VMA),
 
-	/* files: a private page is copied; ramfs is told of the first write to a shared one */
+	/* files: a write copies a private page; the first write to a shared one of ramfs faults */
 	AROUND("file_private_none",		V,	W),
 	AROUND("file_private_cached",		V,	W),
 	SMALL("file_private_read",	V,	V,	W),
