@@ -8,26 +8,36 @@
  * on it, or from FILE, one a line, with tabs between the words:
  *
  *	run SECONDS NAME PROGRAM [ARG]...	start PROGRAM
- *	fork SECONDS NAME PROGRAM TEST		the same as "run SECONDS NAME PROGRAM
- *						TEST", by a fork of a PROGRAM that
- *						is running already
+ *	fork SECONDS NAME [PROGRAM]		the same as "run SECONDS NAME PROGRAM
+ *						NAME", by a fork of a PROGRAM that
+ *						is running already; without one the
+ *						PROGRAM of the "fork" before it
  *	quit					exit
+ *
+ * A NAME that ends with "@N" is the Nth run of a test; the program is given the
+ * name without that.
  *
  * 0 seconds: neither the time nor the output is limited. The answers go out on
  * it:
  *
  *	ready N				a serial line loses what is sent earlier; N is
  *					/proc/sys/kernel/tainted
- *	begin NAME
- *	| a line of output
+ *	begin			the next test; the host knows which
+ *	| a line of output, but for "ok 1 NAME"
  *	taint N				the test changed /proc/sys/kernel/tainted
- *	end exit N | signal N | timeout | output, then " MS ms"
+ *	end ok | exit N | signal N | timeout | output, then " MS ms"
+ *				ok: it said "ok 1 NAME", and exited with 0
  *	left REASON			the test failed, and its traces can fail
  *					others: this machine runs no more tests
  *	lockdep off			lockdep reported something: likewise
  *
  * The host may send the command after a "begin": it stays in the buffer of the
- * line until the test has ended, and no time is lost.
+ * line until the test has ended, and no time is lost. Under emulation a byte on
+ * a serial line takes as long as a thousand instructions, so there are few.
+ *
+ * If the kernel logged something under a test, the agent writes "hmmirror-test:
+ * under NAME" to the kernel log after it: what has come since the mark before
+ * belongs to that test.
  *
  * Each test has a process of its own, so that a crash costs one verdict. With
  * -g the agent kills every other process after a test that leaves some behind.
@@ -57,7 +67,7 @@
 
 struct options options;
 
-static int line_fd = 1, kmsg_fd;
+static int line_fd = 1;
 
 long now_ms(void)
 {
@@ -97,16 +107,6 @@ void say(const char *format, ...)
 	n = vsnprintf(buf, sizeof(buf), format, ap);
 	va_end(ap);
 	put(buf, n < (int)sizeof(buf) ? n : (int)sizeof(buf) - 1);
-}
-
-/* Names the test in the kernel log, so that the host knows which test a report is of. */
-void mark(const char *name)
-{
-	char buf[512];
-	int n = snprintf(buf, sizeof(buf), "<4>hmmirror-test: begin %s\n", name);
-
-	if (n > 0 && n < (int)sizeof(buf) && write(kmsg_fd, buf, n) < 0)
-		errno = 0;	/* no log: the host goes by the time alone */
 }
 
 /* lockdep turns itself off with its first report, until the next boot. */
@@ -170,6 +170,21 @@ static void catch_children(void)
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 }
 
+/*
+ * Runs the test of a "fork", whose words are its name and its program, or only
+ * its name. Returns what run_test() does.
+ */
+static int run_forked(const char *name, long seconds, char *program)
+{
+	static char last[LINE_SIZE];
+	char test[LINE_SIZE], *argv[3] = { last, test };
+
+	if (program)
+		snprintf(last, sizeof(last), "%s", program);
+	snprintf(test, sizeof(test), "%.*s", (int)strcspn(name, "@"), name);
+	return run_test(name, seconds, argv, 1);
+}
+
 static int bad_command(void)
 {
 	fprintf(stderr, "agent: a command that it does not know\n");
@@ -180,7 +195,7 @@ static int bad_command(void)
 static int serve_host(FILE *commands)
 {
 	char *line = NULL, *args[ARGS_MAX + 1], *verb, *seconds, *name, *p;
-	int lockdep_was_on = lockdep_is_on(), n;
+	int lockdep_was_on = lockdep_is_on(), forks, n, lost;
 	size_t size = 0;
 	ssize_t len;
 
@@ -196,11 +211,14 @@ static int serve_host(FILE *commands)
 		for (n = 0; p && n < ARGS_MAX; n++)
 			args[n] = strsep(&p, "\t");
 		args[n] = NULL;
-		if (strcmp(verb, "run") && strcmp(verb, "fork"))
+		forks = !strcmp(verb, "fork");
+		if (!name || p || (forks ? n > 1 : !n || strcmp(verb, "run")))
 			return bad_command();
-		if (!n || p || (*verb == 'f' && n != 2))
-			return bad_command();
-		if (run_test(name, atol(seconds), args, *verb == 'f')) {
+		if (forks)
+			lost = run_forked(name, atol(seconds), args[0]);
+		else
+			lost = run_test(name, atol(seconds), args, 0);
+		if (lost) {
 			/* whoever runs the guest ends it; a host has nothing to wait for */
 			while (line_fd != 1)
 				pause();
@@ -238,7 +256,7 @@ int main(int argc, char **argv)
 		perror(argv[optind]);
 		return 2;
 	}
-	kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	log_open();
 	if (options.one_cpu)
 		stay_on_one_cpu();
 	catch_children();

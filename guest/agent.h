@@ -23,7 +23,6 @@ long now_ms(void);
 int starts_with(const char *line, const char *start);
 void put(const char *buf, size_t len);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void mark(const char *name);
 
 /* process.c: starting processes, and leaving none behind */
 pid_t spawn(char **argv, int in, int out, long seconds);
@@ -36,6 +35,11 @@ int server_answer(int *status, int *leftovers);
 int server_fd(void);
 void server_forget(void);
 void server_stop(void);
+
+/* log.c: the kernel's log, in which what was said under a test gets its name */
+void log_open(void);
+void log_begin(const char *test);
+void log_end(void);
 
 /* test.c */
 int run_test(const char *name, long seconds, char **argv, int serve);

@@ -27,7 +27,7 @@ struct test {
 	long deadline;
 	size_t bytes;
 	int lazy;		/* look at the output every LOOK_MS only */
-	int not_ok;		/* it said so */
+	int ok, not_ok;		/* it said so */
 	int status;		/* of waitpid() */
 	int leftovers;		/* processes of it can be left */
 	const char *cut_short;	/* why we end it, or NULL */
@@ -44,6 +44,14 @@ static int is_boilerplate(const char *line)
 	       starts_with(line, "# Totals: ");
 }
 
+/* Is it the name of the test, without the number of the run? */
+static int is_name(const struct test *t, const char *text)
+{
+	size_t len = strcspn(t->name, "@");
+
+	return !strncmp(text, t->name, len) && !text[len];
+}
+
 static void end_line(struct test *t)
 {
 	static const char run[] = "#  RUN ";
@@ -56,16 +64,18 @@ static void end_line(struct test *t)
 		return;
 	if (starts_with(t->line, run) &&
 	    sscanf(t->line + sizeof(run) - 1, "%255s", name) == 1) {
-		if (!strcmp(name, t->name))
+		if (is_name(t, name))
 			return;
 		/* a program with many tests: the limit is for each */
 		t->lazy = 0;
 		t->deadline = now_ms() + t->limit_ms;
-		mark(name);
+		log_begin(name);
 	}
 	t->not_ok |= starts_with(t->line, "not ok");
-	if (starts_with(t->line, "ok 1 ") && !strcmp(t->line + 5, t->name))
-		t->line[4] = '\0';
+	if (t->limit_ms && starts_with(t->line, "ok 1 ") && is_name(t, t->line + 5)) {
+		t->ok = 1;
+		return;
+	}
 	n = snprintf(buf, sizeof(buf), "| %s\n", t->line);
 	put(buf, n);
 }
@@ -189,8 +199,8 @@ int run_test(const char *name, long seconds, char **argv, int serve)
 	int survivors = 0;
 
 	machine_before_test();
-	say("begin %s\n", name);
-	mark(name);
+	log_begin(name);
+	say("begin\n");
 	t.deadline = begin + t.limit_ms;
 	start(&t, argv, serve);
 	while (!t.cut_short && !has_ended(&t))
@@ -209,6 +219,8 @@ int run_test(const char *name, long seconds, char **argv, int serve)
 	}
 	if (t.cut_short)
 		snprintf(how, sizeof(how), "%s", t.cut_short);
+	else if (t.ok && !t.not_ok && WIFEXITED(t.status) && !WEXITSTATUS(t.status))
+		snprintf(how, sizeof(how), "ok");
 	else if (WIFSIGNALED(t.status))
 		snprintf(how, sizeof(how), "signal %d", WTERMSIG(t.status));
 	else
@@ -216,6 +228,7 @@ int run_test(const char *name, long seconds, char **argv, int serve)
 	new_taint = machine_taint();
 	if (new_taint != taint)
 		say("taint %lu\n", new_taint);
+	log_end();
 	say("end %s %ld ms\n", how, ms);
 
 	if (survivors) {

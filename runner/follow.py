@@ -47,9 +47,9 @@ class Test:
     def command(self, folder: Optional[Path]) -> str:
         """The agent's command; folder is where the guest has its programs."""
         program = folder / self.program.name if folder else self.program
-        words = [f"{'fork' if self.forked else 'run'} {self.seconds}", self.name, str(program),
-                 *self.arguments]
-        return "\t".join(words)
+        if self.forked:
+            return f"fork {self.seconds}\t{self.name}\t{program}"
+        return "\t".join([f"run {self.seconds}", self.name, str(program), *self.arguments])
 
 
 class Queue:
@@ -154,6 +154,8 @@ class Follower:
         self._output: List[str] = []
         self._taint = self._old_taint = 0
         self._given: List[Test] = []
+        # the agent knows the program of the last fork
+        self._program: Optional[Path] = None
 
     @property
     def handed_out(self) -> Sequence[Test]:
@@ -179,13 +181,16 @@ class Follower:
                     if not self._quit or self.folder or self.outcome.current:
                         self.outcome.lost = "the guest died"
                     break
-                if self.judged and not line.startswith("gcda "):
-                    stream.write(f"{line}\n")
                 limit = self._read(line, limit)
+                if self.judged and not line.startswith("gcda "):
+                    name = f" {self._last_name()}" if line == "begin" else ""
+                    stream.write(f"{line}{name}\n")
                 if line == "done" or line.startswith("left "):
                     break
         await self.agent.stop()
         self.console.scan()
+        if self._given:
+            self.console.settle(self._given[-1].name)
         self._late_reports()
         self.queue.give_back(self.guest, self._sent)
         return self.outcome
@@ -239,10 +244,17 @@ class Follower:
         test = self.queue.take(self.guest)
         if test:
             self._sent.append(test)
-            self.agent.send(test.command(self.folder))
+            self.agent.send(self._command(test))
         elif not self._quit:
             self._quit = True
             self.agent.send("quit")
+
+    def _command(self, test: Test) -> str:
+        """A line takes time on an emulated guest, so it is short where it can be."""
+        same = test.forked and test.program == self._program
+        if test.forked:
+            self._program = test.program
+        return f"fork {test.seconds}\t{test.name}" if same else test.command(self.folder)
 
     def _begin(self) -> Optional[float]:
         test = self._sent.popleft()

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGABRT
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 OK, FAIL, SKIP = "ok", "FAIL", "SKIP"
@@ -15,6 +16,8 @@ WORDS = {OK: "passed", FAIL: "failed", SKIP: "skipped"}
 BOILERPLATE = re.compile(r"$|TAP version|1\.\.|# (Starting|Totals|FAILED|PASSED)|#  RUN")
 # lines of a failed test that are shown
 SHOWN_OUTPUT = 20
+# a failed assertion of the harness, which then calls abort()
+ASSERTION = re.compile(r"# \S+\.[ch]:\d+:\w+:")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -22,7 +25,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 class Ending:
     """How a program ended."""
 
-    how: str        # exit, signal, timeout or output
+    how: str        # ok (it said so, and exited with 0), exit, signal, timeout or output
     number: int
     ms: int
 
@@ -57,7 +60,7 @@ def judge(name: str, ending: Ending, output: Sequence[str], timeout: int,
 
     own: a program of the user's own need not speak TAP; it says 4 if it cannot tell.
     """
-    said, skip, refuted = own, "", False
+    said, skip, refuted = own or ending.how == "ok", "", False
     for line in output:
         if line.startswith(("ok ", "not ok ")):
             said = True
@@ -67,6 +70,10 @@ def judge(name: str, ending: Ending, output: Sequence[str], timeout: int,
                 skip = found[1] or "no reason given"
         elif line.startswith("1..0 # SKIP"):
             said, skip = True, line.split("SKIP", 1)[1].strip()
+    if ending.how == "signal" and ending.number == SIGABRT and \
+            any(ASSERTION.match(line) for line in output):
+        # the assertion says more
+        return Verdict(name, FAIL, ending.ms)
     if ending.how == "signal":
         return Verdict(name, FAIL, ending.ms, f"killed by signal {ending.number}")
     if ending.how == "timeout":

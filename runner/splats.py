@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Set
 
-MARK = "hmmirror-test: begin "
+# What comes after this belongs to what it names, and if that is TESTS, to the test that the next
+# mark of the other kind names: guest/log.c marks a test after the kernel said something.
+BEGIN = "hmmirror-test: begin "
+UNDER = "hmmirror-test: under "
+TESTS = "tests"
 
 # the words say why a test fails
 REPORT = re.compile(
@@ -73,6 +77,11 @@ class Console:
     # KCSAN's reports that are not the driver's
     races: int = 0
     _offset: int = 0
+    # what the last mark of the first kind names
+    _part: str = "boot"
+    _waiting: List[str] = field(default_factory=list)
+    _lines: Dict[str, List[str]] = field(default_factory=dict)
+    # whose lines are read
     _test: str = "boot"
     _race: Optional[Race] = None
     # the stack that comes next belongs to what was said already
@@ -88,13 +97,31 @@ class Console:
         end = text.rfind(b"\n") + 1
         self._offset += end
         for line in text[:end].decode(errors="replace").splitlines():
+            if UNDER in line:
+                self._give(line.split(UNDER, 1)[1])
+            elif BEGIN in line:
+                self.settle("")
+                self._part = line.split(BEGIN, 1)[1]
+            else:
+                self._waiting.append(line)
+        if self._part != TESTS:
+            self.settle("")
+
+    def settle(self, test: str) -> None:
+        """What waits for the name of a test belongs to this one."""
+        self._give(test if self._part == TESTS else self._part)
+
+    def _give(self, name: str) -> None:
+        if name != self._test:
+            self._test = name
+            self._told = self._cut = False
+        for line in self._waiting:
             self._read(line)
+        self._lines.setdefault(name, []).extend(self._waiting)
+        self._waiting.clear()
 
     def _read(self, line: str) -> None:
-        if MARK in line:
-            self._test = line.split(MARK, 1)[1]
-            self._told = self._cut = False
-        elif "BUG: KCSAN: " in line:
+        if "BUG: KCSAN: " in line:
             self._race = Race(line)
             if "[hmmirror]" in line:
                 self._report_race()
@@ -130,16 +157,9 @@ class Console:
 
     def lines_of(self, test: str, most: int = 25) -> List[str]:
         """The report under a test, from its first line on."""
-        first, under = self.reports[test], False
-        shown: List[str] = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if MARK in line:
-                under = line.split(MARK, 1)[1] == test
-            elif under and (shown or first in line):
-                shown.append(line)
-                if len(shown) == most:
-                    break
-        return shown
+        first, lines = self.reports[test], self._lines.get(test, [])
+        begin = next((number for number, line in enumerate(lines) if first in line), len(lines))
+        return lines[begin:begin + most]
 
     def tail(self, count: int) -> List[str]:
         """The last lines."""

@@ -140,6 +140,66 @@ static int hmm_select(char **globs, int list)
 	return count;
 }
 
+#ifdef HMM_RUN_SERVED
+/*
+ * Runs a test in this process, which --serve has forked for it, and tells of it as the
+ * harness does. The harness would fork once more, which takes an emulated guest as long as
+ * many a test. A test that is to be killed by a signal is left to the harness.
+ *
+ * Return: the exit status; -1 if the harness has to run it.
+ */
+static int hmm_run_served(const char *name, const struct __fixture_variant_metadata *variant,
+			  struct __test_metadata *test)
+{
+	struct __fixture_variant_metadata chosen = { .name = "" };
+	struct __test_results *results;
+
+	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (test->termsig != -1 || results == MAP_FAILED)
+		return -1;
+	if (variant)
+		chosen = *variant;
+	test->results = results;
+	test->fn(test, &chosen);
+	if (test->exit_code == KSFT_SKIP)
+		printf("ok 1 %s # SKIP %s\n", name, *results->reason ? results->reason : "unknown");
+	else
+		printf("%s 1 %s\n", test->exit_code == KSFT_PASS ? "ok" : "not ok", name);
+	return test->exit_code != KSFT_PASS && test->exit_code != KSFT_SKIP;
+}
+
+/* The same for the test with this name; -1 also if there is none. */
+static int hmm_run_named(const char *wanted)
+{
+	struct __fixture_variant_metadata *variant;
+	struct __fixture_metadata *fixture;
+	struct __test_metadata *test;
+	char name[HMM_NAME_MAX];
+
+	for (fixture = __fixture_list; fixture; fixture = fixture->next) {
+		if (strncmp(wanted, fixture->name, strlen(fixture->name)))
+			continue;
+		variant = fixture->variant;
+		do {
+			for (test = fixture->tests; test; test = test->next) {
+				hmm_test_name(name, fixture, variant, test);
+				if (!strcmp(name, wanted))
+					return hmm_run_served(name, variant, test);
+			}
+			variant = variant ? variant->next : NULL;
+		} while (variant);
+	}
+	return -1;
+}
+#else
+static int hmm_run_named(const char *wanted)
+{
+	(void)wanted;
+	return -1;
+}
+#endif
+
 /* Runs before libhugetlbfs's constructor, which would warn of what the tests find out. */
 static void __attribute__((constructor(101))) hmm_quiet(void)
 {
@@ -149,7 +209,7 @@ static void __attribute__((constructor(101))) hmm_quiet(void)
 int main(int argc, char **argv)
 {
 	char *harness_argv[2], *served[3] = { argv[0] };
-	int list = 0, count;
+	int list = 0, count, status;
 
 	harness_argv[0] = argv[0];
 	harness_argv[1] = NULL;
@@ -159,6 +219,9 @@ int main(int argc, char **argv)
 		served[1] = hmm_serve();
 		if (!served[1])
 			return 0;
+		status = hmm_run_named(served[1]);
+		if (status >= 0)
+			return status;
 		argv = served;
 	}
 	if (argc > 1 && argv[1][0] == '-') {

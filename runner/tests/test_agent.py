@@ -96,7 +96,7 @@ class AgentTest(unittest.TestCase):
         self.assertRegex(self.agent.line() or "", r"^ready \d+$")
 
     def fork(self, test: str, seconds: int = 60) -> List[str]:
-        return self.agent.test(f"fork {seconds}\t{test}\t{self.fake}\t{test}")
+        return self.agent.test(f"fork {seconds}\t{test}\t{self.fake}")
 
     def shell(self, script: str, seconds: int = 60) -> List[str]:
         return self.agent.test(f"run {seconds}\tshell\t/bin/sh\t-c\t{script}")
@@ -116,18 +116,22 @@ class AgentTest(unittest.TestCase):
                 forked = self.fork(test)
                 run = self.agent.test(f"run 60\t{test}\t{self.fake}\t{test}")
                 self.assertEqual(forked, run)
-        self.assertEqual(self.fork("fake.pass"), ["begin fake.pass", "| ok 1", "end exit 0"])
+        self.assertEqual(self.fork("fake.pass"), ["begin", "end ok"])
         self.assertEqual(self.fork("fake.die")[-1], "end signal 6")
 
     def test_the_command_after_the_next_waits(self) -> None:
         for _ in range(3):
-            self.agent.send(f"fork 60\tfake.pass\t{self.fake}\tfake.pass")
+            self.agent.send(f"fork 60\tfake.pass\t{self.fake}")
         self.agent.send("quit")
         for _ in range(3):
-            lines = [self.agent.line() for _ in range(3)]
-            self.assertEqual(lines, ["begin fake.pass", "| ok 1", "end exit 0"])
+            lines = [self.agent.line() for _ in range(2)]
+            self.assertEqual(lines, ["begin", "end ok"])
         self.assertIsNone(self.agent.line())
         self.assertEqual(self.agent.close(), 0)
+
+    def test_fork_without_a_program(self) -> None:
+        self.fork("fake.pass")
+        self.assertEqual(self.agent.test("fork 60\tfake.skip@2")[1:], self.fork("fake.skip")[1:])
 
     def test_one_server_for_all_tests(self) -> None:
         parents: Set[str] = set()
@@ -142,11 +146,11 @@ class AgentTest(unittest.TestCase):
         self.assertEqual(self.fork("agent.stops", 1)[-1], "end timeout")
         self.assertEqual(self.shell("sleep 777", 1)[-1], "end timeout")
         self.assert_gone("777")
-        self.assertEqual(self.fork("fake.pass")[-1], "end exit 0")
+        self.assertEqual(self.fork("fake.pass")[-1], "end ok")
 
     def test_output_limit(self) -> None:
         self.assertEqual(self.fork("fake.flood")[-1], "end output")
-        self.assertEqual(self.fork("fake.pass")[-1], "end exit 0")
+        self.assertEqual(self.fork("fake.pass")[-1], "end ok")
 
     def test_no_limits_with_0_seconds(self) -> None:
         lines = self.shell("seq 100000; exit 7", 0)
@@ -162,9 +166,9 @@ class AgentTest(unittest.TestCase):
         return stat.rpartition(")")[2].split()[0] != "Z"
 
     def test_a_dead_server_costs_one_verdict(self) -> None:
-        self.assertEqual(self.fork("fake.pass")[-1], "end exit 0")
+        self.assertEqual(self.fork("fake.pass")[-1], "end ok")
         self.assertEqual(self.fork("agent.kills_parent")[-1], "end signal 9")
-        self.assertEqual(self.fork("fake.pass")[-1], "end exit 0")
+        self.assertEqual(self.fork("fake.pass")[-1], "end ok")
 
     def test_a_server_that_dies_between_tests_costs_none(self) -> None:
         lines = self.fork("agent.tells")
@@ -172,21 +176,21 @@ class AgentTest(unittest.TestCase):
         os.kill(int(parent), 9)
         while self.is_running(parent):
             time.sleep(0.01)
-        self.assertEqual(self.fork("fake.pass"), ["begin fake.pass", "| ok 1", "end exit 0"])
+        self.assertEqual(self.fork("fake.pass"), ["begin", "end ok"])
 
     def test_no_server(self) -> None:
-        self.assertEqual(self.agent.test("fork 9\ta.b\t/none\ta.b"),
-                         ["begin a.b", "| /none: No such file or directory", "end exit 127"])
-        self.assertEqual(self.agent.test("fork 9\ta.b\t/bin/false\ta.b")[-1], "end exit 1")
+        self.assertEqual(self.agent.test("fork 9\ta.b\t/none"),
+                         ["begin", "| /none: No such file or directory", "end exit 127"])
+        self.assertEqual(self.agent.test("fork 9\ta.b\t/bin/false")[-1], "end exit 1")
 
     def test_leftovers_are_killed(self) -> None:
-        self.assertEqual(self.fork("agent.daemons")[-1], "end exit 0")
+        self.assertEqual(self.fork("agent.daemons")[-1], "end ok")
         self.assert_gone(str(self.fake))
         self.assertEqual(self.shell("setsid sleep 778 > /dev/null 2>&1 &")[-1], "end exit 0")
         self.assert_gone("778")
 
     def test_descriptors(self) -> None:
-        self.assertEqual(self.fork("agent.closes"), ["begin agent.closes", "end exit 0"])
+        self.assertEqual(self.fork("agent.closes"), ["begin", "end exit 0"])
 
     def test_a_forked_test_sees_what_a_started_one_sees(self) -> None:
         forked = self.fork("agent.tells")
@@ -196,7 +200,7 @@ class AgentTest(unittest.TestCase):
                            for lines in (forked, run)))
 
     def test_bad_commands(self) -> None:
-        for command in "", "run", "run 5", "run 5\tname", "fork 5\tname\t/bin/true", "walk 5\ta\t/b":
+        for command in "", "run", "run 5", "run 5\tname", "fork 5\tname\t/bin/true\tname", "walk 5\ta\t/b":
             with self.subTest(command):
                 agent = Agent(self.agent_path)
                 self.assertRegex(agent.line() or "", r"^ready \d+$")

@@ -94,8 +94,8 @@ class SelectTest(unittest.TestCase):
 
     def test_command(self) -> None:
         test = Test("a.b@2", Path("/x/a"), ("a.b",), 60, forked=True)
-        self.assertEqual(test.command(Path("/tests")), "fork 60\ta.b@2\t/tests/a\ta.b")
-        self.assertEqual(test.command(None), "fork 60\ta.b@2\t/x/a\ta.b")
+        self.assertEqual(test.command(Path("/tests")), "fork 60\ta.b@2\t/tests/a")
+        self.assertEqual(test.command(None), "fork 60\ta.b@2\t/x/a")
 
 
 if __name__ == "__main__":

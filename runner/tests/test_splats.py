@@ -48,6 +48,19 @@ class ConsoleTest(unittest.TestCase):
             "boot": "WARNING: at boot", "c.d": "WARNING: CPU: 0 PID: 1 at mm/fake.c:1"})
         self.assertEqual(self.console.lines_of("c.d")[-1], "[    1.5] more")
 
+    def test_mark_behind_a_report_names_its_test(self) -> None:
+        self.log("hmmirror-test: begin module.load", "a word", "hmmirror-test: begin tests",
+                 "WARNING: one", "hmmirror-test: under a.b", "a word", "hmmirror-test: under c.d",
+                 "WARNING: two")
+        self.assertEqual(self.console.reports, {"a.b": "WARNING: one"})
+        self.console.settle("e.f")
+        self.assertEqual(self.console.reports, {"a.b": "WARNING: one", "e.f": "WARNING: two"})
+        self.log("WARNING: three", "hmmirror-test: under g.h",
+                 "hmmirror-test: begin module.unload", "WARNING: four")
+        self.console.settle("g.h")
+        self.assertEqual(self.console.reports["g.h"], "WARNING: three")
+        self.assertEqual(self.console.lines_of("module.unload"), ["[    1.5] WARNING: four"])
+
     def test_known_words(self) -> None:
         for words in ("BUG: KASAN: use-after-free", "INFO: task x blocked for more than 30 s",
                       "mm/pgtable-generic.c:50: bad pmd 00000000(8000000000000000)",
