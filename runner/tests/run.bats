@@ -216,7 +216,7 @@ setup_file() {
 	[ -s "$logs/initramfs" ] && [ -s "$logs/qemu.cmd" ]
 	run timeout 60 sh "$logs/qemu.cmd" < /dev/null
 	rm -r "$logs"
-	[[ $output == *'| ok 1'* ]]
+	[[ $output == *'end ok'* ]]
 }
 
 @test "what runs beside the tests has to run as long as they do" {
