@@ -5,9 +5,10 @@ For each entry, and each kernel of its line "kernels:" whose source is in the ca
 to say "fixed" of the source as it is, and "bug" once the semantic patch has brought the bug back.
 Only copies of the files that the entry names are patched.
 
-    python3 -m runner.tests.source_checks SOURCES [ENTRY...]
+    python3 -m runner.tests.source_checks SOURCES [FOLDER...]
 
-SOURCES is the cache's folder source/, with linux-6.1 and so on.
+SOURCES is the cache's folder source/, with linux-6.1 and so on; each FOLDER is an entry, all of
+regressions/ without one.
 """
 from __future__ import annotations
 
@@ -64,8 +65,7 @@ def problems(bug: Bug, tree: Path) -> List[str]:
 def main(arguments: List[str]) -> int:
     """Prints what is wrong; 0 if nothing is."""
     sources = Path(arguments[0])
-    bugs = [bug for bug in all_bugs(ROOT / "regressions")
-            if not arguments[1:] or bug.name in arguments[1:]]
+    bugs = [Bug.read(Path(folder)) for folder in arguments[1:]] or all_bugs(ROOT / "regressions")
     pairs = [(bug, tree) for bug in bugs for tree in (sources / f"linux-{kernel}"
                                                       for kernel in bug.kernels)
              if (tree / "mm").is_dir()]
