@@ -15,11 +15,13 @@ from typing import List
 from runner import bisect, cli, regressions, step
 from runner.bench import bench
 from runner.cache import Cache
+from runner.catalogue import all_bugs, catalogue, choose, globs_of
 from runner.cell import CellRun
 from runner.check import check
 from runner.errors import Failure, Interrupted, UnfitKernel, is_disk_full
 from runner.exec import run_command, run_shell_mode
 from runner.host import Host, Testing
+from runner.known import read_known
 from runner.matrix import expand, run_matrix
 from runner.programs import build_suite, new_program
 from runner.request import Request
@@ -65,11 +67,13 @@ async def dispatch(host: Host, request: Request) -> int:
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if mode == "reintroduce":
         # named before anything is fetched
-        regressions.choose(host, request.globs)
+        choose(host, request.globs)
         return await regressions.reintroduce(host, request, await expand(host, request.kernels))
     if request.entries:
-        request = replace(request,
-                          globs=regressions.globs_of(regressions.choose(host, request.entries)))
+        request = replace(request, globs=globs_of(choose(host, request.entries)))
+    if request.known_file:
+        names = [bug.name for bug in all_bugs(catalogue(host))]
+        request = replace(request, known=read_known(Path(request.known_file), names))
     if request.rerun_failed:
         request = replace(request, globs=failed_in_last_run(host))
         if not request.globs:

@@ -90,3 +90,8 @@ def choose(host: Host, globs: Sequence[str]) -> List[Bug]:
             raise Failure(f"no regression is called '{glob}'; they are the folders of regressions/")
         chosen += [bug for bug in hits if bug not in chosen]
     return chosen
+
+
+def globs_of(bugs: Sequence[Bug]) -> List[str]:
+    """The tests of these entries."""
+    return sorted({glob for bug in bugs for glob in bug.tests})

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
-from runner import coverage, packages, regressions, source, upstream
+from runner import coverage, packages, source, upstream
 from runner.build import prepare
+from runner.catalogue import all_bugs, catalogue, choose
 from runner.config import read_config
+from runner.diagnosis import diagnose, know, standing, summary
 from runner.errors import Failure
 from runner.follow import Listener, Test
 from runner.guest import check_native
@@ -20,7 +22,7 @@ from runner.host import Host
 from runner.kernel import Kernel, Kind, resolve
 from runner.programs import Suite, build_agent, build_driver, build_suite
 from runner.request import Request
-from runner.results import Cell, Ledger
+from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
 from runner.stress import stress_tests
 from runner.suite import Machine, Run, own_tests, repeated, select, suite_tests
 from runner.terminal import Terminal
@@ -79,6 +81,7 @@ class CellRun:
         self.cell.config = self.config_name
         (self.logs / "summary").touch()
         self.cell.ledger = Ledger(self.logs, self.host.terminal.out)
+        self.cell.ledger.expected = self.request.known.of_test
         try:
             await self._run(self.cell.ledger)
             self.cell.state = "done"
@@ -123,10 +126,65 @@ class CellRun:
             if request.coverage:
                 run.on_counts = partial(coverage.save_counts, self.logs / "coverage")
             await run.run(tests, one_cpu=request.mode == "suite", more_programs=more)
+            if request.flaky:
+                await self._run_again(run, tests, more)
         if request.coverage:
             await coverage.report(host, kernel, self.logs, ledger)
+        self._name_failures(kernel, ledger)
+
+    async def _run_again(self, run: Run, tests: Sequence[Test], more: Sequence[Path]) -> None:
+        """--flaky: failed tests once more, in fresh guests."""
+        ledger, times = run.ledger, self.request.flaky
+        failed = [test for test in tests if test.name in ledger.verdicts and
+                  can_be_flaky(ledger.verdicts[test.name])]
+        if not failed:
+            return
+        folder = self.logs / "again"
+        folder.mkdir()
+        self.host.terminal.step(f"running {len(failed)} failed test{'s' if len(failed) > 1 else ''} "
+                                f"again, {times} time{'s' if times > 1 else ''}")
+        again = Ledger(folder, lambda line: None)
+        # names of their own: a failed test is not repeated
+        rounds = [replace(test, name=f"{test.name}#{number}") for number in range(1, times + 1)
+                  for test in failed]
+        await replace(run, ledger=again, logs=folder, fail_fast=False,
+                      on_counts=None).run(rounds, self.request.mode == "suite", more)
+        for test in failed:
+            verdict = ledger.verdicts[test.name]
+            verdict.again = times
+            verdict.passed_again = sum(one.result == OK for one in again.verdicts.values()
+                                       if one.name.rpartition("#")[0] == test.name)
+            if verdict.passed_again:
+                verdict.result = FLAKY
+            ledger.tell(str(verdict))
+
+    def _name_failures(self, kernel: Kernel, ledger: Ledger) -> None:
+        """Which known bugs are the failures, and how do the entries stand that were asked for?"""
+        request, cell = self.request, self.cell
+        verdicts = list(ledger.verdicts.values())
+        failed = any(verdict.result not in (OK, SKIP) for verdict in verdicts)
+        if request.mode == "suite" and (failed or request.entries):
+            self._diagnose(kernel, ledger, verdicts)
+        cell.remarks += request.known.unneeded(ledger)
+        for line in cell.remarks:
+            ledger.tell(line)
+
+    def _diagnose(self, kernel: Kernel, ledger: Ledger, verdicts: Sequence[Verdict]) -> None:
+        host, request, cell = self.host, self.request, self.cell
+        knowns = know(all_bugs(catalogue(host)), kernel.source)
+        diagnosis = diagnose(verdicts, knowns, kernel.label)
+        for finding in diagnosis.findings:
+            for name in finding.tests:
+                ledger.verdicts[name].bugs = [bug.name for bug in finding.bugs]
+        cell.diagnosis = diagnosis.as_json()
+        request.known.expect(ledger)
         if request.entries:
-            regressions.show(host, request.entries, ledger)
+            asked = choose(host, request.entries)
+            standings = [standing(known, verdicts, diagnosis, kernel.lacks(known.bug.needs))
+                         for known in knowns if known.bug in asked]
+            cell.regressions = [one.as_json() for one in standings]
+            cell.remarks += [*map(str, standings), summary(standings)]
+        cell.remarks += diagnosis.lines()
 
     async def _resolve(self) -> Kernel:
         """The kernel; a release is downloaded while what builds it is installed."""
@@ -160,6 +218,7 @@ class CellRun:
         if request.mode == "upstream":
             return await self._upstream_tests(run), ()
         tests = await own_tests(host, request, suite, folder)
+        request.known.check_tests([*(test.name for test in tests), *(suite.tests if suite else ())])
         if suite:
             tests += suite_tests(suite, request)
         return repeated(tests, request.repeat), ()
@@ -173,9 +232,16 @@ class CellRun:
         run.machine.coherent_mb = upstream.COHERENT_MB
         run.excuse = partial(upstream.excuse, run.machine.driver,
                              upstream.read_lacks(host.root))
+        request.known.check_tests(list(suite.tests))
         names = select(list(suite.tests), request.globs, request.excluded)
         return [Test(name, suite.programs / suite.tests[name], (name,), request.timeout,
                      forked=True) for name in names]
+
+
+def can_be_flaky(verdict: Verdict) -> bool:
+    """A failed assertion or a hang may pass another time. What the kernel reported has happened."""
+    return verdict.result == FAIL and not verdict.report and \
+        not verdict.reason.startswith(("the guest died", "the kernel"))
 
 
 def behind(host: Host) -> Host:

@@ -57,13 +57,19 @@ own that --new began. What is missing is installed, fetched and built first.
       --bisect-step    for git bisect run: test what is checked out in that tree;
                        ends with 0 good, 1 bad, 125 cannot be tested, 129 stop
       --repeat N       run each test up to N times, until it fails
+      --known FILE     failures that do not count: in each line an entry of
+                       regressions/ or a test, and the reason
+      --flaky N        run each failed test N times more; one that passes then is
+                       shown as flaky and does not count
       --list           the names of the tests, nothing is run
       --regressions [NAME...]
-                       run the tests of the catalogue of known kernel bugs, or
-                       those of the entries named
+                       which bugs of the catalogue does the kernel have? Runs their
+                       tests and looks at its source; all, or the entries named
       --reintroduce NAME|all
-                       bring the bug back into a copy of the kernel, and see
-                       whether the tests catch it
+                       bring the bug back into a copy of the kernel, see whether
+                       the tests catch it, and record how
+      --confusion      with --reintroduce: run the whole suite with each bug, and
+                       make the table of bugs brought in and bugs named
       --stress NAME    put load on the driver instead of running tests: kill, load,
                        fuzz, pressure, or all of them one after the other, or
                        soak: all but load at once; docs/records/reliability.md
@@ -105,6 +111,7 @@ class Raw:
     repeat: str = ""
     minutes: str = ""
     seed: str = ""
+    flaky: str = ""
 
 
 def parse(arguments: Sequence[str]) -> Request:
@@ -132,6 +139,8 @@ class Parser:
             "--repeat": lambda value: setattr(raw, "repeat", value),
             "--minutes": lambda value: setattr(raw, "minutes", value),
             "--seed": lambda value: setattr(raw, "seed", value),
+            "--known": lambda value: setattr(request, "known_file", value),
+            "--flaky": lambda value: setattr(raw, "flaky", value),
             "--tree": lambda value: setattr(request, "tree", Path(value)),
             "--new": lambda value: self.set_named_mode("new", value),
             "--new-test": lambda value: self.set_named_mode("new-test", value),
@@ -139,7 +148,7 @@ class Parser:
         }
         self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
                       "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed",
-                      "--shuffle": "shuffle"}
+                      "--shuffle": "shuffle", "--confusion": "confusion"}
 
     def parse(self) -> None:
         """Until no words are left."""
@@ -232,6 +241,7 @@ def check(request: Request, raw: Raw) -> None:
         raise Failure(f"--repeat {raw.repeat}: a number is wanted, 1 to 9999")
     request.repeat = int(raw.repeat or 1)
     check_bisect(request)
+    check_failures(request, raw)
     if request.coverage and mode != "suite":
         raise Failure(f"--coverage and --{mode} exclude each other; give one")
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
@@ -274,6 +284,22 @@ def check_bisect(request: Request) -> None:
         raise Failure("--tree is for --bisect; without it the kernel is given with -k")
     if request.repeat != 1 and mode != "suite":
         raise Failure(f"--repeat is for tests, and not for --{mode}")
+
+
+def check_failures(request: Request, raw: Raw) -> None:
+    """What is done about failures."""
+    mode = request.mode
+    if raw.flaky and not re.fullmatch("[1-9][0-9]?", raw.flaky):
+        raise Failure(f"--flaky {raw.flaky}: a number is wanted, 1 to 99")
+    request.flaky = int(raw.flaky or 0)
+    for option, given in (("--known", request.known_file), ("--flaky", raw.flaky)):
+        if given and mode not in ("suite", "regressions", "upstream"):
+            raise Failure(f"{option} is for tests, and not for --{mode}")
+    if request.flaky and request.repeat != 1:
+        raise Failure("--flaky and --repeat exclude each other: one looks for tests that pass when "
+                      "they are run again, the other for those that fail")
+    if request.confusion and mode != "reintroduce":
+        raise Failure("--confusion goes with --reintroduce; see --help")
 
 
 def check_command(request: Request) -> None:

@@ -57,16 +57,29 @@ class Queue:
 
     A guest gets several of one program at a time, as they run the same code, which an emulated
     guest has to translate only once. They become fewer towards the end, so that guests end
-    together. With one_by_one it gets one, whatever the next ones are.
+    together. With one_by_one it gets one, whatever the next ones are. After give_up tests of one
+    program that hung or took the guest with them, the others of it are left out; 0 is never.
     """
 
-    def __init__(self, tests: Iterable[Test], guests: int, one_by_one: bool = False) -> None:
+    def __init__(self, tests: Iterable[Test], guests: int, one_by_one: bool = False,
+                 give_up: int = 0) -> None:
         self._tests: Deque[Test] = deque(tests)
         self._shares: Dict[int, Deque[Test]] = {}
         self._guests = guests
         self._one_by_one = one_by_one
         # a test that has failed need not be repeated
         self.settled: Set[str] = set()
+        self._give_up = give_up
+        self._losses: Dict[Path, int] = {}
+
+    def lost(self, test: Test) -> None:
+        """This one hung, or took the guest with it."""
+        self._losses[test.program] = self._losses.get(test.program, 0) + 1
+
+    def is_wanted(self, test: Test) -> bool:
+        """Has it still to be run?"""
+        given_up = self._give_up and self._losses.get(test.program, 0) >= self._give_up
+        return test.base not in self.settled and not given_up
 
     def take(self, guest: int) -> Optional[Test]:
         """The next test for this guest."""
@@ -77,7 +90,7 @@ class Queue:
             if not share:
                 return None
             test = share.popleft()
-            if test.base not in self.settled:
+            if self.is_wanted(test):
                 return test
 
     def _next_share(self) -> List[Test]:
@@ -95,7 +108,7 @@ class Queue:
     def is_empty(self, guest: int) -> bool:
         """Is there nothing left for this guest?"""
         waiting = [*self._shares.get(guest, ()), *self._tests]
-        return all(test.base in self.settled for test in waiting)
+        return not any(self.is_wanted(test) for test in waiting)
 
     def clear(self) -> None:
         """Nothing more is handed out."""
@@ -272,6 +285,8 @@ class Follower:
         assert test
         self.outcome.ended += 1
         self.outcome.current = None
+        if ending.how == "timeout":
+            self.queue.lost(test)
         if self.judged:
             self._record(self._verdict(test, ending))
         if self.listener.on_end:
@@ -297,6 +312,7 @@ class Follower:
             self._old_taint = self._taint
         if verdict.result == FAIL:
             verdict.output = worth_showing(self._output)
+            verdict.report = self.console.name_of(test.name)
             if report:
                 verdict.output += self.console.lines_of(test.name)
         return verdict
@@ -309,13 +325,15 @@ class Follower:
     def lost_test(self) -> None:
         """The verdict of the test in which the guest was lost."""
         test = self.outcome.current
+        if test:
+            self.queue.lost(test)
         name = test.name if test else "module.unload"
         report = self.console.reports.get(name)
         reason = self.outcome.lost + (f": {report}" if report else "")
         output = self._output[:SHOWN_OUTPUT]
         output += self.console.lines_of(name) if report else self.console.tail(TAIL)
         ms = int((time.monotonic() - self._begun) * 1000) if test else 0
-        self._record(Verdict(name, FAIL, ms, reason, output))
+        self._record(Verdict(name, FAIL, ms, reason, output, self.console.name_of(name)))
 
     def _late_reports(self) -> None:
         """What the kernel said under a test after that had been counted."""
@@ -333,4 +351,4 @@ class Follower:
             if (verdict and verdict.result in (OK, SKIP)) or \
                     (not verdict and name.startswith("module.")):
                 self._record(Verdict(name, FAIL, 0, f"the kernel, later: {report}",
-                                     self.console.lines_of(name)))
+                                     self.console.lines_of(name), self.console.name_of(name)))

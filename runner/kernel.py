@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from runner import distro, revision, source
 from runner.arch import Arch
@@ -64,6 +64,16 @@ class Kernel:
         """6.1 of 6.1.192-2."""
         found = re.match(r"\d+\.\d+", self.name)
         return found[0] if found else self.name
+
+    @property
+    def label(self) -> str:
+        """The release with the config, by which signatures of bugs are recorded: 6.1+debug."""
+        return f"{self.release}+{self.config.name}" if self.config.name else self.release
+
+    def lacks(self, options: Iterable[str]) -> List[str]:
+        """Which of these options, CONFIG_NAME, it was not built with, as far as that is known."""
+        config = self.build / ".config"
+        return [name for name in options if config.is_file() and not has_option(config, name)]
 
     @property
     def compiler(self) -> str:

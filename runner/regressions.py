@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""--regressions and --reintroduce: the catalogue of known bugs in regressions/, see its README.
+"""--reintroduce: brings the known bugs of regressions/ back, and records what they do to the tests.
 
 A bug is brought back into a copy of a kernel's tree and of its finished build, both made once for
 each kernel. The sources are hard links, and the paths that kbuild has noted are changed to those of
@@ -13,24 +13,32 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
 from runner.build import KCONFIG, ccache, image_target, prepare, take_image, tree_words
 from runner.cache import Entry, Logs
+from runner.catalogue import Bug, all_bugs, catalogue, choose, globs_of
 from runner.config import Config, read, read_config
+from runner.confusion import BroughtIn, confusion_table
+from runner.diagnosis import know
 from runner.errors import Failure, UnfitKernel
 from runner.host import Host, make_flags
-from runner.kernel import Kernel, resolve, tree_version
+from runner.kernel import Kernel, resolve
+from runner.names import OWN_NAMES, matches
 from runner.programs import Driver, Suite, build_agent, build_driver, build_suite
 from runner.request import Request
 from runner.results import FAIL, OK, SKIP, Ledger
-from runner.suite import Machine, Run, matches, suite_tests
+from runner.signature import Signature, both, read_signature, symptoms_of
+from runner.suite import Machine, Run, suite_tests
 
 # failed tests that a row names
 SHOWN = 3
+# tests of one program that hang or crash with a bug before its others are left out
+GIVE_UP = 3
+# the confusion table
+TABLE = "docs/records/confusion.md"
 
 # Every command that kbuild notes is compared with the one it would give now.
 COPY_SCRIPT = r'''
@@ -56,54 +64,6 @@ find "$3/build" \( -name '*.cmd' -o -name '*.d' -o -name Makefile -o -name '*.mo
 '''
 
 
-@dataclass(frozen=True)
-class Bug:
-    """An entry of the catalogue."""
-
-    name: str
-    folder: Path
-    files: Tuple[str, ...]
-    tests: Tuple[str, ...]
-    kernels: Tuple[str, ...]
-
-    @staticmethod
-    def read(folder: Path) -> Bug:
-        """Reads the header of "about": lines of "key: value" up to the first empty one."""
-        fields: Dict[str, List[str]] = {}
-        for line in read(folder / "about").splitlines():
-            if not line:
-                break
-            key, _, value = line.partition(":")
-            fields.setdefault(key, []).extend(value.split())
-        return Bug(folder.name, folder, *(tuple(fields.get(key, ()))
-                                          for key in ("files", "tests", "kernels")))
-
-
-def catalogue(host: Host) -> Path:
-    """Where the entries are."""
-    return host.testing.catalogue or host.root / "regressions"
-
-
-def choose(host: Host, globs: Sequence[str]) -> List[Bug]:
-    """The entries that are named, all without a name."""
-    folder = catalogue(host)
-    names = sorted(path.parent.name for path in folder.glob("*/about"))
-    if not names:
-        raise Failure(f"{folder} has no entries")
-    chosen: List[str] = []
-    for glob in globs or ["*"]:
-        hits = [name for name in names if glob == "all" or fnmatchcase(name, glob)]
-        if not hits:
-            raise Failure(f"no regression is called '{glob}'; they are the folders of regressions/")
-        chosen += [name for name in hits if name not in chosen]
-    return [Bug.read(folder / name) for name in chosen]
-
-
-def globs_of(bugs: Sequence[Bug]) -> List[str]:
-    """The tests of these entries."""
-    return sorted({glob for bug in bugs for glob in bug.tests})
-
-
 def result(bug: Bug, ledger: Ledger) -> Tuple[str, str]:
     """ok, FAIL or SKIP for an entry, and the tests that say so."""
     found = [verdict for name, verdict in ledger.verdicts.items() if matches(name, bug.tests)]
@@ -115,13 +75,6 @@ def result(bug: Bug, ledger: Ledger) -> Tuple[str, str]:
     if passed:
         return OK, f"{passed} passed, {skipped} skipped"
     return SKIP, f"{skipped} skipped"
-
-
-def show(host: Host, names: Sequence[str], ledger: Ledger) -> None:
-    """The entries by name, behind the tests."""
-    for bug in choose(host, names):
-        word, rest = result(bug, ledger)
-        ledger.tell(f"{word:<4}  {bug.name:<40} {rest}")
 
 
 @dataclass
@@ -171,9 +124,8 @@ class Copy:
                 file = folder / Path(name).name
                 shutil.copyfile(self.tree / name, file)
                 spatch_log = log.with_suffix(".spatch")
-                if await self.host.run(f"{bug.name} on linux {self.kernel.name}", [
-                        "spatch", "--very-quiet", "--no-includes", "--in-place", "--sp-file",
-                        str(bug.folder / "bug.cocci"), str(file)], spatch_log):
+                if await self.host.run(f"{bug.name} on linux {self.kernel.name}",
+                                       bug.spatch(file), spatch_log):
                     return f"spatch fails; see {spatch_log}"
                 before, after = read(self.tree / name), read(file)
                 if before != after:
@@ -244,17 +196,23 @@ class Reintroduction:
     suite: Suite
     caught: int = 0
     missed: int = 0
+    # with --confusion: what the whole suite said with each bug
+    brought_in: List[BroughtIn] = field(default_factory=list)
     _start: float = field(default_factory=time.monotonic)
 
     @property
     def release(self) -> str:
         """6.1 of 6.1.192."""
-        assert self.kernel.source
-        return ".".join(tree_version(self.kernel.source).split(".")[:2])
+        return self.kernel.label
 
     async def run(self, bugs: Sequence[Bug]) -> None:
         """Each bug in turn, in those of them whose tests pass without."""
-        sound = await self._sound(bugs)
+        bugs = self._to_be_seen(bugs)
+        if not bugs:
+            return
+        self.host.terminal.step(f"the tests on linux {self.kernel.name} as it is")
+        without = await self._tests("without-bugs", self.kernel.image, self._globs(bugs))
+        sound = self._sound(bugs, without)
         if not sound:
             return
         entry = self.host.cache.entry("reintroduce", self.kernel.id)
@@ -265,24 +223,37 @@ class Reintroduction:
             await copy.make()
             for bug in sound:
                 try:
-                    await self._reintroduce(bug, copy)
+                    await self._reintroduce(bug, copy, without)
                 finally:
                     copy.mend()
 
-    async def _sound(self, bugs: Sequence[Bug]) -> List[Bug]:
+    def _globs(self, bugs: Sequence[Bug]) -> List[str]:
+        return [] if self.request.confusion else globs_of(bugs)
+
+    def _to_be_seen(self, bugs: Sequence[Bug]) -> List[Bug]:
+        """Those that this kernel was built to show."""
+        seen = []
+        for bug in bugs:
+            lacking = self.kernel.lacks(bug.needs)
+            if lacking:
+                self._tell(f"left out    {bug.name:<36} {self.release:<6} {'':>6}  the kernel is built "
+                           f"without {' '.join(lacking)}; give a config that has it with -c")
+            else:
+                seen.append(bug)
+        return seen
+
+    def _sound(self, bugs: Sequence[Bug], without: Ledger) -> List[Bug]:
         """Only where the tests pass without the bug does a failure say something."""
-        self.host.terminal.step(f"the tests on linux {self.kernel.name} as it is")
-        ledger = await self._tests("without-bugs", self.kernel.image, globs_of(bugs))
         sound = []
         for bug in bugs:
-            word, rest = result(bug, ledger)
+            word, rest = result(bug, without)
             if word == OK:
                 sound.append(bug)
             else:
                 self._row(bug, False, f"without the bug: {word} {rest}")
         return sound
 
-    async def _reintroduce(self, bug: Bug, copy: Copy) -> None:
+    async def _reintroduce(self, bug: Bug, copy: Copy, without: Ledger) -> None:
         self._start = time.monotonic()
         label = f"{bug.name} on linux {self.kernel.name}"
         log = self.logs / f"{bug.name}.{self.release}.log"
@@ -298,26 +269,59 @@ class Reintroduction:
         await take_image(self.host, self.kernel, copy.build, image)
         self.host.terminal.step(f"{label}: testing")
         try:
-            ledger: Optional[Ledger] = await self._tests(bug.name, image, bug.tests)
+            ledger = await self._tests(bug.name, image, self._globs([bug]))
         except UnfitKernel:
             # a guest that does not come up is no verdict: the machine can be too busy
-            ledger = None
-        failed = ledger.failed() if ledger else []
-        if failed:
-            more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
-            self._row(bug, True, " ".join(failed[:SHOWN]) + more)
-        else:
             self._row(bug, False, f"see {self.logs / f'{bug.name}.{self.release}'}")
+            return
+        failed = [name for name in ledger.failed() if passed(without, name)]
+        mine = [name for name in failed if matches(name, bug.tests)] or failed
+        if not failed:
+            self._row(bug, False, f"see {self.logs / f'{bug.name}.{self.release}'}")
+            return
+        if self.request.confusion:
+            self.brought_in.append(BroughtIn(bug, self.release, list(ledger.verdicts.values()),
+                                             know(all_bugs(catalogue(self.host)), copy.tree)))
+        await self._record(bug, image, without, ledger, failed)
+        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        self._row(bug, True, " ".join(mine[:SHOWN]) + more)
+
+    async def _record(self, bug: Bug, image: Path, without: Ledger, ledger: Ledger,
+                      failed: Sequence[str]) -> None:
+        """Writes the signature: what failed with the bug only, and did so twice."""
+        self.host.terminal.step(f"{bug.name} on linux {self.kernel.name}: recording")
+        names = [name for name in failed if name not in OWN_NAMES]
+        try:
+            again = (await self._tests(f"{bug.name}-again", image, names)).verdicts if names else {}
+        except UnfitKernel:
+            return
+        first = {name: symptoms_of(ledger.verdicts[name]) for name in failed}
+        second = {name: symptoms_of(verdict) for name, verdict in again.items()
+                  if verdict.result == FAIL}
+        second.update({name: first[name] for name in failed if name in OWN_NAMES})
+        ran = {name for name, verdict in ledger.verdicts.items()
+               if verdict.result in (OK, FAIL) and passed(without, name)} | set(OWN_NAMES)
+        signature = read_signature(bug.signature_file) or Signature()
+        signature.record(self.release, ran, both(first, second))
+        signature.keep([*self.suite.tests, *OWN_NAMES])
+        if not signature.tests:
+            self._tell(f"nothing of {bug.name} failed twice; its signature is not recorded")
+            return
+        try:
+            bug.signature_file.write_text(signature.text(), encoding="utf-8")
+        except OSError as error:
+            self._tell(f"{bug.signature_file} cannot be written: {error.strerror}")
 
     async def _tests(self, name: str, image: Path, globs: Sequence[str]) -> Ledger:
         folder = self.logs / f"{name}.{self.release}"
         folder.mkdir()
+        whole = self.request.confusion
         with (folder / "output").open("w", encoding="utf-8") as out:
             ledger = Ledger(folder, lambda line: print(line, file=out))
             machine = Machine(self.host, replace(self.kernel, image=image), self.driver, self.agent,
-                              guests=1)
+                              guests=None if whole else 1)
             tests = suite_tests(self.suite, replace(self.request, globs=list(globs)))
-            await Run(machine, ledger, folder, stop_at_loss=True).run(tests)
+            await Run(machine, ledger, folder, patient=True, give_up=GIVE_UP).run(tests)
         return ledger
 
     def _row(self, bug: Bug, caught: bool, rest: str) -> None:
@@ -325,12 +329,26 @@ class Reintroduction:
         word = "caught" if caught else "NOT CAUGHT"
         self.caught += caught
         self.missed += not caught
-        line = f"{word:<10}  {bug.name:<36} {self.release:<6} {seconds:>4} s  {rest}"
+        self._tell(f"{word:<10}  {bug.name:<36} {self.release:<6} {seconds:>4} s  {rest}")
+        with (self.logs / "bugs").open("a", encoding="utf-8") as file:
+            file.write(f"{bug.name}\t{self.release}\t{word}\t{seconds}\t{rest}\n")
+
+    def _tell(self, line: str) -> None:
         self.host.terminal.out(line)
         with (self.logs / "summary").open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
-        with (self.logs / "bugs").open("a", encoding="utf-8") as file:
-            file.write(f"{bug.name}\t{self.release}\t{word}\t{seconds}\t{rest}\n")
+
+
+def recorded(host: Host) -> Dict[str, Signature]:
+    """All signatures as they are now."""
+    found = {bug.name: read_signature(bug.signature_file) for bug in all_bugs(catalogue(host))}
+    return {name: signature for name, signature in found.items() if signature}
+
+
+def passed(without: Ledger, name: str) -> bool:
+    """Did a test pass without the bug? What the runner itself finds is only told if it fails."""
+    verdict = without.verdicts.get(name)
+    return verdict.result == OK if verdict else name in OWN_NAMES
 
 
 async def reintroduce(host: Host, request: Request, kernels: Sequence[str]) -> int:
@@ -340,14 +358,20 @@ async def reintroduce(host: Host, request: Request, kernels: Sequence[str]) -> i
     logs = host.cache.new_logs()
     config = read_config(host.root, request.configs[0] if request.configs else "")
     caught = missed = 0
+    brought_in: List[BroughtIn] = []
     for name in kernels:
         done = await reintroduce_on(host, request, logs, name, config, bugs)
         if done:
             caught, missed = caught + done.caught, missed + done.missed
+            brought_in += done.brought_in
     host.terminal.clear()
     if not caught + missed:
         raise Failure(f"none of these can be reintroduced into {' '.join(kernels)}; the line "
                       "kernels: in regressions/*/about has where")
+    if brought_in:
+        table = host.root / TABLE
+        table.write_text(confusion_table(brought_in, recorded(host)), encoding="utf-8")
+        host.terminal.out(f"table: {table}")
     host.terminal.out(f"logs: {logs.path}")
     last = f"{caught} caught, {missed} not caught"
     host.terminal.out(last)
@@ -364,8 +388,7 @@ async def reintroduce_on(host: Host, request: Request, logs: Logs, name: str, co
         raise Failure("--reintroduce builds kernels; -k takes a source tree or a release, not "
                       f"{name}")
     assert kernel.source
-    release = ".".join(tree_version(kernel.source).split(".")[:2])
-    here = [bug for bug in bugs if release in bug.kernels]
+    here = [bug for bug in bugs if kernel.release in bug.kernels]
     if not here:
         return None
     kernel = await prepare(host, kernel, config)

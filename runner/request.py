@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from runner.known import KnownFailures
+
 STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure")
 # what runs at once in --stress soak
 SOAK_PROGRAMS = ("kill", "fuzz", "pressure")
@@ -46,6 +48,13 @@ class Request:
     seed: Optional[int] = None
     # of --check
     level: str = ""
+    # failures that do not count, of --known FILE
+    known_file: str = ""
+    known: KnownFailures = field(default_factory=KnownFailures)
+    # how often a failed test is run again
+    flaky: int = 0
+    # --reintroduce runs the whole suite, and makes the table
+    confusion: bool = False
     # entries of the catalogue, where --regressions or --reintroduce was given
     entries: List[str] = field(default_factory=list)
 

@@ -11,7 +11,9 @@ from signal import SIGABRT
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 OK, FAIL, SKIP = "ok", "FAIL", "SKIP"
-WORDS = {OK: "passed", FAIL: "failed", SKIP: "skipped"}
+# a failure that --known expects; one that did not come again
+XFAIL, FLAKY = "XFAIL", "FLAKY"
+WORDS = {OK: "passed", FAIL: "failed", SKIP: "skipped", XFAIL: "xfail", FLAKY: "flaky"}
 
 BOILERPLATE = re.compile(r"$|TAP version|1\.\.|# (Starting|Totals|FAILED|PASSED)|#  RUN")
 # lines of a failed test that are shown
@@ -48,9 +50,21 @@ class Verdict:
     ms: int
     reason: str = ""
     output: List[str] = field(default_factory=list)
+    # what the kernel's report is known by, see splats.name_report()
+    report: str = ""
+    # the reason that --known has for an expected failure
+    known: str = ""
+    # how often it was run again with --flaky, and how often it passed then
+    again: int = 0
+    passed_again: int = 0
+    # entries of regressions/ that its failure is, or looks like
+    bugs: List[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        reason = f"  {self.reason}" if self.reason else ""
+        again = f"passed {self.passed_again} of {self.again} times when run again" \
+            if self.again else ""
+        words = [self.known if self.result == XFAIL else "", self.reason, again]
+        reason = "".join(f"  {word}" for word in words if word)
         return f"{self.result:<4}  {self.name:<50} {self.ms:>6} ms{reason}"
 
 
@@ -101,6 +115,8 @@ class Ledger:
 
     def __init__(self, folder: Path, show: Callable[[str], None]) -> None:
         self.folder = folder
+        # the reason why a test may fail, empty if it may not
+        self.expected: Callable[[str], str] = lambda name: ""
         self.verdicts: Dict[str, Verdict] = {}
         # tests of a program that ended before it came to them
         self.not_run = 0
@@ -108,6 +124,10 @@ class Ledger:
 
     def record(self, verdict: Verdict) -> None:
         """Counts a verdict, shows it, and writes it down."""
+        if verdict.result == FAIL:
+            verdict.known = self.expected(verdict.name)
+            if verdict.known:
+                verdict.result = XFAIL
         # a test that comes again moves to the end
         self.verdicts.pop(verdict.name, None)
         self.verdicts[verdict.name] = verdict
@@ -148,6 +168,11 @@ class Cell:
     logs: str = ""
     seconds: int = 0
     ledger: Optional[Ledger] = None
+    # names for the failures, and with --regressions what is known of each entry
+    diagnosis: Dict[str, Any] = field(default_factory=lambda: {"bugs": [], "unexplained": []})
+    regressions: List[Dict[str, str]] = field(default_factory=list)
+    # the same for people
+    remarks: List[str] = field(default_factory=list)
 
     def count(self, result: str) -> int:
         """The number of tests with this result."""
@@ -160,13 +185,29 @@ class Cell:
             "label": self.label, "kernel": self.kernel, "commit": self.commit,
             "compiler": self.compiler, "config": self.config,
             "state": self.state, "reason": clean(self.reason), "logs": self.logs,
-            "passed": self.count(OK), "failed": self.count(FAIL), "skipped": self.count(SKIP),
+            **{word: self.count(result) for result, word in WORDS.items()},
             "seconds": self.seconds,
-            "tests": [{"name": verdict.name, "result": WORDS[verdict.result], "ms": verdict.ms,
-                       "reason": clean(verdict.reason),
-                       "output": [clean(line) for line in verdict.output]}
-                      for verdict in verdicts],
+            "tests": [test_as_json(verdict) for verdict in verdicts],
+            "diagnosis": self.diagnosis, "regressions": self.regressions,
         }
+
+
+def test_as_json(verdict: Verdict) -> Dict[str, Any]:
+    """A test for results.json."""
+    return {
+        "name": verdict.name, "result": WORDS[verdict.result], "ms": verdict.ms,
+        "reason": clean(verdict.reason), "output": [clean(line) for line in verdict.output],
+        "report": clean(verdict.report), "bugs": verdict.bugs, "known": clean(verdict.known),
+        "again": verdict.again, "passed_again": verdict.passed_again,
+    }
+
+
+def verdict_from_json(test: Dict[str, Any]) -> Verdict:
+    """The verdict of a test that results.json has."""
+    results = {word: result for result, word in WORDS.items()}
+    return Verdict(test["name"], results[test["result"]], test["ms"], test["reason"],
+                   test["output"], test["report"], test["known"], test["again"],
+                   test["passed_again"], test["bugs"])
 
 
 def clean(text: str) -> str:
@@ -176,9 +217,9 @@ def clean(text: str) -> str:
 
 def totals(cells: Sequence[Cell]) -> str:
     """The last line of a run."""
-    passed, failed, skipped = (sum(cell.count(result) for cell in cells)
-                               for result in (OK, FAIL, SKIP))
-    return f"{passed} passed, {failed} failed, {skipped} skipped"
+    counts = {word: sum(cell.count(result) for cell in cells) for result, word in WORDS.items()}
+    return ", ".join(f"{count} {word}" for word, count in counts.items()
+                     if count or word in (WORDS[OK], WORDS[FAIL], WORDS[SKIP]))
 
 
 def write_results(folder: Path, mode: str, started: str, seconds: int, cells: Sequence[Cell],
@@ -187,21 +228,20 @@ def write_results(folder: Path, mode: str, started: str, seconds: int, cells: Se
     shown = [cell.as_json() for cell in cells]
     results: Dict[str, Any] = {
         "started": started, "mode": mode, "seed": seed,
-        "passed": sum(cell["passed"] for cell in shown),
-        "failed": sum(cell["failed"] for cell in shown),
-        "skipped": sum(cell["skipped"] for cell in shown),
+        **{word: sum(cell[word] for cell in shown) for word in WORDS.values()},
         "seconds": seconds, "cells": shown, "differences": differences(shown),
     }
     with (folder / "results.json").open("w", encoding="utf-8") as file:
         json.dump(results, file, indent=2)
         file.write("\n")
     (folder / "junit.xml").write_text("\n".join(junit(results)) + "\n", encoding="utf-8")
+    (folder / "results.ktap").write_text("\n".join(ktap(results)) + "\n", encoding="utf-8")
     return results
 
 
 def why(test: Dict[str, Any]) -> str:
     """The reason of a verdict; an assertion is one, too."""
-    if not test["reason"] and test["result"] == "failed":
+    if not test["reason"] and test["result"] in ("failed", "xfail", "flaky"):
         return str(test["output"][0]) if test["output"] else ""
     return str(test["reason"])
 
@@ -232,7 +272,9 @@ def junit(results: Dict[str, Any]) -> List[str]:
         label = html.escape(cell["label"])
         lines.append(f'<testsuite name="{label}" tests="{len(cell["tests"]) + broken}"'
                      f' failures="{cell["failed"]}" errors="{int(broken)}"'
-                     f' skipped="{cell["skipped"]}" time="{cell["seconds"]}">')
+                     f' skipped="{cell["skipped"] + cell["xfail"]}" time="{cell["seconds"]}">')
+        lines += [f'<properties>{junit_bugs(cell["diagnosis"])}</properties>'] \
+            if cell["diagnosis"]["bugs"] else []
         lines += [junit_case(label, test) for test in cell["tests"]]
         if broken:
             lines.append(f'<testcase classname="{label}" name="run" time="0">'
@@ -241,23 +283,60 @@ def junit(results: Dict[str, Any]) -> List[str]:
     return [*lines, "</testsuites>"]
 
 
+def junit_bugs(diagnosis: Dict[str, Any]) -> str:
+    """The known bugs that a cell has."""
+    return "".join(f'<property name="{html.escape(bug["word"])}" value="{html.escape(bug["entry"])}: '
+                   f'{html.escape(bug["fix"])}"/>' for bug in diagnosis["bugs"])
+
+
 def junit_case(label: str, test: Dict[str, Any]) -> str:
-    """One test."""
+    """One test. An expected failure is skipped, as pytest does it; a flaky one is Surefire's."""
+    result = test["result"]
     reason = html.escape(test["reason"])
     head = (f'<testcase classname="{label}" name="{html.escape(test["name"])}"'
             f' time="{test["ms"] / 1000}"')
-    if test["result"] == "failed":
-        output = html.escape("\n".join(test["output"]))
-        return f'{head}><failure message="{reason}">{output}</failure></testcase>'
-    if test["result"] == "skipped":
+    output = html.escape("\n".join(test["output"]))
+    if result == "failed":
+        named = f' type="{html.escape(" ".join(test["bugs"]))}"' if test["bugs"] else ""
+        return f'{head}><failure message="{reason}"{named}>{output}</failure></testcase>'
+    if result == "flaky":
+        return f'{head}><flakyFailure message="{reason}">{output}</flakyFailure></testcase>'
+    if result == "xfail":
+        known = html.escape(test["known"])
+        return (f'{head}><skipped type="xfail" message="{known}"/>'
+                f'<system-out>{output}</system-out></testcase>')
+    if result == "skipped":
         return f'{head}><skipped message="{reason}"/></testcase>'
     return f"{head}/>"
+
+
+def ktap(results: Dict[str, Any]) -> List[str]:
+    """A test with subtests for each cell, as Documentation/dev-tools/ktap.rst has it."""
+    cells = results["cells"]
+    lines = ["KTAP version 1", f"1..{len(cells)}"]
+    for number, cell in enumerate(cells, 1):
+        lines += [f"# Subtest: {cell['label']}", "  KTAP version 1", f"  1..{len(cell['tests'])}"]
+        for place, test in enumerate(cell["tests"], 1):
+            lines += [f"  {line}" for line in ktap_lines(place, test)]
+        good = cell["state"] == "done" and not cell["failed"]
+        lines.append(f"{'ok' if good else 'not ok'} {number} {cell['label']}")
+    return lines
+
+
+def ktap_lines(number: int, test: Dict[str, Any]) -> List[str]:
+    """One test, with why it did not pass before it."""
+    directives = {"skipped": f" # SKIP {test['reason']}", "xfail": f" # XFAIL {test['known']}"}
+    notes = [*filter(None, [test["reason"]]), *test["output"]] \
+        if test["result"] in ("failed", "xfail", "flaky") else []
+    word = "not ok" if test["result"] == "failed" else "ok"
+    return [*(f"# {note}" for note in notes),
+            f"{word} {number} {test['name']}{directives.get(test['result'], '')}"]
 
 
 def by_result(results: Dict[str, Dict[str, str]], labels: Sequence[str]) -> str:
     """The cells by result, worst first: "FAIL 6.12, 7.2; ok 6.1"."""
     parts = []
-    for result in (FAIL, SKIP, OK):
+    for result in (FAIL, FLAKY, XFAIL, SKIP, OK):
         cells = [label for label in labels
                  if results.get(label, {}).get("result") == WORDS[result]]
         if cells:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
@@ -19,7 +20,7 @@ BUG, FIXED, UNKNOWN = "bug", "fixed", "unknown"
 
 COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.S)
 
-# the text of a file of the tree; None if the tree does not have it
+# the text of a file of the tree, without comments; None if the tree does not have it
 Reader = Callable[[str], Optional[str]]
 
 
@@ -103,9 +104,14 @@ class Check:
                 return Answer(word)
         return answers[0] if answers else NO_CHECK
 
-    def answer_for(self, tree: Path) -> Answer:
-        """Of a source tree."""
-        return self.answer(lambda name: read_file(tree / name))
+
+def reader_of(tree: Path) -> Reader:
+    """Reads each file of a tree once."""
+    @lru_cache(maxsize=None)
+    def read(name: str) -> Optional[str]:
+        text = read_file(tree / name)
+        return text if text is None else without_comments(text)
+    return read
 
 
 def read_check(path: Path) -> Optional[Check]:
@@ -165,7 +171,7 @@ def texts_of(read: Reader, files: Sequence[str], functions: Sequence[str]) -> Li
     for name in files:
         text = read(name)
         if text is not None:
-            found += bodies(without_comments(text), functions)
+            found += bodies(text, functions)
     return [" ".join(text.split()) for text in found]
 
 
@@ -207,10 +213,10 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) < 2:
         print("Usage: python3 -m runner.sourcecheck TREE regressions/NAME...", file=sys.stderr)
         return 2
-    tree, status = Path(arguments[0]), 0
+    read, status = reader_of(Path(arguments[0])), 0
     for name in arguments[1:]:
         check = read_check(Path(name) / "check")
-        answer = check.answer_for(tree) if check else NO_CHECK
+        answer = check.answer(read) if check else NO_CHECK
         status |= answer.word == UNKNOWN
         print(f"{answer.word:<7}  {Path(name).name:<40}  {answer.reason}".rstrip())
     return int(status)

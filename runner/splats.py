@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Optional, Sequence, Set
 
 # What comes after this belongs to what it names, and if that is TESTS, to the test that the next
 # mark of the other kind names: guest/log.c marks a test after the kernel said something.
@@ -36,12 +36,63 @@ EXCUSED = re.compile(r"WARNING: .* add_pages\+")
 # bits of /proc/sys/kernel/tainted, by the kernel's letters
 TAINT_LETTERS = "PFSRMBUDAWCIOELKXTNJ"
 
+# functions of a report's stack that name it, and those that any report has
+NAMED_BY = 3
+# lines of a report in which they are looked for
+WHOLE_REPORT = 80
+FUNCTION = re.compile(r"^(?:RIP: 0010:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?$")
+IN_TITLE = re.compile(r" (?:at )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
+EVERYWHERE = re.compile(r"(dump_stack|show_stack|dump_page|bad_page|print_|kasan_|__asan_|__warn|"
+                        r"report_bug|handle_bug|panic|asm_|exc_|die$|oops_)")
+# what compilers put behind a name
+SUFFIX = re.compile(r"\.(isra|constprop|part|cold)\b.*")
+
 
 def taint_letters(old: int, new: int) -> str:
     """The letters of the flags that were added."""
     added = new & ~old
     return "".join(letter for bit, letter in enumerate(TAINT_LETTERS) if added >> bit & 1) or \
         f"{added:#x}"
+
+
+def title_of(line: str) -> str:
+    """The first line of a report, without what differs from one time to the next."""
+    line = " ".join(line.split())
+    # "WARNING: CPU: 0 PID: 88 at mm/a.c:1 f+0x1/0x2", or since 6.19 "WARNING: mm/a.c:1 at f+0x1/0x2"
+    found = re.match(r"WARNING: (?:\[.*\] )?(?:CPU: \d+ PID: \d+ at )?(\S+\.[ch]):\d+\b", line)
+    if found:
+        return f"WARNING: {found[1]}"
+    line = re.sub(r"(\.[ch]):\d+", r"\1", line)
+    line = re.sub(r"\bin process .*?(?=  | pfn:| pte:|$)", "in process #", line)
+    line = re.sub(r"\btask \S+:\d+", "task #", line)
+    line = re.sub(r"CPU#?\d+", "CPU#", line)
+    line = re.sub(r"(\w)\+0x[0-9a-f]+/0x[0-9a-f]+", r"\1", line)
+    return re.sub(r"\b(0x[0-9a-f]+|[0-9a-f]{6,}|\d+)\b", "#", line)
+
+
+def name_report(lines: Sequence[str]) -> str:
+    """What a report is known by: its title, and behind a bar the innermost functions."""
+    if not lines:
+        return ""
+    first = bare(lines[0])
+    functions: List[str] = []
+    for line in map(bare, lines[1:]):
+        found = FUNCTION.match(line.strip())
+        if found and not EVERYWHERE.match(found[1]):
+            name = SUFFIX.sub("", found[1])
+            if name not in functions:
+                functions.append(name)
+        if len(functions) == NAMED_BY or "end trace" in line:
+            break
+    inside = IN_TITLE.search(first)
+    if inside and not functions:
+        functions = [SUFFIX.sub("", inside[1])]
+    return title_of(first) + (f" | {' '.join(functions)}" if functions else "")
+
+
+def bare(line: str) -> str:
+    """Without the time that stands before it."""
+    return re.sub(r"^\[ *\d+\.\d+\](?:\[[^]]*\])? ?", "", line)
 
 
 @dataclass
@@ -160,6 +211,10 @@ class Console:
         first, lines = self.reports[test], self._lines.get(test, [])
         begin = next((number for number, line in enumerate(lines) if first in line), len(lines))
         return lines[begin:begin + most]
+
+    def name_of(self, test: str) -> str:
+        """What the report under a test is known by; empty without one."""
+        return name_report(self.lines_of(test, WHOLE_REPORT)) if test in self.reports else ""
 
     def tail(self, count: int) -> List[str]:
         """The last lines."""

@@ -7,9 +7,8 @@ import json
 import re
 import shutil
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Awaitable, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
 from runner.arch import GuestHardware
@@ -20,6 +19,7 @@ from runner.guest import COHERENT_MB, Agent, GuestPlan, check_native, choose_acc
 from runner.host import Host
 from runner.image import Payload, make_image, pack
 from runner.kernel import Kernel, Kind
+from runner.names import matches
 from runner.packages import Need
 from runner.programs import Driver, Suite, build_own
 from runner.request import Environment, Request
@@ -32,11 +32,6 @@ LEAST_SHARE = 32
 GUEST_MB = 4096
 # a guest that is lost before it has begun a test is tried again so often
 MOST_IDLE = 3
-
-
-def matches(name: str, globs: Iterable[str]) -> bool:
-    """Does a name match one of these? "walk_anon" means "walk_anon.*" too."""
-    return any(fnmatchcase(name, glob) or fnmatchcase(name, f"{glob}.*") for glob in globs)
 
 
 def select(names: Sequence[str], globs: Sequence[str], excluded: Sequence[str] = ()) -> List[str]:
@@ -168,6 +163,8 @@ class Run:
     fail_fast: bool = False
     # a guest that is lost ends the run
     stop_at_loss: bool = False
+    # see Queue
+    give_up: int = 0
     # a guest that does not come up is tried once more: a busy machine can be slow, and a
     # bisection must not go wrong for that
     patient: bool = False
@@ -183,7 +180,7 @@ class Run:
         """Runs these tests, in as many guests as they are good for."""
         host = self.machine.host
         count = self.machine.guests_for(len(tests))
-        queue = Queue(tests, count, self.one_by_one)
+        queue = Queue(tests, count, self.one_by_one, self.give_up)
         leave = await self.place() if self.place else None
         try:
             with host.cache.temporary("work") as folder:

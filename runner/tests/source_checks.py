@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 from runner.catalogue import Bug, all_bugs
-from runner.sourcecheck import BUG, FIXED, NO_CHECK, Answer, Check, read_file
+from runner.sourcecheck import BUG, FIXED, NO_CHECK, Answer, Check, read_file, reader_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +40,9 @@ def with_bug(bug: Bug, check: Check, tree: Path) -> Tuple[Answer, bool]:
                 subprocess.run(bug.spatch(copy), check=True, capture_output=True)
                 patched[file] = copy
                 changed = changed or read_file(copy) != read_file(tree / file)
-        answer = check.answer(lambda file: read_file(patched.get(file, tree / file)))
+        # files of the copy stand before those of the tree
+        copies, original = reader_of(Path(name)), reader_of(tree)
+        answer = check.answer(lambda file: copies(file) if file in patched else original(file))
     return answer, changed
 
 
@@ -51,7 +53,7 @@ def problems(bug: Bug, tree: Path) -> List[str]:
     if not check:
         return [f"{where}: {NO_CHECK.reason}"]
     found: List[str] = []
-    answer = check.answer_for(tree)
+    answer = check.answer(reader_of(tree))
     if answer.word != FIXED:
         found.append(f"{where}: it says {answer.word} of the source as it is {answer.reason}")
     answer, changed = with_bug(bug, check, tree)

@@ -8,7 +8,8 @@ from typing import List
 
 from runner.errors import Failure
 from runner.follow import Queue, Test
-from runner.suite import matches, repeated, select
+from runner.names import matches
+from runner.suite import repeated, select
 
 
 def tests_of(*counts: int) -> List[Test]:
@@ -69,6 +70,16 @@ class QueueTest(unittest.TestCase):
             names.append(test.name)
         self.assertEqual(names, ["p0.t0", "p0.t0@2", "p0.t0@3"])
         self.assertTrue(queue.is_empty(0))
+
+    def test_program_that_loses_guests_is_given_up(self) -> None:
+        tests = [Test(f"p{program}.t{number}", Path(f"p{program}")) for program in range(2)
+                 for number in range(3)]
+        queue = Queue(tests, 1, give_up=2)
+        for test in tests[:2]:
+            self.assertEqual(queue.take(0), test)
+            queue.lost(test)
+        self.assertEqual(queue.take(0), tests[3])
+        self.assertEqual(Queue(tests, 1).take(0), tests[0])
 
 
 class SelectTest(unittest.TestCase):
