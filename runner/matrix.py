@@ -257,6 +257,14 @@ class Matrix:
         self.logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
         return results
 
+    def remarks(self) -> List[str]:
+        """What is known about the failures of each cell, and with --regressions each entry."""
+        lines: List[str] = []
+        for cell in (row.cell for row in self.rows):
+            if cell.remarks:
+                lines += [f"{cell.label}:", *(f"  {line}" for line in cell.remarks)]
+        return lines
+
     def report(self, results: Dict[str, Any]) -> int:
         """The table, what stands out in it, and the totals; the exit status."""
         cells = [row.cell for row in self.rows]
@@ -264,7 +272,7 @@ class Matrix:
         lines = [*filter(None, [self.request.seed_line]), HEAD,
                  *(row.line() for row in self.rows),
                  *(f"{cell.label} cannot be run: {cell.reason}" for cell in broken),
-                 *standing_out(results)]
+                 *standing_out(results), *self.remarks()]
         last = totals(cells)
         self.logs.write("summary", "".join(f"{line}\n" for line in [*lines, last]))
         for line in [*lines, f"logs: {self.logs.path}", last]:

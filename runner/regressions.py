@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
 from runner.build import KCONFIG, ccache, image_target, prepare, take_image, tree_words
-from runner.cache import Entry, Logs
+from runner.cache import Entry, Logs, hash_files
 from runner.catalogue import Bug, all_bugs, catalogue, choose, globs_of
 from runner.config import Config, read, read_config
 from runner.confusion import BroughtIn, confusion_table
@@ -29,7 +30,7 @@ from runner.kernel import Kernel, resolve
 from runner.names import OWN_NAMES, matches
 from runner.programs import Driver, Suite, build_agent, build_driver, build_suite
 from runner.request import Request
-from runner.results import FAIL, OK, SKIP, Ledger
+from runner.results import FAIL, OK, SKIP, Ledger, Verdict, test_as_json, verdict_from_json
 from runner.signature import Signature, both, read_signature, symptoms_of
 from runner.suite import Machine, Run, suite_tests
 
@@ -184,6 +185,31 @@ class Copy:
 
 
 @dataclass
+class Saved:
+    """What the whole suite said with a bug, so that a table that was interrupted is gone on with."""
+
+    path: Path
+    key: str
+
+    def is_current(self) -> bool:
+        """Was it seen with the same files?"""
+        try:
+            return bool(json.loads(read(self.path))["key"] == self.key)
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def read(self) -> List[Verdict]:
+        """The verdicts."""
+        return [verdict_from_json(test) for test in json.loads(read(self.path))["tests"]]
+
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """Keeps them."""
+        self.path.parent.mkdir(exist_ok=True)
+        tests = [test_as_json(verdict) for verdict in verdicts]
+        self.path.write_text(json.dumps({"key": self.key, "tests": tests}), encoding="utf-8")
+
+
+@dataclass
 class Reintroduction:
     """Bugs brought back into one kernel, and looked for."""
 
@@ -255,6 +281,12 @@ class Reintroduction:
 
     async def _reintroduce(self, bug: Bug, copy: Copy, without: Ledger) -> None:
         self._start = time.monotonic()
+        saved = Saved(copy.entry.path / "runs" / f"{bug.name}.json", self._key(bug))
+        if self.request.confusion and saved.is_current():
+            await copy.patch(bug, self.logs / f"{bug.name}.{self.release}.log")
+            self._bring_in(bug, copy, saved.read())
+            self._row(bug, True, "as it was seen before, with all files the same")
+            return
         label = f"{bug.name} on linux {self.kernel.name}"
         log = self.logs / f"{bug.name}.{self.release}.log"
         self.host.terminal.step(label)
@@ -279,12 +311,22 @@ class Reintroduction:
         if not failed:
             self._row(bug, False, f"see {self.logs / f'{bug.name}.{self.release}'}")
             return
-        if self.request.confusion:
-            self.brought_in.append(BroughtIn(bug, self.release, list(ledger.verdicts.values()),
-                                             know(all_bugs(catalogue(self.host)), copy.tree)))
         await self._record(bug, image, without, ledger, failed)
+        if self.request.confusion:
+            self._bring_in(bug, copy, list(ledger.verdicts.values()))
+            saved.write(self.brought_in[-1].verdicts)
         more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         self._row(bug, True, " ".join(mine[:SHOWN]) + more)
+
+    def _key(self, bug: Bug) -> str:
+        """The state of all that decides about a run of the whole suite with a bug."""
+        files = hash_files([self.driver.module, self.agent, self.suite.programs,
+                            bug.folder / "bug.cocci"]) if self.request.confusion else ""
+        return f"{self.kernel.state} {files}"
+
+    def _bring_in(self, bug: Bug, copy: Copy, verdicts: List[Verdict]) -> None:
+        self.brought_in.append(BroughtIn(bug, self.release, verdicts,
+                                         know(all_bugs(catalogue(self.host)), copy.tree)))
 
     async def _record(self, bug: Bug, image: Path, without: Ledger, ledger: Ledger,
                       failed: Sequence[str]) -> None:

@@ -315,7 +315,7 @@ def ktap(results: Dict[str, Any]) -> List[str]:
     cells = results["cells"]
     lines = ["KTAP version 1", f"1..{len(cells)}"]
     for number, cell in enumerate(cells, 1):
-        lines += [f"# Subtest: {cell['label']}", "  KTAP version 1", f"  1..{len(cell['tests'])}"]
+        lines += ["  KTAP version 1", f"  # Subtest: {cell['label']}", f"  1..{len(cell['tests'])}"]
         for place, test in enumerate(cell["tests"], 1):
             lines += [f"  {line}" for line in ktap_lines(place, test)]
         good = cell["state"] == "done" and not cell["failed"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import List, Tuple
 from xml.etree import ElementTree
 
-from runner.results import FAIL, OK, SKIP, Cell, Ending, Ledger, Verdict, judge, standing_out, \
-    totals, worth_showing, write_results
+from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, Cell, Ending, Ledger, Verdict, judge, \
+    standing_out, test_as_json as as_json, totals, verdict_from_json, worth_showing, write_results
 
 
 def verdict(output: List[str], end: str = "exit 0 5 ms", own: bool = False) -> Tuple[str, str]:
@@ -93,6 +93,37 @@ class WriteTest(unittest.TestCase):
         tree = ElementTree.parse(self.folder / "junit.xml")
         self.assertEqual(len(tree.findall(".//testcase")), 5)
         self.assertEqual(len(tree.findall(".//error")), 1)
+
+    def test_failures_that_do_not_count(self) -> None:
+        known = Verdict("a.known", XFAIL, 1, "killed by signal 6", ["# a"], known="<soon>")
+        flaky = Verdict("a.flaky", FLAKY, 1, "", ["# b"], again=3, passed_again=2)
+        named = Verdict("a.named", FAIL, 1, "", ["# c"], bugs=["one"])
+        cell = self.cell("6.1", Verdict("a.ok", OK, 1), known, flaky, named,
+                         Verdict("a.skip", SKIP, 1, "no a"))
+        cell.diagnosis["bugs"] = [{"entry": "one", "word": "is", "fix": "mm: <x>", "tests": []}]
+        self.assertEqual(totals([cell]), "1 passed, 1 failed, 1 skipped, 1 xfail, 1 flaky")
+        results = write_results(self.folder, "suite", "now", 1, [cell])
+        self.assertEqual((results["failed"], results["xfail"], results["cells"][0]["flaky"]),
+                         (1, 1, 1))
+        self.assertEqual([test["result"] for test in results["cells"][0]["tests"]],
+                         ["passed", "xfail", "flaky", "failed", "skipped"])
+        tree = ElementTree.parse(self.folder / "junit.xml")
+        self.assertEqual(tree.getroot()[0].attrib["failures"], "1")
+        self.assertEqual(tree.getroot()[0].attrib["skipped"], "2")
+        for path in (".//skipped[@type='xfail'][@message='<soon>']", ".//failure[@type='one']",
+                     ".//flakyFailure", ".//property[@name='is'][@value='one: mm: <x>']"):
+            self.assertEqual(len(tree.findall(path)), 1, path)
+        self.assertEqual((self.folder / "results.ktap").read_text(encoding="utf-8").splitlines(), [
+            "KTAP version 1", "1..1", "  KTAP version 1", "  # Subtest: 6.1", "  1..5",
+            "  ok 1 a.ok", "  # killed by signal 6", "  # # a", "  ok 2 a.known # XFAIL <soon>",
+            "  # # b", "  ok 3 a.flaky", "  # # c", "  not ok 4 a.named",
+            "  ok 5 a.skip # SKIP no a", "not ok 1 6.1"])
+        self.assertEqual(str(flaky).split("ms  ")[1], "passed 2 of 3 times when run again")
+
+    def test_verdict_comes_back_from_its_file(self) -> None:
+        for one in (Verdict("a", FAIL, 1, "died", ["x"], "BUG | f", bugs=["one"]),
+                    Verdict("b", XFAIL, 2, known="soon"), Verdict("c", OK, 3)):
+            self.assertEqual(verdict_from_json(as_json(one)), one)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 from typing import List
 
-from runner.splats import Console, taint_letters
+from runner.splats import Console, name_report, taint_letters, title_of
 
 OURS = ["walk+0x1/0x2 [hmmirror]"]
 THEIRS = ["a+0x1/0x2", "b+0x1/0x2", "c+0x1/0x2"]
@@ -132,6 +132,49 @@ class TaintTest(unittest.TestCase):
         self.assertEqual(taint_letters(0, 1 << 5 | 1 << 7), "BD")
         self.assertEqual(taint_letters(0, 1 << 30), "0x40000000")
 
+
+class NameTest(unittest.TestCase):
+    """What a report is known by."""
+
+    def test_oops(self) -> None:
+        self.assertEqual(name_report([
+            "[   11.531208] BUG: unable to handle page fault for address: ffffea007e7c0008",
+            "[   11.531562] #PF: supervisor read access in kernel mode",
+            "[   11.532975] RIP: 0010:queue_folios_pte_range+0x149/0x36f", "[   11.533000] Call Trace:",
+            "[   11.533001]  <TASK>", "[   11.533002]  ? __die+0x20/0x60",
+            "[   11.533003]  walk_pgd_range.isra.0+0x3f/0x18d",
+            "[   11.533004]  walk_page_range_mm+0x78/0x168 [hmmirror]",
+            "[   11.533005]  migrate_to_node+0x1/0x2", "[   11.533006] RIP: 0033:0x409d12"]),
+            "BUG: unable to handle page fault for address: # | "
+            "queue_folios_pte_range walk_pgd_range walk_page_range_mm")
+
+    def test_warning_of_old_and_new_kernels(self) -> None:
+        trace = ["Call Trace:", " unmap_page_range+0x1/0x2", " __warn+0x1/0x2", " exit_mmap+0x1/0x2"]
+        old = ["WARNING: CPU: 0 PID: 88 at mm/memory.c:1623 zap_pte_range+0x1/0x2",
+               "RIP: 0010:zap_pte_range+0x1/0x2", *trace]
+        new = ["WARNING: mm/memory.c:1630 at zap_pte_range+0x7/0x9, CPU#1: fork/88",
+               "RIP: 0010:zap_pte_range+0x7/0x9", *trace]
+        wanted = "WARNING: mm/memory.c | zap_pte_range unmap_page_range exit_mmap"
+        self.assertEqual([name_report(old), name_report(new)], [wanted, wanted])
+        # without a stack its line names the function
+        self.assertEqual(name_report(new[:1]), "WARNING: mm/memory.c | zap_pte_range")
+
+    def test_functions_of_the_report_itself(self) -> None:
+        self.assertEqual(name_report(["BUG: Bad page state in process fork  pfn:1234", "Call Trace:",
+                                      " dump_stack_lvl+0x1/0x2", " bad_page+0x1/0x2",
+                                      " free_pages+0x1/0x2", "---[ end trace 0 ]---",
+                                      " later+0x1/0x2"]),
+                         "BUG: Bad page state in process # pfn:# | free_pages")
+
+    def test_titles(self) -> None:
+        for line, title in (
+                ("kernel BUG at mm/rmap.c:123!", "kernel BUG at mm/rmap.c!"),
+                ("INFO: task fork:88 blocked for more than 30 seconds.",
+                 "INFO: task # blocked for more than # seconds."),
+                ("BUG: Bad rss-counter state mm:00000000abcd1234 type:MM_ANONPAGES val:1",
+                 "BUG: Bad rss-counter state mm:# type:MM_ANONPAGES val:#"),
+                ("BUG: KASAN: use-after-free in walk+0x1/0x2", "BUG: KASAN: use-after-free in walk")):
+            self.assertEqual(title_of(line), title)
 
 if __name__ == "__main__":
     unittest.main()

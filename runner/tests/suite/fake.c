@@ -257,6 +257,18 @@ static int flaky(void)
 	return 0;
 }
 
+/* For a test that fails only after this one, in the same guest. */
+static int marks(void)
+{
+	close(open("/tmp/marked", O_CREAT, 0600));
+	return 0;
+}
+
+static int fails_after_marks(void)
+{
+	return access("/tmp/marked", F_OK) ? 0 : fail();
+}
+
 static int fails_in_some(void)
 {
 	if (cmdline_has("fake=splat"))
@@ -297,6 +309,8 @@ static const struct {
 	{ "agent.closes", closes },
 	{ "agent.stuck", stuck },
 	{ "agent.tells", tells },
+	{ "again.marks", marks },
+	{ "again.fails", fails_after_marks },
 	{ "cell.fails", fails_in_some },
 	{ "cell.skips", skips_in_some },
 	{ "fake.leaves", leaves },
