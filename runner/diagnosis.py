@@ -157,14 +157,13 @@ def candidate(known: Known, failed: Mapping[str, FrozenSet[Symptom]], passed: Se
         # nobody has recorded how its tests fail: only the source says so
         tests = [name for name in failed if matches(base_name(name), known.bug.tests)]
         return Candidate(known, tests, 0) if tests and known.source.word == BUG else None
-    tests = [name for name, symptoms in failed.items() if signature.has(base_name(name), symptoms)]
+    # the same report is the same bug in whatever test: in one that was not there when the bug was
+    # recorded, or in the first one to come there
+    tests = [name for name, symptoms in failed.items()
+             if signature.has(base_name(name), symptoms) or signature.has_report(symptoms)]
     contradicting = len(signature.expected(kernel) & passed)
     if not tests or (contradicting and known.source.word != BUG):
         return None
-    # a test that was not there, or not run, when it was recorded
-    tests += [name for name, symptoms in failed.items()
-              if base_name(name) not in signature.tests and base_name(name) not in tests and
-              signature.has_report(symptoms)]
     return Candidate(known, tests, contradicting)
 
 

@@ -44,6 +44,16 @@ class Symptom:
     def __str__(self) -> str:
         return f"{self.kind}  {self.text}".rstrip()
 
+    @property
+    def names_a_place(self) -> bool:
+        """Is it a report that says where in the kernel, well enough to know it again?"""
+        return self.kind == REPORT and len(split_report(self.text)[1]) >= COMMON_FUNCTIONS
+
+    @property
+    def can_be_once(self) -> bool:
+        """A warning that the kernel may give only the first time: WARN_ON_ONCE()."""
+        return self.kind == REPORT and self.text.startswith("WARNING: ")
+
     def is_like(self, other: Symptom) -> bool:
         """The same, as far as that can stay the same from one run and kernel to the next."""
         if self.kind != other.kind:
@@ -173,17 +183,21 @@ class Signature:
                                       for symptom in symptoms)
 
     def has_report(self, symptoms: FrozenSet[Symptom]) -> bool:
-        """Does any test make the kernel say this in these functions?"""
-        known = [one for seen in self.tests.values() for one in seen
-                 if one.kind == REPORT and split_report(one.text)[1]]
-        return bool(symptoms) and all(any(symptom.is_like(one) for one in known)
-                                      for symptom in symptoms)
+        """Does any test make the kernel say this in these functions, and nothing else happen?"""
+        known = [one for seen in self.tests.values() for one in seen if one.names_a_place]
+        return bool(symptoms) and all(
+            symptom.names_a_place and any(symptom.is_like(one) for one in known)
+            for symptom in symptoms)
 
     def expected(self, kernel: str) -> Set[str]:
-        """The tests that fail on this kernel; on one that was not recorded, those of all."""
+        """The tests that fail on this kernel; on one that was not recorded, those of all.
+
+        Under which test the kernel warns can depend on which of them runs first.
+        """
         wanted = [kernel] if kernel in self.kernels else self.kernels
         return {test for test, seen in self.tests.items()
-                if wanted and all(any(one in where for where in seen.values()) for one in wanted)}
+                if wanted and not all(symptom.can_be_once for symptom in seen) and
+                all(any(one in where for where in seen.values()) for one in wanted)}
 
     def record(self, kernel: str, ran: Iterable[str],
                failed: Mapping[str, FrozenSet[Symptom]]) -> None:

@@ -97,6 +97,14 @@ class NameTest(unittest.TestCase):
         # skipped or not run is no contradiction
         self.assertEqual(len(named([failed("a.b"), Verdict("a.c", SKIP, 1)], known("one", both))), 1)
 
+    def test_warning_that_comes_once(self) -> None:
+        warning = Symptom(REPORT, "WARNING: mm/a.c | f g h")
+        one = known("one", {"a.b": warning, "a.c": warning})
+        self.assertEqual(named([failed("a.c", "", warning.text), *passed("a.b")], one),
+                         [("one", "looks like", ["a.c"])])
+        self.assertEqual(named([failed("a.d", "", warning.text), *passed("a.b", "a.c")], one),
+                         [("one", "looks like", ["a.d"])])
+
     def test_repeated_test(self) -> None:
         verdicts = [*passed("a.b"), failed("a.b@2")]
         self.assertEqual(named(verdicts, known("one", {"a.b": wrong()})),
@@ -134,8 +142,12 @@ class NameTest(unittest.TestCase):
         crash = failed("new.test", "", f"{CRASH}g h i")
         self.assertEqual(named([failed("a.b", "", f"{CRASH}f g h"), crash], one),
                          [("one", "looks like", ["a.b", "new.test"])])
-        # on its own it is not enough, and neither is a hang
-        self.assertEqual(named([crash], one), [])
+        self.assertEqual(named([crash], one), [("one", "looks like", ["new.test"])])
+        # an assertion besides, or a report that names one function only, is not enough
+        self.assertEqual(named([failed("new.test", report=f"{CRASH}g h i")], one), [])
+        self.assertEqual(named([failed("new.test", "", f"{CRASH}g")],
+                               known("one", {"a.b": Symptom(REPORT, f"{CRASH}g")})), [])
+        # neither is a hang
         hang = known("one", {"a.b": Symptom(HANG)})
         verdicts = [Verdict(name, FAIL, 1, "no end within 60 s") for name in ("a.b", "new.test")]
         self.assertEqual(named(verdicts, hang), [("one", "looks like", ["a.b"])])

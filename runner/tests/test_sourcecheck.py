@@ -75,6 +75,8 @@ class AnswerTest(unittest.TestCase):
     def test_bug_in_one_place_is_there(self) -> None:
         check = "file: a.c\nfunction: walk\nfixed: hugetlb\n\n# two\nfile: a.c\nfunction: other\nbug: 0"
         self.assertEqual(answer(check).word, BUG)
+        check = "file: a.c\nfunction: walk other\nfixed: hugetlb\nbug: return 0"
+        self.assertEqual(answer(check).word, BUG)
 
     def test_place_that_says_nothing(self) -> None:
         check = "file: a.c\nfunction: walk\nfixed: hugetlb\n\nfile: a.c\nfunction: other\nbug: 1"
