@@ -117,7 +117,10 @@ def diagnose(verdicts: Iterable[Verdict], knowns: Sequence[Known], kernel: str) 
     """Puts each failure under a bug, or says that none explains it."""
     failed: Dict[str, FrozenSet[Symptom]] = {}
     passed: Set[str] = set()
+    counting: Set[str] = set()
     for verdict in verdicts:
+        if verdict.result == FAIL:
+            counting.add(verdict.name)
         if verdict.result in FAILURES:
             failed[verdict.name] = symptoms_of(verdict)
         elif verdict.result == OK:
@@ -139,7 +142,8 @@ def diagnose(verdicts: Iterable[Verdict], knowns: Sequence[Known], kernel: str) 
         done.findings.append(Finding([one.known.bug for one in alike], best.word,
                                      [name for name in failed if name in tests]))
         left -= tests
-    done.unexplained = [name for name in failed if name in left]
+    # what does not count needs no explanation
+    done.unexplained = [name for name in failed if name in left & counting]
     for name in done.unexplained:
         note = note_on(name, failed[name], knowns)
         if note:

@@ -23,7 +23,7 @@ TELLING = (ASSERTION, REPORT)
 HEADER = "# Recorded by ./run_tests.sh --reintroduce; regressions/README.md says how to read it.\n"
 
 # "# walk_anon.c:18:read_fault:Expected 0 (0) == ret (-14)"
-ASSERTED = re.compile(r"^(?:# +)?(\S+\.[ch]:\d+:[^:\s]*):\s*(.*)$")
+ASSERTED = re.compile(r"^(?:# +)?([^\s:]+\.[ch]:\d+:(?:[\w.-]+:)?)\s*(.*)$")
 # lines of one assertion that are kept: what was expected, and what the test says about it
 ASSERTION_LINES = 3
 NUMBER = re.compile(r"(?<![\w.])-?(?:0x[0-9a-fA-F]+|\d+)(?![\w.]*[A-Za-z_])")

@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from runner.catalogue import Bug
 from runner.confusion import BroughtIn, confusion_table
 from runner.diagnosis import Known, Standing, diagnose, know, standing
-from runner.results import FAIL, OK, SKIP, Verdict
+from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, Verdict
 from runner.signature import ASSERTION, HANG, REPORT, Signature, Symptom
 from runner.sourcecheck import BUG, FIXED, UNKNOWN, Answer
 
@@ -175,6 +175,13 @@ class ShowTest(unittest.TestCase):
             "entry": "two", "word": "looks like", "fix": "mm: fix two",
             "commit": "0123456789abcdef", "tests": ["a.b"]})
         self.assertEqual(done.as_json()["unexplained"], ["c.d"])
+
+    def test_failures_that_do_not_count(self) -> None:
+        verdicts = [Verdict("a.b", XFAIL, 1), Verdict("a.c", FLAKY, 1)]
+        self.assertEqual(diagnose(verdicts, [], "6.1").unexplained, [])
+        verdicts = [Verdict("a.b", XFAIL, 1, "", ["# a.c:1:t:Expected 1 (1) == x (2)"])]
+        self.assertEqual(named(verdicts, known("one", {"a.b": wrong()}, BUG)),
+                         [("one", "is", ["a.b"])])
 
     def test_nothing_failed(self) -> None:
         self.assertEqual(diagnose(passed("a.b"), [], "6.1").lines(), [])

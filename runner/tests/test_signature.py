@@ -33,6 +33,9 @@ class SymptomTest(unittest.TestCase):
         self.assertEqual(symptoms("", output),
                          assertion("Expected 0 (0) == ret (-5) / page 503: got order 9 pfn #"))
 
+    def test_assertion_without_the_name_of_a_test(self) -> None:
+        self.assertEqual(symptoms("", ["# a.c:1:page 0: got 1"]), assertion("page 0: got 1"))
+
     def test_first_assertion_decides(self) -> None:
         output = ["# a.c:1:b:Expected 1 (1) == x (2)", "# a.c:9:b:Expected 3 (3) == y (4)"]
         self.assertEqual(symptoms("", output), assertion("Expected 1 (1) == x (2)"))
