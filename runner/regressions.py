@@ -41,20 +41,21 @@ GIVE_UP = 3
 # the confusion table
 TABLE = "docs/records/confusion.md"
 
-# Every command that kbuild notes is compared with the one it would give now.
+# Every command that kbuild notes is compared with the one it would give now. A build can itself be a
+# copy of another one in the cache, and have that one's paths in what objtool was made with.
 COPY_SCRIPT = r'''
 cp -al "$1" "$3/source" 2> /dev/null || { rm -rf -- "$3/source"; cp -a "$1" "$3/source"; } || exit
 cp -a "$2" "$3/build" || exit
 ln -sfn "$3/source" "$3/build/source"
 find "$3/build" \( -name '*.cmd' -o -name '*.d' -o -name Makefile -o -name '*.mod' \
 	-o -name "$4" -o -name modules.order \) -type f -print0 |
-	FROM_SRC=$1 FROM_BUILD=$2 TO=$3 xargs -0r perl -e '
+	FROM_SRC=$1 BUILDS=$(dirname "$(dirname "$2")") TO=$3 xargs -0r perl -e '
 		local $/;
 		for my $name (@ARGV) {
 			open(my $file, "+<", $name) or die "$name: $!";
 			my ($seen, $changed) = (stat $file)[8, 9];
 			my $text = <$file>;
-			$text =~ s/\Q$ENV{FROM_BUILD}\E/$ENV{TO}\/build/g;
+			$text =~ s/\Q$ENV{BUILDS}\E\/[0-9a-f]+\/build/$ENV{TO}\/build/g;
 			$text =~ s/\Q$ENV{FROM_SRC}\E/$ENV{TO}\/source/g;
 			seek($file, 0, 0);
 			truncate($file, 0);
