@@ -14,6 +14,7 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tupl
 
 from runner.errors import Failure
 from runner.results import OK, SKIP, Verdict
+from runner.splats import STALL
 
 ASSERTION, REPORT, HANG, DEATH, SIGNAL, OTHER = \
     "assertion", "report", "hang", "death", "signal", "other"
@@ -58,6 +59,8 @@ class Symptom:
         """The same, as far as that can stay the same from one run and kernel to the next."""
         if self.kind != other.kind:
             return False
+        if self.kind == HANG:
+            return same_hang(self.text.split(), other.text.split())
         if self.kind != REPORT:
             return same_text(self.text, other.text)
         mine, theirs = split_report(self.text), split_report(other.text)
@@ -111,10 +114,25 @@ def same_functions(ours: List[str], theirs: List[str]) -> bool:
     if ours == theirs:
         return True
     wanted = min(COMMON_FUNCTIONS, len(ours), len(theirs))
-    # the longest common subsequence of up to three words
-    pairs = [(a, b) for a, name in enumerate(ours) for b, other in enumerate(theirs) if name == other]
-    longest = max((1 + any(c > a and d > b for c, d in pairs) for a, b in pairs), default=0)
-    return bool(wanted) and longest >= wanted
+    return bool(wanted) and len(in_common(ours, theirs)) >= wanted
+
+
+def same_hang(ours: List[str], theirs: List[str]) -> bool:
+    """Where the kernel told where it was, most of the shorter stack is in the other, in order."""
+    shorter = min(len(ours), len(theirs))
+    return 2 * len(in_common(ours, theirs)) > shorter or not shorter
+
+
+def in_common(ours: List[str], theirs: List[str]) -> List[str]:
+    """The longest sequence of words that both have, with others between them."""
+    best: List[List[str]] = [[] for _ in range(len(theirs) + 1)]
+    for word in ours:
+        row: List[List[str]] = [[]]
+        for place, other in enumerate(theirs):
+            row.append(best[place] + [word] if word == other
+                       else max(best[place + 1], row[place], key=len))
+        best = row
+    return best[-1]
 
 
 def symptoms_of(verdict: Verdict) -> FrozenSet[Symptom]:
@@ -124,8 +142,9 @@ def symptoms_of(verdict: Verdict) -> FrozenSet[Symptom]:
     found: Set[Symptom] = set()
     reason = verdict.reason
     if verdict.report:
-        kind = HANG if is_hang(verdict.report) else REPORT
-        found.add(Symptom(kind, "" if kind == HANG else verdict.report))
+        title, functions = split_report(verdict.report)
+        found.add(Symptom(HANG, " ".join(functions)) if STALL.search(title)
+                  else Symptom(REPORT, verdict.report))
     text = first_assertion(verdict.output)
     if text:
         found.add(Symptom(ASSERTION, text))
@@ -139,11 +158,6 @@ def symptoms_of(verdict: Verdict) -> FrozenSet[Symptom]:
     if not found:
         found.add(Symptom(OTHER, plain(reason)))
     return frozenset(found)
-
-
-def is_hang(report: str) -> bool:
-    """A report that something does not go on. Where it is found depends on the moment."""
-    return bool(re.search("blocked for more than|soft lockup|hard LOCKUP|stall", report))
 
 
 def first_assertion(output: Iterable[str]) -> str:
@@ -243,6 +257,9 @@ class Signature:
 def merged(symptom: Symptom, old: Iterable[Symptom]) -> Symptom:
     """A symptom as it was recorded before, or one that is both."""
     for one in old:
+        if one.kind == symptom.kind == HANG:
+            functions = in_common(symptom.text.split(), one.text.split())
+            return Symptom(HANG, " ".join(functions) or symptom.text or one.text)
         text = widened(symptom.text, one.text) if one.kind == symptom.kind else None
         if text is not None:
             return Symptom(symptom.kind, text)

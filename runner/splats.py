@@ -38,12 +38,16 @@ TAINT_LETTERS = "PFSRMBUDAWCIOELKXTNJ"
 
 # functions of a report's stack that name it, and those that any report has
 NAMED_BY = 3
+# a loop is interrupted anywhere in it: of a stall as many are kept
+STALL_NAMED_BY = 12
+STALL = re.compile("blocked for more than|soft lockup|hard LOCKUP|stall")
 # lines of a report in which they are looked for
 WHOLE_REPORT = 80
 FUNCTION = re.compile(r"^(?:RIP: 0010:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?$")
 IN_TITLE = re.compile(r" (?:at )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
 EVERYWHERE = re.compile(r"(dump_stack|show_stack|dump_page|bad_page|print_|kasan_|__asan_|__warn|"
-                        r"report_bug|handle_bug|panic|asm_|exc_|die$|oops_)")
+                        r"report_bug|handle_bug|panic|asm_|exc_|die$|oops_|do_syscall|entry_SYSCALL|"
+                        r"__x64_sys_|ret_from_fork)")
 # what compilers put behind a name
 SUFFIX = re.compile(r"\.(isra|constprop|part|cold)\b.*")
 
@@ -75,6 +79,7 @@ def name_report(lines: Sequence[str]) -> str:
     if not lines:
         return ""
     first = bare(lines[0])
+    most = STALL_NAMED_BY if STALL.search(first) else NAMED_BY
     functions: List[str] = []
     for line in map(bare, lines[1:]):
         found = FUNCTION.match(line.strip())
@@ -82,7 +87,7 @@ def name_report(lines: Sequence[str]) -> str:
             name = SUFFIX.sub("", found[1])
             if name not in functions:
                 functions.append(name)
-        if len(functions) == NAMED_BY or "end trace" in line:
+        if len(functions) == most or "end trace" in line:
             break
     inside = IN_TITLE.search(first)
     if inside and not functions:

@@ -63,7 +63,7 @@ class SymptomTest(unittest.TestCase):
 
     def test_report_of_a_hang_is_a_hang(self) -> None:
         report = "INFO: task # blocked for more than # seconds. | f g h"
-        self.assertEqual(symptoms("no end within 60 s", [], report), {Symptom(HANG)})
+        self.assertEqual(symptoms("no end within 60 s", [], report), {Symptom(HANG, "f g h")})
 
     def test_passed(self) -> None:
         self.assertEqual(symptoms_of(Verdict("a.b", OK, 1)), frozenset())
@@ -86,6 +86,13 @@ class LikeTest(unittest.TestCase):
 
     def test_another_kind(self) -> None:
         self.assertFalse(Symptom(HANG).is_like(Symptom(DEATH)))
+
+    def test_hangs(self) -> None:
+        self.assertTrue(self.like("a b walk fault ioctl", "c walk fault ioctl", HANG))
+        self.assertFalse(self.like("a b walk fault ioctl", "c d lock read ioctl", HANG))
+        self.assertFalse(self.like("a b walk fault ioctl", "ioctl fault walk x y", HANG))
+        # one that nobody told anything about
+        self.assertTrue(self.like("a b walk", "", HANG))
 
     def test_functions_of_a_report(self) -> None:
         def like(ours: str, theirs: str) -> bool:
@@ -158,6 +165,13 @@ class SignatureTest(unittest.TestCase):
         second = {"a": assertion("x (2)") | {Symptom(REPORT, "r")}}
         self.assertEqual(both(first, second),
                          {"a": assertion("x (#)") | {Symptom(REPORT, "r")}})
+
+    def test_two_stacks_of_a_hang(self) -> None:
+        first = {"a": frozenset([Symptom(HANG, "x walk fault ioctl")])}
+        second = {"a": frozenset([Symptom(HANG, "y z walk fault ioctl")])}
+        self.assertEqual(both(first, second), {"a": {Symptom(HANG, "walk fault ioctl")}})
+        second = {"a": frozenset([Symptom(HANG)])}
+        self.assertEqual(both(first, second), {"a": {Symptom(HANG, "x walk fault ioctl")}})
 
     def test_tests_that_are_gone(self) -> None:
         self.signature.keep(["b"])

@@ -159,6 +159,13 @@ class NameTest(unittest.TestCase):
         # without a stack its line names the function
         self.assertEqual(name_report(new[:1]), "WARNING: mm/memory.c | zap_pte_range")
 
+    def test_stall_has_the_whole_stack(self) -> None:
+        self.assertEqual(name_report(["rcu: INFO: rcu_sched self-detected stall on CPU",
+                                      " do_syscall_64+0x1/0x2",
+                                      *(f" f{number}+0x1/0x2" for number in range(20))]),
+                         "rcu: INFO: rcu_sched self-detected stall on CPU | " +
+                         " ".join(f"f{number}" for number in range(12)))
+
     def test_functions_of_the_report_itself(self) -> None:
         self.assertEqual(name_report(["BUG: Bad page state in process fork  pfn:1234", "Call Trace:",
                                       " dump_stack_lvl+0x1/0x2", " bad_page+0x1/0x2",
