@@ -20,6 +20,7 @@ from runner.follow import Listener, Test
 from runner.guest import check_native
 from runner.host import Host
 from runner.kernel import Kernel, Kind, resolve
+from runner.names import base_name
 from runner.programs import Suite, build_agent, build_driver, build_suite
 from runner.request import Request
 from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
@@ -144,16 +145,15 @@ class CellRun:
         self.host.terminal.step(f"running {len(failed)} failed test{'s' if len(failed) > 1 else ''} "
                                 f"again, {times} time{'s' if times > 1 else ''}")
         again = Ledger(folder, lambda line: None)
-        # names of their own: a failed test is not repeated
-        rounds = [replace(test, name=f"{test.name}#{number}") for number in range(1, times + 1)
+        rounds = [replace(test, name=f"{test.name}@{number}") for number in range(1, times + 1)
                   for test in failed]
-        await replace(run, ledger=again, logs=folder, fail_fast=False,
+        await replace(run, ledger=again, logs=folder, fail_fast=False, every_run=True,
                       on_counts=None).run(rounds, self.request.mode == "suite", more)
         for test in failed:
             verdict = ledger.verdicts[test.name]
             verdict.again = times
             verdict.passed_again = sum(one.result == OK for one in again.verdicts.values()
-                                       if one.name.rpartition("#")[0] == test.name)
+                                       if base_name(one.name) == test.name)
             if verdict.passed_again:
                 verdict.result = FLAKY
             ledger.tell(str(verdict))

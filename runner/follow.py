@@ -62,7 +62,7 @@ class Queue:
     """
 
     def __init__(self, tests: Iterable[Test], guests: int, one_by_one: bool = False,
-                 give_up: int = 0) -> None:
+                 give_up: int = 0, every_run: bool = False) -> None:
         self._tests: Deque[Test] = deque(tests)
         self._shares: Dict[int, Deque[Test]] = {}
         self._guests = guests
@@ -70,6 +70,8 @@ class Queue:
         # a test that has failed need not be repeated
         self.settled: Set[str] = set()
         self._give_up = give_up
+        # repeat it anyway
+        self._every_run = every_run
         self._losses: Dict[Path, int] = {}
 
     def lost(self, test: Test) -> None:
@@ -79,7 +81,8 @@ class Queue:
     def is_wanted(self, test: Test) -> bool:
         """Has it still to be run?"""
         given_up = self._give_up and self._losses.get(test.program, 0) >= self._give_up
-        return test.base not in self.settled and not given_up
+        settled = test.base in self.settled and not self._every_run
+        return not settled and not given_up
 
     def take(self, guest: int) -> Optional[Test]:
         """The next test for this guest."""

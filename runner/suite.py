@@ -165,6 +165,7 @@ class Run:
     stop_at_loss: bool = False
     # see Queue
     give_up: int = 0
+    every_run: bool = False
     # a guest that does not come up is tried once more: a busy machine can be slow, and a
     # bisection must not go wrong for that
     patient: bool = False
@@ -180,7 +181,7 @@ class Run:
         """Runs these tests, in as many guests as they are good for."""
         host = self.machine.host
         count = self.machine.guests_for(len(tests))
-        queue = Queue(tests, count, self.one_by_one, self.give_up)
+        queue = Queue(tests, count, self.one_by_one, self.give_up, self.every_run)
         leave = await self.place() if self.place else None
         try:
             with host.cache.temporary("work") as folder:

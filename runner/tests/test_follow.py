@@ -71,6 +71,13 @@ class QueueTest(unittest.TestCase):
         self.assertEqual(names, ["p0.t0", "p0.t0@2", "p0.t0@3"])
         self.assertTrue(queue.is_empty(0))
 
+    def test_every_run(self) -> None:
+        queue = Queue(repeated(tests_of(1), 2), 1, every_run=True)
+        queue.settled.add("p0.t0")
+        self.assertFalse(queue.is_empty(0))
+        test = queue.take(0)
+        self.assertEqual(test and test.name, "p0.t0")
+
     def test_program_that_loses_guests_is_given_up(self) -> None:
         tests = [Test(f"p{program}.t{number}", Path(f"p{program}")) for program in range(2)
                  for number in range(3)]
