@@ -43,7 +43,7 @@ STALL_NAMED_BY = 12
 STALL = re.compile("blocked for more than|soft lockup|hard LOCKUP|stall")
 # lines of a report in which they are looked for
 WHOLE_REPORT = 80
-FUNCTION = re.compile(r"^(?:RIP: 0010:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?$")
+FUNCTION = re.compile(r"^(?:RIP: 0010:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+( \[hmmirror\])?")
 IN_TITLE = re.compile(r" (?:at )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
 EVERYWHERE = re.compile(r"(dump_stack|show_stack|dump_page|bad_page|print_|kasan_|__asan_|__warn|"
                         r"report_bug|handle_bug|panic|asm_|exc_|die$|oops_|do_syscall|entry_SYSCALL|"
@@ -85,7 +85,8 @@ def name_report(lines: Sequence[str]) -> str:
         found = FUNCTION.match(line.strip())
         if found and not EVERYWHERE.match(found[1]):
             name = SUFFIX.sub("", found[1])
-            if name not in functions:
+            # whatever the driver calls, the driver is called by the same functions
+            if name not in functions and not (functions and found[2]):
                 functions.append(name)
         if len(functions) == most or "end trace" in line:
             break

@@ -101,6 +101,8 @@ class LikeTest(unittest.TestCase):
         # one compiler inlines f or g
         self.assertTrue(like("f g h", "g h i"))
         self.assertTrue(like("f g h", "f h i"))
+        # the same callers of something else
+        self.assertFalse(like("f g h", "x g h"))
         # another caller
         self.assertFalse(like("f g h", "f x y"))
         self.assertFalse(like("f g h", "h g f"))

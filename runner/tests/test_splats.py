@@ -143,10 +143,15 @@ class NameTest(unittest.TestCase):
             "[   11.532975] RIP: 0010:queue_folios_pte_range+0x149/0x36f", "[   11.533000] Call Trace:",
             "[   11.533001]  <TASK>", "[   11.533002]  ? __die+0x20/0x60",
             "[   11.533003]  walk_pgd_range.isra.0+0x3f/0x18d",
-            "[   11.533004]  walk_page_range_mm+0x78/0x168 [hmmirror]",
+            "[   11.533004]  walk_page_range_mm+0x78/0x168", "[   11.5330]  go+0x1/0x2 [hmmirror]",
             "[   11.533005]  migrate_to_node+0x1/0x2", "[   11.533006] RIP: 0033:0x409d12"]),
             "BUG: unable to handle page fault for address: # | "
             "queue_folios_pte_range walk_pgd_range walk_page_range_mm")
+
+    def test_callers_in_the_driver(self) -> None:
+        self.assertEqual(name_report(["BUG: unable to handle", "RIP: 0010:go+0x1/0x2 [hmmirror]",
+                                      " own_abi+0x1/0x2 [hmmirror]", " vfs_ioctl+0x1/0x2"]),
+                         "BUG: unable to handle | go vfs_ioctl")
 
     def test_warning_of_old_and_new_kernels(self) -> None:
         trace = ["Call Trace:", " unmap_page_range+0x1/0x2", " __warn+0x1/0x2", " exit_mmap+0x1/0x2"]
