@@ -126,6 +126,19 @@ def diagnose(verdicts: Iterable[Verdict], knowns: Sequence[Known], kernel: str) 
         elif verdict.result == OK:
             passed.add(base_name(verdict.name))
     passed -= {base_name(name) for name in failed}
+    done = explain(failed, passed, knowns, kernel)
+    # what does not count needs no explanation
+    done.unexplained = [name for name in done.unexplained if name in counting]
+    for name in done.unexplained:
+        note = note_on(name, failed[name], knowns)
+        if note:
+            done.notes[name] = note
+    return done
+
+
+def explain(failed: Mapping[str, FrozenSet[Symptom]], passed: Set[str], knowns: Sequence[Known],
+            kernel: str) -> Diagnosis:
+    """The same of symptoms."""
     candidates = [one for one in (candidate(known, failed, passed, kernel) for known in knowns)
                   if one]
     done = Diagnosis()
@@ -142,12 +155,7 @@ def diagnose(verdicts: Iterable[Verdict], knowns: Sequence[Known], kernel: str) 
         done.findings.append(Finding([one.known.bug for one in alike], best.word,
                                      [name for name in failed if name in tests]))
         left -= tests
-    # what does not count needs no explanation
-    done.unexplained = [name for name in failed if name in left & counting]
-    for name in done.unexplained:
-        note = note_on(name, failed[name], knowns)
-        if note:
-            done.notes[name] = note
+    done.unexplained = [name for name in failed if name in left]
     return done
 
 
