@@ -77,7 +77,39 @@ static inline void **compat_zone_device_data(struct page *page)
 #endif
 }
 
-#ifndef HAVE_ZONE_DEVICE_FOLIO_INIT
+#if defined(HAVE_ZONE_DEVICE_FOLIO_INIT)
+/* takes the pgmap, and any block of free pages */
+#elif defined(HAVE_ZONE_DEVICE_PAGE_INIT_ORDER)
+/*
+ * Until shortly before 6.19, a free page keeps what it was as a part of a huge page: the order,
+ * the number of pages and the head are in fields of the second and all further pages. A small
+ * page would take the order for PG_locked, and the head for its pgmap.
+ */
+static inline void compat_zone_device_folio_init(struct folio *folio, struct dev_pagemap *pgmap,
+						 unsigned int order)
+{
+	struct page *page = &folio->page;
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++) {
+		struct folio *small = (struct folio *)(page + i);
+
+		/* PG_head, and what held the order */
+		small->flags.f &= ~0xffUL;
+#ifdef NR_PAGES_IN_LARGE_FOLIO
+		/* this is a field of the folio whose second page @small was */
+		((struct folio *)(page + i - 1))->_nr_pages = 0;
+#endif
+		small->mapping = NULL;
+		small->pgmap = pgmap;
+	}
+	zone_device_page_init(page, order);
+	if (order)
+		folio_set_large_rmappable(folio);
+}
+
+#define zone_device_folio_init	compat_zone_device_folio_init
+#else
 #ifndef HAVE_ZONE_DEVICE_PAGE_INIT
 /* until 6.0, a free page of device memory keeps one reference */
 static inline void zone_device_page_init(struct page *page)
