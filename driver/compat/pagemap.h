@@ -111,10 +111,16 @@ static inline void compat_zone_device_folio_init(struct folio *folio, struct dev
 #define zone_device_folio_init	compat_zone_device_folio_init
 #else
 #ifndef HAVE_ZONE_DEVICE_PAGE_INIT
-/* until 6.0, a free page of device memory keeps one reference */
+/*
+ * Until 6.0, a free page of device memory keeps a reference. It becomes the first user's since
+ * 5.18 ("mm: remove the extra ZONE_DEVICE struct page refcount", which removed the config
+ * symbol, too). Before, it stayed beside those of all users.
+ */
 static inline void zone_device_page_init(struct page *page)
 {
+#ifdef CONFIG_DEV_PAGEMAP_OPS
 	get_page(page);
+#endif
 	lock_page(page);
 }
 #endif
