@@ -15,41 +15,49 @@
 #define compat_get_page(_addr, _page)	__get_user_pages_fast(_addr, 1, 0, _page)
 #endif
 
-#ifndef HAVE_FOLIO
-static inline bool folio_trylock(struct folio *folio)
+#ifndef HAVE_FOLIO_CALLS
+static inline bool compat_folio_trylock(struct folio *folio)
 {
 	return trylock_page(&folio->page);
 }
 
-static inline bool folio_test_clear_lru(struct folio *folio)
+static inline bool compat_folio_test_clear_lru(struct folio *folio)
 {
 	return test_and_clear_bit(PG_lru, &folio->page.flags);
 }
 
-static inline void folio_set_lru(struct folio *folio)
+static inline void compat_folio_set_lru(struct folio *folio)
 {
 	SetPageLRU(&folio->page);
 }
 
-static inline bool folio_test_swapcache(struct folio *folio)
+static inline bool compat_folio_test_swapcache(struct folio *folio)
 {
 	return PageSwapCache(&folio->page);
 }
 
-static inline bool folio_test_writeback(struct folio *folio)
+static inline bool compat_folio_test_writeback(struct folio *folio)
 {
 	return PageWriteback(&folio->page);
 }
 
-static inline void folio_start_writeback(struct folio *folio)
+static inline void compat_folio_start_writeback(struct folio *folio)
 {
 	set_page_writeback(&folio->page);
 }
 
-static inline void folio_end_writeback(struct folio *folio)
+static inline void compat_folio_end_writeback(struct folio *folio)
 {
 	end_page_writeback(&folio->page);
 }
+
+#define folio_trylock			compat_folio_trylock
+#define folio_test_clear_lru		compat_folio_test_clear_lru
+#define folio_set_lru			compat_folio_set_lru
+#define folio_test_swapcache		compat_folio_test_swapcache
+#define folio_test_writeback		compat_folio_test_writeback
+#define folio_start_writeback		compat_folio_start_writeback
+#define folio_end_writeback		compat_folio_end_writeback
 #endif
 
 #endif /* HMMIRROR_COMPAT_BUSY_H */
