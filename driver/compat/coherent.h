@@ -12,14 +12,19 @@
 #else
 #define COMPAT_HAS_COHERENT	0
 
-/* there is no such device then, and these are for none */
+/*
+ * There is no such device then, and these are for none. While 6.0 was made, the kernel had some
+ * of them.
+ */
 #define MEMORY_DEVICE_COHERENT	((enum memory_type)0)
 #define MIGRATE_VMA_SELECT_DEVICE_COHERENT 0
 
-static inline bool is_device_coherent_page(const struct page *page)
+static inline bool compat_is_device_coherent_page(const struct page *page)
 {
 	return false;
 }
+
+#define is_device_coherent_page	compat_is_device_coherent_page
 #endif
 
 /* Return: why the kernel can't do it, NULL if it can. */
