@@ -10,21 +10,25 @@
 #include "coherent.h"
 #include "folio.h"
 
-/*
- * With exclusive access by ranges came entries that the end of a migration takes for
- * its own: migrate_device_range() of a page that has one puts the page back, with one
- * reference more than before. Only device-coherent pages can meet with that.
- */
-#if defined(HAVE_MAKE_DEVICE_EXCLUSIVE)
+#if defined(HAVE_MAKE_DEVICE_EXCLUSIVE) && defined(HAVE_MAKE_DEVICE_EXCLUSIVE_ENTRY)
 #define COMPAT_HAS_EXCLUSIVE	1
 #define COMPAT_EXCLUSIVE_LEAKS	0
-#elif defined(HAVE_MAKE_DEVICE_EXCLUSIVE_RANGE)
+#elif defined(HAVE_MAKE_DEVICE_EXCLUSIVE) || defined(HAVE_MAKE_DEVICE_EXCLUSIVE_RANGE)
+/*
+ * The end of a migration takes entries of exclusive access for its own: migrate_device_range() of
+ * a page that has one puts the page back, with one reference more than before. Only
+ * device-coherent pages can meet with that. make_device_exclusive() is a few commits older than
+ * the fix, which came right after entries of exclusive access got one type instead of two.
+ */
 #define COMPAT_HAS_EXCLUSIVE	1
 #define COMPAT_EXCLUSIVE_LEAKS	1
 
-static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned long addr,
+static inline struct page *compat_make_exclusive(struct mm_struct *mm, unsigned long addr,
 						 void *owner, struct folio **foliop)
 {
+#ifdef HAVE_MAKE_DEVICE_EXCLUSIVE
+	return make_device_exclusive(mm, addr, owner, foliop);
+#else
 	struct page *page = NULL;
 	int ret;
 
@@ -34,7 +38,16 @@ static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned 
 	if (!ret || !page)
 		return ERR_PTR(-EBUSY);
 	*foliop = page_folio(page);
-	if (is_device_coherent_page(page)) {
+	return page;
+#endif
+}
+
+static inline struct page *compat_make_device_exclusive(struct mm_struct *mm, unsigned long addr,
+							void *owner, struct folio **foliop)
+{
+	struct page *page = compat_make_exclusive(mm, addr, owner, foliop);
+
+	if (!IS_ERR(page) && is_device_coherent_page(page)) {
 		/* it came here just now; a fault ends the access again */
 		unlock_page(page);
 		put_page(page);
@@ -43,6 +56,8 @@ static inline struct page *make_device_exclusive(struct mm_struct *mm, unsigned 
 	}
 	return page;
 }
+
+#define make_device_exclusive compat_make_device_exclusive
 #else
 #define COMPAT_HAS_EXCLUSIVE	0
 #define COMPAT_EXCLUSIVE_LEAKS	0
@@ -62,6 +77,7 @@ static inline struct page *compat_make_nothing_exclusive(struct mm_struct *mm, u
 	return ERR_PTR(-EOPNOTSUPP);
 }
 
+#undef make_device_exclusive
 #define make_device_exclusive compat_make_nothing_exclusive
 #endif
 

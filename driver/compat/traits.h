@@ -22,8 +22,8 @@ static inline u64 compat_traits(void)
 #ifdef HAVE_DEVICE_COHERENT
 	traits |= HMMIRROR_TRAIT_OTHER_FAULTED;
 #endif
-	/* the same series, newer than 6.12 */
-#ifdef HAVE_MAKE_DEVICE_EXCLUSIVE
+	/* the same series, newer than 6.12; see exclusive.h */
+#if defined(HAVE_MAKE_DEVICE_EXCLUSIVE) && defined(HAVE_MAKE_DEVICE_EXCLUSIVE_ENTRY)
 	traits |= HMMIRROR_TRAIT_EXCLUSIVE_PAGE;
 #endif
 	/* both of 5.9, and of the same hand */
