@@ -36,7 +36,9 @@ static const struct function {
 		{ "__mem_cgroup_charge", -ENOMEM }, { "mem_cgroup_charge", -ENOMEM },
 		{ "mem_cgroup_try_charge", -ENOMEM },
 	},
+	/* the first calls one of the others, or the compiler has put that into it */
 	[HMMIRROR_INJECT_SPLIT] = {
+		{ "split_folio_to_list", -EAGAIN },
 		{ "split_huge_page_to_list", -EAGAIN },
 		{ "split_huge_page_to_list_to_order", -EAGAIN },
 		{ "__split_huge_page_to_list_to_order", -EAGAIN },
