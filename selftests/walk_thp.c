@@ -165,7 +165,14 @@ TEST_F(walk_thp, page_requests)
 		return;
 }
 
-/* The pfns of a device-private huge page for a range that starts inside it. */
+/*
+ * The pfns of a device-private huge page for a range that starts inside it.
+ *
+ * hmm_vma_handle_absent_pmd() counts from the pfn of the PMD entry, which is that of the first
+ * page: no kernel with huge pages in device memory is known to be free of this, so the test fails
+ * on 6.19 to 7.3. Other tests accept pfns that are wrong in this way (walk_run.c), so that one bug
+ * is one failure.
+ */
 FIXTURE(walk_thp_device)
 {
 	struct walk walk;
@@ -182,7 +189,7 @@ FIXTURE_TEARDOWN(walk_thp_device)
 
 TEST_F(walk_thp_device, from_within)
 {
-	size_t huge = hmm_pmd_size() / hmm_page_size(), first = 300, i, wrong = 0;
+	size_t huge = hmm_pmd_size() / hmm_page_size(), first = 300, i;
 	struct walk *walk = &self->walk;
 	__u64 base, pfn;
 
@@ -196,14 +203,12 @@ TEST_F(walk_thp_device, from_within)
 		return;
 	for (i = 0; i < 9; i++) {
 		pfn = hmm_entry_pfn(walk->entries[first + i]);
-		wrong += pfn == base + i;
-		if (pfn != base + i)
-			ASSERT_EQ(base + first + i, pfn);
+		ASSERT_EQ(base + first + i, pfn)
+			TH_LOG("page %zu of a device's huge page: %s", first + i,
+			       pfn == base + i ?
+			       "counted from the page's first pfn (docs/findings/walker.md)" :
+			       "wrong pfn");
 	}
-	if (!wrong)
-		return;
-	ASSERT_EQ(9, wrong);
-	SKIP(return, "a bug of this kernel, docs/findings/walker.md: pfns from the first page on");
 }
 
 /*

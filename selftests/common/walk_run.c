@@ -170,7 +170,7 @@ static int find_tables(struct walk *walk)
 }
 
 /*
- * Is this the known bug of 7.2 and 7.3? For a range that starts inside a device-private
+ * Is this the known bug of 6.19 to 7.3? For a range that starts inside a device-private
  * huge page, they count the pfns from its first page (walk_thp_device.from_within,
  * docs/findings/walker.md).
  */
