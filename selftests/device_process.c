@@ -240,7 +240,10 @@ static off_t core_offset(int core, uintptr_t addr, size_t length)
 
 #define CORE	"/tmp/hmmirror.core"
 
-/* A process dies, and its core file must have the data. */
+/*
+ * A process dies, and its core file must have the data. A huge page is missing in it on 6.19 to
+ * 7.3: follow_pmd_mask() takes a PMD that is not present for an empty one.
+ */
 TEST_F(device_process, core_dump)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -271,10 +274,11 @@ TEST_F(device_process, core_dump)
 	offset = core_offset(core, (uintptr_t)c->addr, c->length);
 	ASSERT_LE(0, offset);
 	ASSERT_EQ((ssize_t)c->length, pread(core, c->copy, c->length, offset));
-	if (c->huge && hmm_all_bytes(c->copy, c->length, 0) == -1)
-		SKIP(return, "the kernel leaves huge pages of devices out of core files");
-	CHECK_COPY(0);
 	close(core);
+	if (c->huge)
+		ASSERT_NE(-1, hmm_all_bytes(c->copy, c->length, 0))
+			TH_LOG("zeroes for a device's huge page (docs/findings/elsewhere.md)");
+	CHECK_COPY(0);
 }
 
 /* The mm ends by exec(), exit() or SIGKILL, with pages on the device. */
