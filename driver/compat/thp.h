@@ -30,6 +30,8 @@ static inline bool compat_mapped_twice(struct folio *folio)
 	return false;
 }
 
+/* While 6.19 was made, the kernel had them before it asked a driver to split a huge page. */
+#undef MIGRATE_PFN_COMPOUND
 #define MIGRATE_VMA_SELECT_COMPOUND	0
 #define MIGRATE_PFN_COMPOUND		0UL
 
