@@ -31,6 +31,14 @@ static int set(const char *name, const char *what, const char *value)
 	return hmm_write_text(path, value);
 }
 
+/* The alignment of a device, which before 5.10 only the NVDIMM's device above it shows. */
+static long align_of(const char *name)
+{
+	long align = attribute(DAX_DEVICES, name, "align");
+
+	return align < 0 ? attribute(DAX_DEVICES, name, "../align") : align;
+}
+
 /* Find the device that has an alignment already; its name below /dev. */
 static int find(size_t align, char *name, size_t size)
 {
@@ -41,8 +49,7 @@ static int find(size_t align, char *name, size_t size)
 	if (!dir)
 		return -ENOENT;
 	while (ret && (entry = readdir(dir))) {
-		if (attribute(DAX_DEVICES, entry->d_name, "align") !=
-		    (long)align)
+		if (align_of(entry->d_name) != (long)align)
 			continue;
 		snprintf(name, size, "%.32s", entry->d_name);
 		ret = 0;

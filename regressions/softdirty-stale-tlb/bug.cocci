@@ -1,0 +1,9 @@
+@@
+expression e;
+@@
+ clear_refs_write(...)
+ {
+ <...
+-flush_tlb_mm(e);
+ ...>
+ }
