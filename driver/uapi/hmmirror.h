@@ -355,6 +355,9 @@ enum hmmirror_outcome {
  *	mistake, with the pages before it done and the rest left alone; -ENOMEM,
  *	nothing done; -EAGAIN of HMMIRROR_MISTAKE_GIVEN_BACK
  * @reserved: must be 0
+ * @cpages: (out) the sum of migrate_vma.cpages of all calls of migrate_vma_setup() that
+ *	this one made: what the kernel says it offered. 0 for a migration by number,
+ *	and on kernels before 5.9
  */
 struct hmmirror_migrate {
 	__u32 size;
@@ -365,6 +368,7 @@ struct hmmirror_migrate {
 	__u64 migrated;
 	__s32 error;
 	__u32 reserved;
+	__u64 cpages;
 };
 
 enum hmmirror_exclusive_op {
