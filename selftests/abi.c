@@ -312,10 +312,26 @@ TEST_F(abi, size_zero)
 
 TEST_F(abi, size_short)
 {
-	self->c.arg.size = variant->call->size - 1;
+	self->c.arg.size = (variant->call->first_size ?: variant->call->size) - 1;
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
 	self->c.arg.size = sizeof(__u32);
 	ASSERT_EQ(-EINVAL, abi_bad_call(&self->c));
+}
+
+/* A program that was built when the struct was shorter: nothing is written behind that. */
+TEST_F(abi, size_of_first_version)
+{
+	size_t first = variant->call->first_size;
+
+	if (!first)
+		SKIP(return, "the struct has not grown");
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
+		return;
+	self->c.arg.size = first;
+	memset(self->c.arg.bytes + first, 0x5a, variant->call->size - first);
+	ASSERT_EQ(0, abi_call(&self->c));
+	ASSERT_EQ(-1, hmm_all_bytes(self->c.arg.bytes + first, variant->call->size - first,
+				    0x5a));
 }
 
 TEST_F(abi, size_longer)

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -416,6 +417,90 @@ TEST_F(device_cpu, many_threads)
 	ASSERT_EQ(hmm_pattern(c->addr + c->page - 8, 0) + THREADS * ROUNDS,
 		  *(__u64 *)(c->addr + c->page - 8));
 	ASSERT_EQ(-1, hmm_pattern_check(c->addr + c->page, c->length - c->page, 0));
+}
+
+#define LIMIT_MS	5000
+
+/* A thread that touches a page when it is told to. */
+struct toucher {
+	char *addr;
+	size_t length;
+	pthread_t thread;
+	sem_t go;
+	pid_t tid;
+	long wrong;
+};
+
+static void *touch(void *data)
+{
+	struct toucher *t = data;
+
+	__atomic_store_n(&t->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	while (sem_wait(&t->go))
+		;
+	t->wrong = hmm_pattern_check(t->addr, t->length, 0);
+	return NULL;
+}
+
+FIXTURE(device_cpu_twice)
+{
+	struct device_case c;
+	struct toucher touchers[2];
+};
+
+FIXTURE_SETUP(device_cpu_twice)
+{
+	device_begin(_metadata, &self->c, "dev_private", DEVICE_AT_TABLE_START);
+	ASSERT_EQ(0, hmm_use_all_cpus());
+}
+
+FIXTURE_TEARDOWN(device_cpu_twice)
+{
+	if (!self->c.setup_ret)
+		hmm_hold_release(self->c.fd);
+	device_end(_metadata, &self->c);
+}
+
+/*
+ * A second CPU touches a page while the fault of the first one has it locked. It must sleep
+ * until the page is unlocked. If it retries without end instead, and in the kernel, then the
+ * first one never gets on where that waits for work on this CPU, as lru_add_drain_all() does.
+ */
+TEST_F(device_cpu_twice, second_fault_waits)
+{
+	struct device_case *c = &self->c;
+	struct hmmirror_stats before, held;
+	int i, sleeps;
+
+	if (!REQUIRE(c->setup_ret, c->area.why))
+		return;
+	for (i = 0; i < 2; i++) {
+		struct toucher *t = &self->touchers[i];
+
+		t->addr = c->addr;
+		t->length = c->page;
+		ASSERT_EQ(0, sem_init(&t->go, 0, 0));
+		ASSERT_EQ(0, pthread_create(&t->thread, NULL, touch, t));
+	}
+	device_make(_metadata, c);
+	ASSERT_EQ(0, hmm_stats(c->fd, 0, &before));
+	ASSERT_EQ(0, hmm_hold_arm(c->fd, HMMIRROR_STAGE_FAULT, LIMIT_MS));
+	sem_post(&self->touchers[0].go);
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(c->fd, LIMIT_MS));
+	sem_post(&self->touchers[1].go);
+	sleeps = hmm_thread_blocks(&self->touchers[1].tid);
+	ASSERT_EQ(0, hmm_stats(c->fd, 0, &held));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(c->fd));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_join(self->touchers[i].thread, NULL));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(-1, self->touchers[i].wrong);
+	CHECK_CPU_USED(1);
+	CHECK_DATA(0);
+	/* both came to the driver */
+	if (held.cpu_faults > before.cpu_faults + 1)
+		SKIP(return, "mm/migrate: Trylock device page in do_swap_page (6.15)");
+	ASSERT_EQ(1, sleeps) TH_LOG("the second fault spins");
 }
 
 #include "hmm_main.h"

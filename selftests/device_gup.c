@@ -510,4 +510,53 @@ TEST_F(device_gup_pinned, referenced_on_device)
 	check_referenced_on_device(_metadata, c, 2, self->outcomes);
 }
 
+#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
+
+FIXTURE(device_gup_exclusive)
+{
+	struct device_case c;
+};
+
+FIXTURE_SETUP(device_gup_exclusive)
+{
+	device_begin(_metadata, &self->c, "dev_exclusive", DEVICE_AT_TABLE_START);
+}
+
+FIXTURE_TEARDOWN(device_gup_exclusive)
+{
+	device_end(_metadata, &self->c);
+}
+
+/*
+ * A pinned page can't be migrated. If a device has exclusive access to it, the attempt must
+ * leave that entry as it was: remove_migration_ptes() ends the attempt, and has to tell a
+ * device-exclusive entry from a migration entry.
+ */
+TEST_F(device_gup_exclusive, pinned_and_offlined)
+{
+	struct device_case *c = &self->c;
+	char text[32];
+	__u64 map;
+	int ring;
+
+	if (!REQUIRE(c->setup_ret, c->area.why))
+		return;
+	if (access(SOFT_OFFLINE, W_OK))
+		SKIP(return, "no soft_offline_page (CONFIG_MEMORY_FAILURE)");
+	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(c->addr, c->length, 0);
+	if (!REQUIRE(get_ring(&c->area, c->addr, c->page, &ring), c->area.why))
+		return;
+	ASSERT_EQ(0, hmm_pagemap_one(c->addr, &map));
+	device_migrate(_metadata, c);
+	device_prove(_metadata, c, 0, c->pages);
+	snprintf(text, sizeof(text), "0x%llx", (map & HMM_PM_PFN_MASK) * c->page);
+	ASSERT_GT(0, hmm_write_text(SOFT_OFFLINE, text));
+	/* the device was told, and has given the page up: only the CPU's entry is left */
+	device_check_kept(_metadata, c, c->addr, c->pages);
+	CHECK_DATA(0);
+	ASSERT_EQ(0, ring_unregister(ring));
+	close(ring);
+}
+
 #include "hmm_main.h"

@@ -424,4 +424,40 @@ TEST_F(device_mm, mincore_and_smaps)
 	CHECK_DATA(0);
 }
 
+FIXTURE(device_mm_populated)
+{
+	struct device_case c;
+};
+
+FIXTURE_SETUP(device_mm_populated)
+{
+	device_begin(_metadata, &self->c, "dev_private_populated", DEVICE_ACROSS_TABLES);
+}
+
+FIXTURE_TEARDOWN(device_mm_populated)
+{
+	device_end(_metadata, &self->c);
+}
+
+/*
+ * Device entries have no young and no dirty bit: smaps must not make them up of what stands
+ * in their place. The pages come from memory that was never used, as a device page keeps
+ * the flags of its last use.
+ */
+TEST_F(device_mm_populated, smaps)
+{
+	struct device_case *c = &self->c;
+
+	if (!REQUIRE(c->setup_ret, c->area.why))
+		return;
+	ASSERT_EQ(0, hmm_test_abi(c->fd, HMM_DMIRROR_RELEASE, c->addr, 1, NULL, NULL));
+	ASSERT_EQ(0, hmm_stats(c->fd, 0, &c->before));
+	device_make(_metadata, c);
+	ASSERT_EQ((long)(c->length / 1024), hmm_smaps(c->addr, "Rss"));
+	ASSERT_EQ(0, hmm_smaps(c->addr, "Private_Dirty"));
+	ASSERT_EQ(0, hmm_smaps(c->addr, "Referenced"));
+	device_prove(_metadata, c, 0, c->pages);
+	ASSERT_EQ(-1, hmm_all_bytes(c->addr, c->length, 0));
+}
+
 #include "hmm_main.h"

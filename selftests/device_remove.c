@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory hot-remove and soft-offline while a device has pages, or has exclusive access to
- * them.
+ * Memory hot-remove, soft-offline and memory failure while a device has pages, or has
+ * exclusive access to them.
  *
  * A device-private page no longer needs the system page that it came from: that one must
  * not keep a memory block online. An exclusive page is still the system page, and must be
@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,51 @@ TEST_F(device_remove, soft_offline_page)
 	snprintf(text, sizeof(text), "%llu", self->pfns[0]);
 	if (self->can_migrate)
 		hmm_write_text(UNPOISON, text);
+}
+
+/* Can a CPU read there? Asked of the kernel, so that the test survives. */
+static int readable(char *addr)
+{
+	char byte;
+	struct iovec to = { &byte, 1 }, from = { addr, 1 };
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
+}
+
+/*
+ * A page of memory has failed while the device has exclusive access to it. Its mapping
+ * becomes a hwpoison entry: neither the device nor a CPU may use the page any more.
+ */
+TEST_F(device_remove, hard_offline_page)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	struct device_case *c = &self->c;
+	__u64 held = 0;
+	char text[32];
+
+	if (!REQUIRE(c->setup_ret, c->area.why))
+		return;
+	if (!c->exclusive)
+		SKIP(return, "a device-private page has no system page behind it");
+	if (!self->can_migrate)
+		SKIP(return, "mm/rmap: keep mapcount untouched for device-exclusive entries");
+	if (access(MEMORY "hard_offline_page", W_OK))
+		SKIP(return, "no hard_offline_page (CONFIG_MEMORY_FAILURE)");
+	ASSERT_EQ(0, hmm_area_map_small(&c->area, c->addr, c->length, PROT_READ | PROT_WRITE));
+	hmm_pattern_fill(c->addr, c->length, 1);
+	record_pfns(_metadata, self);
+	device_migrate(_metadata, c);
+	ASSERT_EQ(0, sigaction(SIGBUS, &ignore, &before));
+	snprintf(text, sizeof(text), "0x%llx", self->pfns[0] * c->page);
+	ASSERT_EQ(0, hmm_write_text(MEMORY "hard_offline_page", text));
+	ASSERT_EQ(0, hmm_excl_pages(c->fd, HMMIRROR_EXCL_TEST, c->addr, c->page, NULL, &held));
+	ASSERT_EQ(0, held);
+	ASSERT_EQ(0, readable(c->addr));
+	ASSERT_EQ(-1, hmm_pattern_check(c->addr + c->page, c->length - c->page, 1));
+	ASSERT_EQ(0, madvise(c->addr, c->page, MADV_DONTNEED));
+	ASSERT_EQ(0, sigaction(SIGBUS, &before, NULL));
+	snprintf(text, sizeof(text), "%llu", self->pfns[0]);
+	hmm_write_text(UNPOISON, text);
 }
 
 static int node_of(int block)

@@ -8,8 +8,12 @@
  * never go on with a page after that, and no write of either side may be lost.
  */
 #include <pthread.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "expect_kernel.h"
+#include "inject.h"
 #include "small_pages.h"
 
 #define PAGES	8
@@ -463,6 +467,118 @@ TEST_F(exclusive, add_against_cpu)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(2 * ADDS, *word);
+}
+
+#define LIMIT_MS	5000
+
+/* A thread that reads a page when it is told to. */
+struct reader {
+	char *addr;
+	pthread_t thread;
+	sem_t go;
+	char byte;
+};
+
+static void *read_byte(void *data)
+{
+	struct reader *r = data;
+
+	while (sem_wait(&r->go))
+		;
+	r->byte = __atomic_load_n(r->addr, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/*
+ * The page is zapped while a CPU fault ends the exclusive access to it. The fault has the
+ * page locked, and waits for the device: it needs a reference of its own, as that of the
+ * entry goes with the entry.
+ */
+TEST_F(exclusive, dontneed_during_fault)
+{
+	char *addr = self->addr + 2 * self->page;
+	struct reader reader = { .addr = addr, .byte = 1 };
+	__u64 map, flags = 0;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	/* the per-CPU LRU batches hold references, too; compaction drains them */
+	hmm_write_text("/proc/sys/vm/compact_memory", "1");
+	ASSERT_EQ(0, hmm_pagemap_one(addr, &map));
+	ASSERT_EQ(0, sem_init(&reader.go, 0, 0));
+	ASSERT_EQ(0, pthread_create(&reader.thread, NULL, read_byte, &reader));
+	ASSERT_EQ(0, MAKE_EXCLUSIVE());
+	ASSERT_EQ(PAGES, self->pages);
+	ASSERT_EQ(0, hmm_hold_arm(self->fd, HMMIRROR_STAGE_INVALIDATE, LIMIT_MS));
+	sem_post(&reader.go);
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->fd, LIMIT_MS));
+	ASSERT_EQ(0, madvise(addr, self->page, MADV_DONTNEED));
+	ASSERT_EQ(0, hmm_page_flags(map & HMM_PM_PFN_MASK, 1, &flags));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+	ASSERT_EQ(0, pthread_join(reader.thread, NULL));
+	ASSERT_NE(0, flags & hmm_kpf(KPF_LOCKED))
+		TH_LOG("the page that the fault has locked was freed: flags %llx",
+		       (unsigned long long)flags);
+	ASSERT_EQ(0, reader.byte);
+	ASSERT_EQ(-1, hmm_all_bytes(addr, self->page, 0));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 2 * self->page, 1));
+}
+
+/* A thread that gets exclusive access to a page when it is told to. */
+struct maker {
+	char *addr;
+	size_t length;
+	int fd;
+	pthread_t thread;
+	sem_t go;
+	pid_t tid;
+	int ret;
+};
+
+static void *make_page_exclusive(void *data)
+{
+	struct maker *m = data;
+
+	__atomic_store_n(&m->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	while (sem_wait(&m->go))
+		;
+	m->ret = hmm_excl_pages(m->fd, HMMIRROR_EXCL_MAKE, m->addr, m->length, NULL, NULL);
+	return NULL;
+}
+
+/*
+ * Another task has the page locked, here beside a migration that is held: the device waits
+ * for the lock.
+ */
+TEST_F(exclusive, locked_page)
+{
+	struct maker maker = { .addr = self->addr, .length = self->page, .fd = self->fd };
+	struct hmm_call call = {
+		.fd = self->fd,
+		.addr = self->addr,
+		.length = self->length,
+	};
+
+	if (!REQUIRE(self->setup_ret, self->area.why) ||
+	    !REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
+	if (!expect_when(WHEN_EXCLUSIVE_PAGE))
+		SKIP(return, "mm/rmap: avoid -EBUSY from make_device_exclusive()");
+	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 1, 1))
+		return;
+	/* make the threads first: that needs the mmap lock for writing */
+	ASSERT_EQ(0, sem_init(&maker.go, 0, 0));
+	ASSERT_EQ(0, pthread_create(&maker.thread, NULL, make_page_exclusive, &maker));
+	ASSERT_EQ(0, hmm_hold_migration(&call, HMMIRROR_STAGE_SETUP, LIMIT_MS));
+	sem_post(&maker.go);
+	ASSERT_EQ(1, hmm_thread_blocks(&maker.tid));
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+	ASSERT_EQ(0, hmm_call_end(&call));
+	ASSERT_EQ(0, pthread_join(maker.thread, NULL));
+	ASSERT_EQ(1, INJECTED(self->fd, HMMIRROR_INJECT_LOCKED));
+	ASSERT_EQ(0, maker.ret);
+	check_exclusive(_metadata, self->fd, self->addr, "x.......");
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 }
 
 #include "hmm_main.h"

@@ -318,4 +318,42 @@ TEST_F(migrate_parts, one_page_of_thp)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, hmm_pmd_size(), 0));
 }
 
+/*
+ * migrate_vma.cpages counts every page that is offered: present ones, holes, and zero pages.
+ * Drivers compare it with the length of the range, to see whether all of it can migrate.
+ */
+TEST_F(migrate_parts, cpages)
+{
+	size_t page = hmm_page_size(), length = 8 * page, i, offered = 0;
+	struct hmm_area *area = &self->area;
+	struct hmmirror_migrate m = {
+		.flags = HMMIRROR_MIGRATE_TO_DEVICE,
+		.addr = (uintptr_t)area->addr,
+		.length = length,
+		.outcomes = (uintptr_t)self->outcomes,
+	};
+	int fd;
+
+	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
+		return;
+	ASSERT_EQ(0, hmm_area_map_small(area, area->addr, length, PROT_READ | PROT_WRITE));
+	fd = hmm_area_device(area, 0);
+	hmm_pattern_fill(area->addr, 3 * page, 1);
+	hmm_touch_read(area->addr + 3 * page, page);
+	ASSERT_EQ(0, hmm_ioctl_migrate(fd, &m));
+	ASSERT_EQ(0, m.error);
+	for (i = 0; i < 8; i++)
+		offered += self->outcomes[i] != HMMIRROR_OUT_NONE;
+	ASSERT_EQ(8, offered);
+	if (!m.cpages)
+		SKIP(return, "the kernel's migrate_vma has no flags (5.9)");
+	ASSERT_EQ(offered, m.cpages);
+	/* the rest is there already */
+	ASSERT_EQ(0, madvise(area->addr + 6 * page, 2 * page, MADV_DONTNEED));
+	ASSERT_EQ(0, hmm_ioctl_migrate(fd, &m));
+	ASSERT_EQ(2, m.migrated);
+	ASSERT_EQ(2, m.cpages);
+	ASSERT_EQ(-1, hmm_pattern_check(area->addr, 3 * page, 1));
+}
+
 #include "hmm_main.h"

@@ -8,6 +8,10 @@
  * the range costs performance and is wrong too: the neighbours must stay mirrored.
  */
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "expect_kernel.h"
 #include "small_pages.h"
@@ -307,6 +311,66 @@ TEST_F(mirror, two_of_one_process)
 	ASSERT_EQ(0, close(second));
 	ASSERT_EQ(0, close(other));
 	check_invalidated(_metadata, self, FIRST, CHANGED);
+}
+
+#define LIMIT_MS	5000
+
+/* A thread that zaps pages or closes a mirror when it is told to. */
+struct helper {
+	char *addr;	/* NULL: closes @fd */
+	size_t length;
+	int fd;
+	pthread_t thread;
+	sem_t go;
+	pid_t tid;
+	int over;
+};
+
+static void *zap_or_close(void *data)
+{
+	struct helper *h = data;
+
+	__atomic_store_n(&h->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	while (sem_wait(&h->go))
+		;
+	if (h->addr)
+		madvise(h->addr, h->length, MADV_DONTNEED);
+	else
+		close(h->fd);
+	__atomic_store_n(&h->over, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/*
+ * A mirror is closed during an invalidation, here one that waits for another mirror. The
+ * notifier must stay until the invalidation is over, and mmu_interval_notifier_remove()
+ * waits for that: the kernel still has it on a list.
+ */
+TEST_F(mirror, closed_during_invalidation)
+{
+	struct helper zapper = { .addr = self->addr, .length = self->page };
+	struct helper closer = { .fd = hmm_open(0) };
+	int sleeps, over;
+
+	ASSERT_LE(0, closer.fd);
+	ASSERT_EQ(0, hmm_use_all_cpus());
+	ASSERT_EQ(0, sem_init(&zapper.go, 0, 0));
+	ASSERT_EQ(0, sem_init(&closer.go, 0, 0));
+	ASSERT_EQ(0, pthread_create(&zapper.thread, NULL, zap_or_close, &zapper));
+	ASSERT_EQ(0, pthread_create(&closer.thread, NULL, zap_or_close, &closer));
+	ASSERT_EQ(0, hmm_hold_arm(self->fd, HMMIRROR_STAGE_INVALIDATE, LIMIT_MS));
+	sem_post(&zapper.go);
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->fd, LIMIT_MS));
+	sem_post(&closer.go);
+	sleeps = hmm_thread_blocks(&closer.tid);
+	over = __atomic_load_n(&closer.over, __ATOMIC_SEQ_CST);
+	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+	ASSERT_EQ(0, pthread_join(zapper.thread, NULL));
+	ASSERT_EQ(0, pthread_join(closer.thread, NULL));
+	ASSERT_EQ(0, over) TH_LOG("the close did not wait");
+	ASSERT_EQ(1, sleeps);
+	check_invalidated(_metadata, self, 0, 1);
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->page, 0));
 }
 
 TEST_F(mirror, counters)

@@ -210,6 +210,29 @@ TEST_F(regress, uffd_wp_fork)
 }
 
 /*
+ * mremap() moves pages out of the range that userfaultfd knows, unless it is told of that:
+ * they must not have the bit any more.
+ */
+TEST_F(regress, uffd_wp_mremap)
+{
+	char *to = hmm_map_none(self->length, 0), *moved;
+	int uffd;
+
+	ASSERT_NE(NULL, to);
+	if (!REQUIRE(wp_begin(self, &uffd), self->area.why))
+		return;
+	to_device(_metadata, self);
+	pagemap_has(_metadata, self->addr, HMM_PM_UFFD_WP, HMM_PM_UFFD_WP);
+	moved = mremap(self->addr, self->length, self->length, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	ASSERT_EQ(to, moved);
+	pagemap_has(_metadata, to, HMM_PM_SWAP | HMM_PM_UFFD_WP, HMM_PM_SWAP);
+	hmm_pattern_fill(to, self->length, 2);
+	ASSERT_EQ(-1, hmm_pattern_check(to, self->length, 2));
+	close(uffd);
+	hmm_unmap(to, self->length);
+}
+
+/*
  * A reused device page belongs to its new owner: the rmap walk must find both processes
  * that share it.
  */
@@ -320,6 +343,32 @@ TEST_F(regress, exclusive_hugetlb)
 	ASSERT_EQ(0, hmm_entry(self->fd, area->addr, &entry));
 	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE, hmm_entry_flags(entry));
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, self->page, 0));
+}
+
+/*
+ * Neither a CPU nor a device reaches device-private memory by its address: it must not raise
+ * max_pfn, by which drivers decide whether they need bounce buffers. /proc/kpageflags ends
+ * at max_pfn.
+ */
+TEST_F(regress, device_memory_max_pfn)
+{
+	int flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	__u64 flag, map;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	if (flags < 0)
+		SKIP(return, "no kpageflags (CONFIG_PROC_PAGE_MONITOR)");
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &map));
+	ASSERT_NE(0, map & HMM_PM_PFN_MASK);
+	ASSERT_EQ(8, pread(flags, &flag, 8, (map & HMM_PM_PFN_MASK) * 8));
+	to_device(_metadata, self);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->page, 0, self->entries));
+	ASSERT_NE(0, self->entries[0] & HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(0, pread(flags, &flag, 8, hmm_entry_pfn(self->entries[0]) * 8))
+		TH_LOG("max_pfn is beyond the device's page %llx",
+		       (unsigned long long)hmm_entry_pfn(self->entries[0]));
+	close(flags);
 }
 
 struct zapper {

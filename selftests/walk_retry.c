@@ -223,6 +223,40 @@ FIXTURE_VARIANT_ADD(walk_retry, collapse)
 	.after = VALID | WRITE,
 };
 
+/*
+ * A huge page of shmem that PTEs map: two VMAs that are too small for a PMD fault it in, and
+ * become one again.
+ */
+static int shmem_by_ptes(struct hmm_area *area, size_t length)
+{
+	static const struct hmm_proof huge = { .set = HMM_PM_PRESENT, .kpf_set = hmm_kpf(KPF_THP) };
+	size_t size = hmm_pmd_size();
+	int ret;
+
+	(void)length;
+	if (madvise(area->addr, 0, MADV_COLLAPSE))
+		return hmm_skip(area, "the kernel has no MADV_COLLAPSE");
+	ret = hmm_state_make_named(area, "thp_shmem_written", 0, size);
+	if (ret)
+		return ret;
+	if (mprotect(area->addr, size / 2, PROT_READ))
+		return hmm_fail(area, errno, "mprotect");
+	hmm_touch_read(area->addr, size);
+	if (mprotect(area->addr, size / 2, PROT_READ | PROT_WRITE))
+		return hmm_fail(area, errno, "mprotect");
+	hmm_touch_write(area->addr, size);
+	if (hmm_smaps(area->addr, "ShmemPmdMapped"))
+		return hmm_fail(area, 0, "a PMD maps the huge page");
+	return hmm_prove_pages(area, area->addr, size, &huge);
+}
+
+FIXTURE_VARIANT_ADD(walk_retry, collapse_shmem)
+{
+	.prepare = shmem_by_ptes,
+	.change = collapse,
+	.after = VALID | WRITE,
+};
+
 static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 {
 	static const struct hmm_proof away = { .set = HMM_PM_SWAP, .clear = HMM_PM_PRESENT };

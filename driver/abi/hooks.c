@@ -17,7 +17,7 @@
 
 static void init(struct hmmirror *mirror)
 {
-	hmmirror_hold_init(&mirror->hooks.hold);
+	hmmirror_hold_init(&mirror->hooks.hold, mirror->mm);
 	hmmirror_injections_init(&mirror->hooks.injections);
 	hmmirror_plant_init(&mirror->hooks.plant);
 	hmmirror_pmd_race_init(&mirror->hooks.pmd_race);
@@ -37,6 +37,7 @@ static void flush(struct hmmirror *mirror)
 
 static void destroy(struct hmmirror *mirror)
 {
+	hmmirror_hold_destroy(&mirror->hooks.hold);
 	hmmirror_plant_destroy(&mirror->hooks.plant);
 	hmmirror_pmd_race_destroy(&mirror->hooks.pmd_race);
 }

@@ -290,6 +290,7 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 	cmd->error = run(mirror, &args, cmd);
 	mmput(mirror->mm);
 	cmd->migrated = args.migrated;
+	cmd->cpages = args.cpages;
 
 	ret = cmd->error == -EINTR || cmd->error == -EOPNOTSUPP ? cmd->error : 0;
 	if (!ret && args.outcomes &&

@@ -61,6 +61,16 @@ int compat_migrate_vma(struct compat_migrate_args *args,
 #endif
 #endif
 
+/* Return: the pages that the kernel says it offers, 0 where it does not say. */
+static inline unsigned long compat_migrate_cpages(const struct migrate_vma *args)
+{
+#ifdef HAVE_MIGRATE_VMA_FLAGS
+	return args->cpages;
+#else
+	return 0;
+#endif
+}
+
 /* The page that the CPU touched has one reference more; the kernel must know. */
 #ifdef HAVE_MIGRATE_VMA_FAULT_PAGE
 static inline void compat_set_fault_page(struct migrate_vma *args, struct vm_fault *vmf)

@@ -16,8 +16,9 @@ static bool is_own_exclusive(struct hmmirror *mirror, const struct mmu_notifier_
 	return range->event == MMU_NOTIFY_EXCLUSIVE && compat_event_owner(range) == mirror;
 }
 
+/* @erased: (out) the device had entries there, or close to it */
 static bool invalidate(struct hmmirror *mirror, struct mmu_interval_notifier *notifier,
-		       const struct mmu_notifier_range *range, unsigned long seq)
+		       const struct mmu_notifier_range *range, unsigned long seq, bool *erased)
 {
 	const struct hmmirror_part *const *part;
 
@@ -27,7 +28,7 @@ static bool invalidate(struct hmmirror *mirror, struct mmu_interval_notifier *no
 		return false;
 
 	mmu_interval_set_seq(notifier, seq);
-	hmmirror_pt_erase(&mirror->pt, range->start, range->end);
+	*erased = hmmirror_pt_erase(&mirror->pt, range->start, range->end);
 	for (part = mirror->parts; *part; part++)
 		if ((*part)->invalidate)
 			(*part)->invalidate(mirror, range->start, range->end);
@@ -39,11 +40,12 @@ static bool mirror_invalidate(struct mmu_interval_notifier *notifier,
 			      const struct mmu_notifier_range *range, unsigned long seq)
 {
 	struct hmmirror *mirror = container_of(notifier, struct hmmirror, notifier);
+	bool erased;
 
 	/* the device keeps the access that it is just getting */
 	if (is_own_exclusive(mirror, range))
 		return true;
-	if (!invalidate(mirror, notifier, range, seq))
+	if (!invalidate(mirror, notifier, range, seq, &erased))
 		return false;
 
 	atomic64_inc(&mirror->count.invalidations);
@@ -53,6 +55,8 @@ static bool mirror_invalidate(struct mmu_interval_notifier *notifier,
 		atomic64_inc(&mirror->count.invalidations_migrate);
 	else if (range->event == MMU_NOTIFY_UNMAP)
 		atomic64_inc(&mirror->count.invalidations_unmap);
+	if (erased && mmu_notifier_range_blockable(range))
+		hmmirror_hold_here(&mirror->hooks.hold, HMMIRROR_STAGE_INVALIDATE);
 	return true;
 }
 
@@ -68,10 +72,11 @@ static bool watch_invalidate(struct mmu_interval_notifier *notifier,
 			     const struct mmu_notifier_range *range, unsigned long seq)
 {
 	struct hmmirror_watch *watch = container_of(notifier, struct hmmirror_watch, notifier);
+	bool erased;
 
 	if (watch->ignores_own_exclusive && is_own_exclusive(watch->mirror, range))
 		return true;
-	return invalidate(watch->mirror, notifier, range, seq);
+	return invalidate(watch->mirror, notifier, range, seq, &erased);
 }
 
 static const struct mmu_interval_notifier_ops watch_ops = {

@@ -129,12 +129,15 @@ void hmmirror_pt_load(struct hmmirror_pt *pt, unsigned long addr, u64 *ptes, uns
  * @end: first byte behind
  *
  * Visits the leaves that exist, not the range: an exit erases the whole address space.
+ *
+ * Return: whether there was a leaf.
  */
-void hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned long end)
+bool hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned long end)
 {
 	unsigned long last = (end - 1) >> LEAF_SHIFT;
 	unsigned long i = start >> LEAF_SHIFT;
 	struct leaf *leaf;
+	bool found = false;
 
 	lockdep_assert_held(&pt->lock);
 
@@ -145,6 +148,7 @@ void hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned lon
 		unsigned long from = max(start, leaf_start);
 		unsigned long to = min(end - 1, leaf_start + LEAF_SIZE - 1);
 
+		found = true;
 		if (to - from == LEAF_SIZE - 1) {
 			xa_erase(&pt->leaves, i);
 			kfree(leaf);
@@ -153,6 +157,7 @@ void hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned lon
 		memset(&leaf->pte[leaf_slot(from)], 0,
 		       ((to - from) / PAGE_SIZE + 1) * sizeof(leaf->pte[0]));
 	}
+	return found;
 }
 
 void hmmirror_pt_destroy(struct hmmirror_pt *pt)

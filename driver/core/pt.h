@@ -44,7 +44,7 @@ void hmmirror_pt_store(struct hmmirror_pt *pt, unsigned long addr, const u64 *pt
 void hmmirror_pt_load(struct hmmirror_pt *pt, unsigned long addr, u64 *ptes, unsigned long nr);
 u64 *hmmirror_pt_span(struct hmmirror_pt *pt, unsigned long addr, unsigned long end,
 		      unsigned long *nr);
-void hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned long end);
+bool hmmirror_pt_erase(struct hmmirror_pt *pt, unsigned long start, unsigned long end);
 void hmmirror_pt_destroy(struct hmmirror_pt *pt);
 
 #endif /* HMMIRROR_CORE_PT_H */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stops a migration, a walk or an mmap() between two of its steps, where a test looks at the
- * page tables or changes something. Each mirror has one hold. The first thread that reaches
- * the stage uses it up.
+ * Stops a migration, a walk, an mmap(), a CPU fault or an invalidation between two of its
+ * steps, where a test looks at the page tables or changes something. Each mirror has one
+ * hold. The first thread that reaches the stage uses it up.
+ *
+ * A CPU fault is no call of a mirror. It finds the hold of one by its address space.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -10,10 +12,35 @@
 
 #include "hooks/hold.h"
 
-void hmmirror_hold_init(struct hmmirror_hold_point *hold)
+static DEFINE_SPINLOCK(holds_lock);	/* protects the list and nr_faults */
+static LIST_HEAD(holds);
+
+/**
+ * hmmirror_hold_init() - prepare the hold of a mirror
+ * @hold: the hold
+ * @mm: the mirrored address space
+ */
+void hmmirror_hold_init(struct hmmirror_hold_point *hold, struct mm_struct *mm)
 {
 	init_waitqueue_head(&hold->wait);
 	spin_lock_init(&hold->lock);
+	hold->mm = mm;
+	spin_lock(&holds_lock);
+	list_add(&hold->list, &holds);
+	spin_unlock(&holds_lock);
+}
+
+/* Nothing of the mirror's own can be held any more, but a CPU fault can. */
+void hmmirror_hold_destroy(struct hmmirror_hold_point *hold)
+{
+	spin_lock(&holds_lock);
+	list_del(&hold->list);
+	spin_unlock(&holds_lock);
+	hmmirror_hold_release(hold);
+	wait_event(hold->wait, !READ_ONCE(hold->nr_faults));
+	/* the fault that was the last one holds the lock while it wakes us */
+	spin_lock(&holds_lock);
+	spin_unlock(&holds_lock);
 }
 
 /* Return: false if another thread has changed it first. */
@@ -50,6 +77,39 @@ void hmmirror_hold_here(struct hmmirror_hold_point *hold, enum hmmirror_stage st
 	if (ret <= 0)
 		change_held(hold, HMMIRROR_HELD_NOW,
 			    ret ? HMMIRROR_HELD_KILLED : HMMIRROR_HELD_LIMIT);
+}
+
+static struct hmmirror_hold_point *get_fault_hold(const struct mm_struct *mm)
+{
+	struct hmmirror_hold_point *hold, *found = NULL;
+
+	spin_lock(&holds_lock);
+	list_for_each_entry(hold, &holds, list) {
+		if (hold->mm == mm && hmmirror_is_hold_armed(hold, HMMIRROR_STAGE_FAULT)) {
+			hold->nr_faults++;
+			found = hold;
+			break;
+		}
+	}
+	spin_unlock(&holds_lock);
+	return found;
+}
+
+/**
+ * hmmirror_hold_fault() - wait here if a hold is armed for a CPU fault
+ * @mm: the address space that faults
+ */
+void hmmirror_hold_fault(const struct mm_struct *mm)
+{
+	struct hmmirror_hold_point *hold = get_fault_hold(mm);
+
+	if (!hold)
+		return;
+	hmmirror_hold_here(hold, HMMIRROR_STAGE_FAULT);
+	spin_lock(&holds_lock);
+	hold->nr_faults--;
+	wake_up_all(&hold->wait);
+	spin_unlock(&holds_lock);
 }
 
 /**

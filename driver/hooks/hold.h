@@ -3,6 +3,8 @@
 #ifndef HMMIRROR_HOOKS_HOLD_H
 #define HMMIRROR_HOOKS_HOLD_H
 
+#include <linux/list.h>
+#include <linux/mm_types.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
@@ -14,9 +16,14 @@ struct hmmirror_hold_point {
 	enum hmmirror_held held;	/* changed by cmpxchg() */
 	enum hmmirror_stage stage;	/* this and the next: of the hold that is armed */
 	unsigned int limit_ms;
+	struct mm_struct *mm;		/* whose CPU faults may stop here; only compared */
+	struct list_head list;		/* of all hold points, for CPU faults */
+	unsigned int nr_faults;		/* CPU faults that use it */
 };
 
-void hmmirror_hold_init(struct hmmirror_hold_point *hold);
+void hmmirror_hold_init(struct hmmirror_hold_point *hold, struct mm_struct *mm);
+void hmmirror_hold_destroy(struct hmmirror_hold_point *hold);
+void hmmirror_hold_fault(const struct mm_struct *mm);
 void hmmirror_hold_here(struct hmmirror_hold_point *hold, enum hmmirror_stage stage);
 bool hmmirror_is_hold_armed(const struct hmmirror_hold_point *hold, enum hmmirror_stage stage);
 int hmmirror_hold_arm(struct hmmirror_hold_point *hold, enum hmmirror_stage stage,

@@ -6,6 +6,7 @@
 #include <linux/migrate.h>
 #include <linux/slab.h>
 
+#include "hooks/hold.h"
 #include "memory/devmem.h"
 #include "memory/fault.h"
 #include "memory/fill.h"
@@ -114,6 +115,7 @@ vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 
 	compat_set_fault_page(&args, vmf);
 	atomic64_inc(&fault.device->cpu_faults);
+	hmmirror_hold_fault(vmf->vma->vm_mm);
 	if (huge)
 		ret = compat_migrate_vma(&args, huge_fault_fill, huge_fault_settle, &fault);
 	else

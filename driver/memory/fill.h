@@ -16,6 +16,7 @@ struct hmmirror_batch {
 	u8 all_outcomes[HMMIRROR_BATCH];	/* of all attempts */
 	struct page *pool[HMMIRROR_BATCH];
 	unsigned long nr_pool;
+	unsigned long cpages;	/* of all calls of migrate_vma_setup() */
 	bool no_huge;		/* a huge page was offered, and no huge page could be allocated */
 	bool full;		/* the device has too few free pages */
 };

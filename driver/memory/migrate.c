@@ -39,6 +39,7 @@ static void part_fill(struct migrate_vma *vma_args, void *data)
 	struct part *part = data;
 	struct hmmirror_batch *batch = part->batch;
 
+	batch->cpages += compat_migrate_cpages(vma_args);
 	hmmirror_hook_hold(part->args->hooks, HMMIRROR_STAGE_SETUP);
 	if (part->args->to_device)
 		hmmirror_fill_device(batch, nr, part->device, part->args->hooks,
@@ -186,6 +187,7 @@ int hmmirror_migrate_range(struct hmmirror_device *device, struct mm_struct *mm,
 		cond_resched();
 	}
 
+	args->cpages = batch->cpages;
 	kvfree(batch);
 	return ret;
 }

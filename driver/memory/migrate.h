@@ -21,6 +21,7 @@
  * @any_access: do not stop at a VMA that can't be read
  * @outcomes: (out) enum hmmirror_outcome of each page, or NULL
  * @migrated: (out) pages that migrated or were populated
+ * @cpages: (out) pages that the kernel says it offered, 0 if it does not say
  */
 struct hmmirror_migrate_args {
 	unsigned long addr;
@@ -33,6 +34,7 @@ struct hmmirror_migrate_args {
 	bool any_access;
 	u8 *outcomes;
 	u64 migrated;
+	u64 cpages;
 };
 
 int hmmirror_migrate_range(struct hmmirror_device *device, struct mm_struct *mm,

@@ -355,6 +355,9 @@ enum hmmirror_outcome {
  *	mistake, with the pages before it done and the rest left alone; -ENOMEM,
  *	nothing done; -EAGAIN of HMMIRROR_MISTAKE_GIVEN_BACK
  * @reserved: must be 0
+ * @cpages: (out) the sum of migrate_vma.cpages of all calls of migrate_vma_setup() that
+ *	this one made: what the kernel says it offered. 0 for a migration by number,
+ *	and on kernels before 5.9
  */
 struct hmmirror_migrate {
 	__u32 size;
@@ -365,6 +368,7 @@ struct hmmirror_migrate {
 	__u64 migrated;
 	__s32 error;
 	__u32 reserved;
+	__u64 cpages;
 };
 
 enum hmmirror_exclusive_op {
@@ -552,7 +556,7 @@ struct hmmirror_stats {
 #define HMMIRROR_HOLD_WAIT	_BITUL(1)	/* until one is held */
 #define HMMIRROR_HOLD_RELEASE	_BITUL(2)	/* let it go on, or disarm */
 
-/* Where a migration or a walk of this mirror can be stopped. */
+/* Where what this mirror does, or what happens to it, can be stopped. */
 enum hmmirror_stage {
 	/* HMMIRROR_MIGRATE, between the kernel's steps: the pages are locked,
 	 * their entries are migration entries, the mmap lock is held for reading
@@ -572,6 +576,15 @@ enum hmmirror_stage {
 	 * held for reading. EOPNOTSUPP if the kernel's function can't be probed
 	 */
 	HMMIRROR_STAGE_COLLECT	= 6,
+	/* a CPU fault of the opener on a device-private page, before that is migrated. The
+	 * mmap lock is held for reading, and the page is locked on kernels that do so (6.15)
+	 */
+	HMMIRROR_STAGE_FAULT	= 7,
+	/* an invalidation that may sleep, of memory in which the device page table has had
+	 * entries (by 2 MiB): they are gone, and the kernel waits for the driver, with the
+	 * locks that are its own
+	 */
+	HMMIRROR_STAGE_INVALIDATE = 8,
 	HMMIRROR_STAGE_NR
 };
 
@@ -586,7 +599,7 @@ enum hmmirror_held {
 };
 
 /**
- * struct hmmirror_hold - stop a migration or a walk of this mirror on its way
+ * struct hmmirror_hold - stop something at one of the stages
  * @size: sizeof(struct hmmirror_hold)
  * @flags: HMMIRROR_HOLD_*
  * @stage: (in) ARM: enum hmmirror_stage; else must be 0
@@ -595,12 +608,13 @@ enum hmmirror_held {
  * @held: (out) enum hmmirror_held; for RELEASE, as it was before
  * @reserved: must be 0
  *
- * A hold is used up by the first that comes to the stage; a CPU fault or an
- * eviction never does. ARM while one is armed or held: EBUSY. WAIT if none was
- * armed, or it was disarmed: ENOENT; for one that went on already it returns at
- * once. WAIT does not fail when the time is over, @held tells. What is held goes
- * on by itself after @limit_ms, when its thread is killed, when the opener closes
- * a descriptor of the file, and when a process that has one ends.
+ * A hold is used up by the first that comes to the stage. A CPU fault and an eviction
+ * come to none of those of HMMIRROR_MIGRATE, but they invalidate. ARM while one is
+ * armed or held: EBUSY. WAIT if none was armed, or it was disarmed: ENOENT; for one
+ * that went on already it returns at once. WAIT does not fail when the time is over,
+ * @held tells. What is held goes on by itself after @limit_ms, when its thread is
+ * killed, when the opener closes a descriptor of the file, and when a process that has
+ * one ends.
  */
 struct hmmirror_hold {
 	__u32 size;

@@ -38,6 +38,7 @@ const struct abi_call abi_copy = {
 const struct abi_call abi_migrate = {
 	.request = HMMIRROR_MIGRATE,
 	.size = sizeof(struct hmmirror_migrate),
+	.first_size = offsetof(struct hmmirror_migrate, cpages),
 	.feature = HMMIRROR_FEAT_DEVICE_PRIVATE,
 	.reserved = offsetof(struct hmmirror_migrate, reserved),
 	SPAN(migrate, outcomes),

@@ -29,6 +29,7 @@ union abi_arg {
  * struct abi_call - one call
  * @request: its ioctl number
  * @size: bytes of its argument
+ * @first_size: of the argument's first version; 0 if it has not grown
  * @addr: offset of the address in it
  * @length: offset of the length; 0 if the call has no range
  * @pointer: offset of the pointer to the caller's buffer
@@ -38,6 +39,7 @@ union abi_arg {
 struct abi_call {
 	unsigned long request;
 	size_t size;
+	size_t first_size;
 	size_t addr;
 	size_t length;
 	size_t pointer;
