@@ -41,6 +41,38 @@ int hmm_pagemap(const void *addr, size_t pages, __u64 *entries);
 /* hmm_pagemap_one - hmm_pagemap() of the page that holds @addr */
 int hmm_pagemap_one(const void *addr, __u64 *entry);
 
+/* Categories of PAGEMAP_SCAN, which the headers of a distribution may not have. */
+#define HMM_SCAN_WRITTEN	0x02	/* not write-protected by userfaultfd */
+#define HMM_SCAN_FILE		0x04
+#define HMM_SCAN_PRESENT	0x08
+#define HMM_SCAN_SWAPPED	0x10	/* an entry that is not present */
+#define HMM_SCAN_PFNZERO	0x20
+#define HMM_SCAN_HUGE		0x40
+
+/* HMM_SCAN_PROTECT: write-protect the pages that are reported (PM_SCAN_WP_MATCHING) */
+#define HMM_SCAN_PROTECT	0x1
+
+/* A stretch of pages of the same categories: struct page_region of newer headers. */
+struct hmm_region {
+	__u64 start;
+	__u64 end;
+	__u64 categories;
+};
+
+/**
+ * hmm_pagemap_scan - ask for the categories of pages (PAGEMAP_SCAN)
+ * @addr: first byte, page aligned
+ * @length: bytes, page multiple
+ * @flags: 0 or HMM_SCAN_PROTECT
+ * @only: categories that a page must all have to be reported; 0 reports all pages
+ * @regions: gets the stretches
+ * @max: how many fit
+ *
+ * Return: how many there are; -ENOTTY if the kernel has no PAGEMAP_SCAN; or -errno.
+ */
+int hmm_pagemap_scan(const void *addr, size_t length, __u64 flags, __u64 only,
+		     struct hmm_region *regions, size_t max);
+
 /**
  * hmm_page_flags - /proc/kpageflags of page frames
  * @pfn: first page frame number

@@ -29,8 +29,27 @@ int hmm_uffd_open(void *addr, size_t length);
  */
 int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features);
 
+/* Features and a call that the headers of a distribution may not have yet. */
+#define HMM_UFFD_FEATURE_WP_ASYNC	0x8000
+#define HMM_UFFD_FEATURE_MOVE		0x10000
+
 /* hmm_uffd_protect - write-protect the pages of a range */
 int hmm_uffd_protect(int fd, void *addr, size_t length);
+
+/* hmm_uffd_unprotect - end that, and wake who waits for it */
+int hmm_uffd_unprotect(int fd, void *addr, size_t length);
+
+/**
+ * hmm_uffd_move - move pages to a range that is registered (UFFDIO_MOVE)
+ * @fd: from hmm_uffd_register() with HMM_UFFD_FEATURE_MOVE
+ * @to: first byte; registered, and nothing is there
+ * @from: first byte of the pages
+ * @length: bytes, page multiple
+ * @moved: gets the bytes that were moved
+ *
+ * Return: 0 if all were; -errno of the page that was not, @moved then has what is before it.
+ */
+int hmm_uffd_move(int fd, void *to, void *from, size_t length, size_t *moved);
 
 /**
  * hmm_uffd_wait - wait for a fault

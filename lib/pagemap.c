@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -47,6 +48,51 @@ int hmm_pagemap(const void *addr, size_t pages, __u64 *entries)
 int hmm_pagemap_one(const void *addr, __u64 *entry)
 {
 	return hmm_pagemap(addr, 1, entry);
+}
+
+/* struct pm_scan_arg and PAGEMAP_SCAN of newer headers */
+struct scan {
+	__u64 size;
+	__u64 flags;
+	__u64 start;
+	__u64 end;
+	__u64 walk_end;
+	__u64 vec;
+	__u64 vec_len;
+	__u64 max_pages;
+	__u64 category_inverted;
+	__u64 category_mask;
+	__u64 category_anyof_mask;
+	__u64 return_mask;
+};
+
+#define SCAN		_IOWR('f', 16, struct scan)
+#define CATEGORIES	(HMM_SCAN_WRITTEN | HMM_SCAN_FILE | HMM_SCAN_PRESENT | HMM_SCAN_SWAPPED | \
+			 HMM_SCAN_PFNZERO | HMM_SCAN_HUGE)
+
+int hmm_pagemap_scan(const void *addr, size_t length, __u64 flags, __u64 only,
+		     struct hmm_region *regions, size_t max)
+{
+	struct scan scan = {
+		.size = sizeof(scan),
+		.flags = flags,
+		.start = (uintptr_t)addr,
+		.end = (uintptr_t)addr + length,
+		.vec = (uintptr_t)regions,
+		.vec_len = max,
+		.category_mask = only,
+		.return_mask = CATEGORIES,
+	};
+	int fd, ret;
+
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = ioctl(fd, SCAN, &scan);
+	if (ret < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 int hmm_page_flags(__u64 pfn, size_t pages, __u64 *flags)

@@ -36,14 +36,56 @@ int hmm_uffd_open(void *addr, size_t length)
 	return hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_MISSING, 0);
 }
 
-int hmm_uffd_protect(int fd, void *addr, size_t length)
+static int write_protect(int fd, void *addr, size_t length, __u64 mode)
 {
 	struct uffdio_writeprotect wp = {
 		.range = { .start = (uintptr_t)addr, .len = length },
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+		.mode = mode,
 	};
 
 	return ioctl(fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
+}
+
+int hmm_uffd_protect(int fd, void *addr, size_t length)
+{
+	return write_protect(fd, addr, length, UFFDIO_WRITEPROTECT_MODE_WP);
+}
+
+int hmm_uffd_unprotect(int fd, void *addr, size_t length)
+{
+	return write_protect(fd, addr, length, 0);
+}
+
+/* struct uffdio_move and UFFDIO_MOVE of newer headers */
+struct move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+
+#define MOVE	_IOWR(UFFDIO, 0x05, struct move)
+
+int hmm_uffd_move(int fd, void *to, void *from, size_t length, size_t *moved)
+{
+	int ret;
+
+	*moved = 0;
+	for (;;) {
+		struct move move = {
+			.dst = (uintptr_t)to + *moved,
+			.src = (uintptr_t)from + *moved,
+			.len = length - *moved,
+		};
+
+		ret = ioctl(fd, MOVE, &move) ? -errno : 0;
+		if (move.move > 0)
+			*moved += move.move;
+		/* EAGAIN: a part was moved, or a page changed meanwhile */
+		if (ret != -EAGAIN)
+			return ret;
+	}
 }
 
 int hmm_uffd_wait(int fd, int timeout_ms, void **addr)

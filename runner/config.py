@@ -5,6 +5,7 @@
     # guest: module=WORD        a parameter of hmmirror.ko
     # guest: cpus=N             so many CPUs
     # guest: hugepages=N        so many huge pages are set aside; what is short then is the rest
+    # guest: thp=WORD           transparent huge pages: always, madvise (the default) or never
     # guest: slow               it is given three times as long to come up
     # guest: spread             tests start out on all CPUs, not on one
     # guest: beside=COMMAND     a program that runs beside the tests; its libraries go with it
@@ -35,6 +36,7 @@ class GuestSettings:
     module: Tuple[str, ...] = ()
     cpus: int = 2
     hugepages: int = 64
+    thp: str = "madvise"
     slow: bool = False
     spread: bool = False
     beside: str = ""
@@ -107,6 +109,8 @@ def with_directive(config: Config, path: Path, kind: str, value: str) -> Config:
             if not re.fullmatch("[1-9][0-9]*", word):
                 raise Failure(f"{path}: '# {kind} {value}': a number is wanted")
             changed = {"guest": replace(guest, hugepages=int(word))}
+        elif key == "thp" and word in ("always", "madvise", "never"):
+            changed = {"guest": replace(guest, thp=word)}
         elif value in ("slow", "spread"):
             changed = {"guest": replace(guest, **{value: True})}
         elif key == "beside" and word[:1].isalpha():

@@ -77,6 +77,7 @@ def guest_conf(payload: Payload, modules: Iterable[str]) -> str:
         "MODULES": " ".join(modules),
         "MODULE_ARGS": " ".join(payload.module_words),
         "HUGEPAGES": str(guest.hugepages),
+        "THP": guest.thp,
         "ZRAM_MB": str(ZRAM_MB),
     }
     return "".join(f"{key}={shlex.quote(value)}\n" for key, value in values.items())

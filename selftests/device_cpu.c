@@ -442,6 +442,14 @@ static void *touch(void *data)
 	return NULL;
 }
 
+/* Is the thread in uninterruptible sleep? It stores its number when it runs. */
+static int is_asleep(struct toucher *t)
+{
+	pid_t tid = __atomic_load_n(&t->tid, __ATOMIC_SEQ_CST);
+
+	return tid && hmm_thread_state(tid) == 'D';
+}
+
 FIXTURE(device_cpu_twice)
 {
 	struct device_case c;
@@ -470,7 +478,7 @@ TEST_F(device_cpu_twice, second_fault_waits)
 {
 	struct device_case *c = &self->c;
 	struct hmmirror_stats before, held;
-	int i, sleeps;
+	int i, sleeps = 0;
 
 	if (!REQUIRE(c->setup_ret, c->area.why))
 		return;
@@ -488,8 +496,14 @@ TEST_F(device_cpu_twice, second_fault_waits)
 	sem_post(&self->touchers[0].go);
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(c->fd, LIMIT_MS));
 	sem_post(&self->touchers[1].go);
-	sleeps = hmm_thread_blocks(&self->touchers[1].tid);
-	ASSERT_EQ(0, hmm_stats(c->fd, 0, &held));
+	/* where the second fault comes to the driver, too, it need not sleep */
+	for (i = 0; i < 300 && sleeps < 3; i++) {
+		sleeps = is_asleep(&self->touchers[1]) ? sleeps + 1 : 0;
+		ASSERT_EQ(0, hmm_stats(c->fd, 0, &held));
+		if (held.cpu_faults > before.cpu_faults + 1)
+			break;
+		usleep(1000);
+	}
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(c->fd));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_join(self->touchers[i].thread, NULL));
@@ -500,7 +514,7 @@ TEST_F(device_cpu_twice, second_fault_waits)
 	/* both came to the driver */
 	if (held.cpu_faults > before.cpu_faults + 1)
 		SKIP(return, "mm/migrate: Trylock device page in do_swap_page (6.15)");
-	ASSERT_EQ(1, sleeps) TH_LOG("the second fault spins");
+	ASSERT_EQ(3, sleeps) TH_LOG("the second fault spins");
 }
 
 #include "hmm_main.h"

@@ -10,6 +10,7 @@
 #include <numaif.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +135,43 @@ TEST_F(device_policy, mbind)
 					   MPOL_F_NODE | MPOL_F_ADDR));
 		ASSERT_EQ(1, node) TH_LOG("page %zu", i);
 	}
+}
+
+#ifndef SYS_set_mempolicy_home_node
+#define SYS_set_mempolicy_home_node	450
+#endif
+
+/* The home node of a range with a policy, which changes no page. */
+TEST_F(device_policy, home_node)
+{
+	struct device_case *c = &self->c;
+	unsigned long nodes = 1 | NODE1;
+
+	if (!REQUIRE(require_nodes(c), c->area.why))
+		return;
+	if (!MAKE_CASE())
+		return;
+	ASSERT_EQ(0, mbind(c->addr, c->length, MPOL_BIND, &nodes, NODE_BITS, 0));
+	if (syscall(SYS_set_mempolicy_home_node, c->addr, c->length, 1, 0))
+		SKIP(return, "no set_mempolicy_home_node()");
+	check_kept(_metadata, c);
+}
+
+/* The same with pages that a child has too, which only MPOL_MF_MOVE_ALL may move. */
+TEST_F(device_policy, mbind_shared)
+{
+	struct device_case *c = &self->c;
+	unsigned long node1 = NODE1;
+
+	if (!REQUIRE(require_nodes(c), c->area.why))
+		return;
+	if (c->exclusive)
+		SKIP(return, "a fork ends exclusive access");
+	if (!MAKE_CASE())
+		return;
+	ASSERT_EQ(0, hmm_area_share(&c->area, 0));
+	ASSERT_EQ(0, mbind(c->addr, c->length, MPOL_BIND, &node1, NODE_BITS, MPOL_MF_MOVE_ALL));
+	check_kept(_metadata, c);
 }
 
 TEST_F(device_policy, migrate_pages)

@@ -493,6 +493,89 @@ TEST_F(migrate_huge, shared)
 	ASSERT_EQ(0, USED());
 }
 
+/*
+ * Shared by fork before it migrates. The kernel must still know on the device that two
+ * processes have the page: what the parent writes later must not show in the child.
+ */
+TEST_F(migrate_huge, shared_and_written)
+{
+	struct huge_case *h = &self->h;
+	pid_t child;
+	int go;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	MAKE("thp_writable", 1);
+	FILL(25);
+	child = hmm_fork_waiter(&go);
+	if (!child)
+		_exit(hmm_pattern_check(h->addr, h->length, 25) != -1);
+	ASSERT_LT(0, child);
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	ASSERT_EQ(HUGE, USED());
+	FILL(26);
+	ASSERT_EQ(0, hmm_waiter_go(child, go))
+		TH_LOG("the child sees what its parent wrote");
+	CHECK(26);
+	ASSERT_EQ(0, USED());
+}
+
+/* In a child: migrate a copy of its own of the huge page, tell the parent, and wait. */
+static void have_own_copy(struct huge_case *h, int tell, int go)
+{
+	char fine;
+	int fd;
+
+	FILL(28);
+	fd = hmm_open(HMM_DEV_PRIVATE);
+	fine = !hmm_move(fd, TO_DEVICE | WHOLE, h->addr, h->length, NULL, NULL);
+	if (write(tell, &fine, 1) != 1 || read(go, &fine, 1) != 1)
+		_exit(1);
+	_exit(hmm_pattern_check(h->addr, h->length, 28) == -1 ? 0 : 2);
+}
+
+/*
+ * A parent and its child have a huge page each on the device, at the same address. Each page
+ * is looked for in both processes (rmap), and the entry there is another page's.
+ */
+TEST_F(migrate_huge, relatives_at_one_address)
+{
+	struct huge_case *h = &self->h;
+	int told[2], go[2];
+	char byte = 0;
+	pid_t child;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	MAKE("thp_writable", 1);
+	FILL(27);
+	ASSERT_EQ(0, pipe(told));
+	ASSERT_EQ(0, pipe(go));
+	child = fork();
+	if (!child)
+		have_own_copy(h, told[1], go[0]);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(1, read(told[0], &byte, 1));
+	ASSERT_EQ(1, byte);
+	ASSERT_EQ(HUGE, USED());
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	ASSERT_EQ(2 * HUGE, USED());
+	/* read-only since the fork, though the child has a copy */
+	ENTRIES(0, HUGE, V | DEV, ORDER);
+	MIGRATE(TO_SYSTEM | HMMIRROR_MIGRATE_BY_PFN, 0, HUGE, HMMIRROR_OUT_MIGRATED);
+	ASSERT_EQ(HUGE, USED());
+	CHECK(27);
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_EQ(0, hmm_child_result(child))
+		TH_LOG("the child's huge page has the data of another");
+	ASSERT_EQ(0, USED());
+	CHECK(27);
+	close(told[0]);
+	close(told[1]);
+	close(go[0]);
+	close(go[1]);
+}
+
 TEST_F(migrate_huge, exit)
 {
 	struct huge_case *h = &self->h;

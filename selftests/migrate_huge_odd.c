@@ -20,6 +20,7 @@
 #define BY_PFN		(TO_SYSTEM | HMMIRROR_MIGRATE_BY_PFN)
 #define BY_RANGE	(TO_SYSTEM | HMMIRROR_MIGRATE_BY_RANGE)
 #define LIMIT_MS	5000
+#define REFUSALS	200	/* others use page tables meanwhile, but not half as many */
 
 FIXTURE(migrate_huge_odd)
 {
@@ -135,6 +136,43 @@ TEST_F(migrate_huge_odd, uffd_missing)
 	ASSERT_EQ(0, USED());
 	close(uffd);
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+}
+
+/* Page tables in use now; the counter is kept by each CPU, and summed up here. */
+static long count_tables(void)
+{
+	hmm_write_text("/proc/sys/vm/stat_refresh", "1");
+	return hmm_vmstat("nr_page_table_pages");
+}
+
+/*
+ * The page table that the kernel allocates for a huge page is freed again when the page is
+ * not populated after all. Nobody else counts it, so that only the sum of the machine tells.
+ */
+TEST_F(migrate_huge_odd, tables_freed)
+{
+	struct huge_case *h = &self->h;
+	long before, more;
+	int uffd, i;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	MAKE("thp_none", 1);
+	uffd = hmm_uffd_register(h->addr, h->length, UFFDIO_REGISTER_MODE_MISSING, 0);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+	/* the tables above it are allocated once */
+	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
+	before = count_tables();
+	if (before < 0)
+		SKIP(return, "no nr_page_table_pages in /proc/vmstat");
+	for (i = 0; i < REFUSALS; i++)
+		MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
+	more = count_tables() - before;
+	ASSERT_GT(REFUSALS / 2, more)
+		TH_LOG("%ld page tables more after %d refusals", more, REFUSALS);
+	ASSERT_EQ(0, USED());
+	close(uffd);
 }
 
 /* Each allocation for populating a huge page fails in turn, and then its memcg charge. */

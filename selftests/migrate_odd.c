@@ -228,6 +228,30 @@ TEST_F(migrate_odd, device_range)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 5));
 }
 
+/* By pfn, the rmap walk unmaps the pages: those that could be written still can. */
+TEST_F(migrate_odd, device_range_writable)
+{
+	__u64 migrated = 0, entries[PAGES];
+	int ret;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	hmm_pattern_fill(self->addr, self->length, 8);
+	MIGRATE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, entries));
+	ASSERT_ENTRIES(entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE |
+		       (variant->device == HMM_DEV_COHERENT ? HMMIRROR_PTE_COHERENT :
+							      HMMIRROR_PTE_PRIVATE));
+	ret = hmm_move(self->fd, BY_PFN, self->addr, self->length, NULL, &migrated);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no migrate_device_range()");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(PAGES, migrated);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, entries));
+	ASSERT_ENTRIES(entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 8));
+}
+
 /* Locked pages are left alone, and so are pages that can't be isolated from the LRU. */
 TEST_F(migrate_odd, locked_or_isolated)
 {

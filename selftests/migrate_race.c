@@ -183,6 +183,10 @@ TEST_F(migrate_race, oom_reaped)
 	ret = syscall(SYS_process_mrelease, pidfd, 0) ? errno : 0;
 	ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->call.fd));
 	ASSERT_EQ(0, hmm_call_end(&self->call));
+	check_all_outcomes(_metadata, self, 1, HMMIRROR_OUT_REFUSED);
+	/* a second try needs the page table lock that the first one took */
+	ASSERT_EQ(0, hmm_move(self->call.fd, variant->flags, self->addr, self->length,
+			      self->outcomes, NULL));
 	ASSERT_EQ(0, ptrace(PTRACE_CONT, child, 0, 0));
 	ASSERT_EQ(-SIGKILL, hmm_child_result(child));
 	close(self->call.fd);

@@ -282,6 +282,29 @@ TEST_F(regress, populated_to_system_writable)
 	ASSERT_ENTRIES(self->entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE);
 }
 
+/*
+ * Pages that were populated on the device and that nobody wrote come back clean. A page of
+ * the device may be dirty from its last use, so they are the first of new memory.
+ */
+TEST_F(regress, populated_to_system_clean)
+{
+	__u64 flags;
+	int i;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_test_abi(self->fd, HMM_DMIRROR_RELEASE, self->addr, 1, NULL, NULL));
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	to_device(_metadata, self);
+	to_system(_metadata, self);
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
+		ASSERT_EQ(0, flags & hmm_kpf(KPF_DIRTY))
+			TH_LOG("page %d is dirty", i);
+	}
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
+}
+
 /* Drain the per-CPU LRU batches, in which changes of pages wait. */
 static void drain_lru_batches(void)
 {

@@ -212,6 +212,77 @@ TEST_F(walk_thp_device, from_within)
 }
 
 /*
+ * A range within a huge page: the order of each answer is that of the whole mapping, which
+ * begins before the range and goes on behind it. A driver must not take the order for the
+ * number of pages that it may use.
+ */
+FIXTURE(walk_thp_order)
+{
+	struct hmm_area area;
+	__u64 entries[2];
+	int fd;
+};
+
+FIXTURE_VARIANT(walk_thp_order)
+{
+	const char *state;
+	__u64 flags;
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_order, anon)
+{
+	.state = "thp_writable",
+	.flags = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_order, shmem)
+{
+	.state = "thp_shmem_written",
+	.flags = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+};
+
+FIXTURE_VARIANT_ADD(walk_thp_order, device)
+{
+	.state = "dev_huge",
+	.flags = HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE | HMMIRROR_PTE_PRIVATE,
+};
+
+FIXTURE_SETUP(walk_thp_order)
+{
+	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_pmd_size(), 0));
+	self->fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(walk_thp_order)
+{
+	hmm_area_end(&self->area);
+}
+
+TEST_F(walk_thp_order, beyond_range)
+{
+	static const __u64 requests[] = { 0, HMMIRROR_REQ_FAULT, HMMIRROR_REQ_ALL };
+	size_t page = hmm_page_size(), first = 2, i, r;
+	struct hmm_area *area = &self->area;
+	unsigned int order = 0;
+
+	if (!REQUIRE(hmm_area_feature(area, HMMIRROR_FEAT_ORDER), area->why))
+		return;
+	while (page << order < hmm_pmd_size())
+		order++;
+	if (!REQUIRE(hmm_state_make_named(area, variant->state, 0, hmm_pmd_size()), area->why))
+		return;
+	for (r = 0; r < ARRAY_SIZE(requests); r++) {
+		ASSERT_EQ(0, hmm_walk(self->fd, area->addr + first * page, 2 * page,
+				      requests[r], self->entries));
+		ASSERT_ENTRIES(self->entries, 2, variant->flags);
+		for (i = 0; i < 2; i++)
+			ASSERT_EQ(order, hmm_entry_order(self->entries[i]));
+		ASSERT_EQ(hmm_entry_pfn(self->entries[0]) + 1, hmm_entry_pfn(self->entries[1]));
+	}
+}
+
+/*
  * A huge page one page of which was zapped or unmapped: its PMD is split, and PTEs map the
  * rest of the folio.
  */

@@ -30,11 +30,13 @@ class FragmentTest(unittest.TestCase):
     def test_directives(self) -> None:
         config = read_config(ROOT, self.fragment(
             "# words", "# guest: append=a=b", "# guest: module=m=1", "# guest: cpus=1",
-            "# guest: hugepages=20", "# guest: spread", "# guest: beside=x -y 1", "# make: LLVM=1",
-            "# needs: a:b", "CONFIG_A=y", "# CONFIG_B is not set"))
+            "# guest: hugepages=20", "# guest: thp=always", "# guest: spread",
+            "# guest: beside=x -y 1", "# make: LLVM=1", "# needs: a:b", "CONFIG_A=y",
+            "# CONFIG_B is not set"))
         self.assertEqual(config.guest.append, ("a=b",))
         self.assertEqual(config.guest.module, ("m=1",))
         self.assertEqual((config.guest.cpus, config.guest.hugepages), (1, 20))
+        self.assertEqual(config.guest.thp, "always")
         self.assertTrue(config.guest.spread)
         self.assertFalse(config.guest.slow)
         self.assertEqual(config.guest.beside, "x -y 1")
@@ -45,7 +47,7 @@ class FragmentTest(unittest.TestCase):
 
     def test_directives_that_are_not_understood(self) -> None:
         for line in ("# guest: banana=1", "# guest: cpus=0", "# guest: append=", "# make: x",
-                     "# guest: hugepages=many", "# needs: x"):
+                     "# guest: hugepages=many", "# guest: thp=often", "# needs: x"):
             with self.subTest(line), self.assertRaises(Failure):
                 read_config(ROOT, self.fragment(line))
 
