@@ -34,8 +34,13 @@ module:
 	cp -Rp driver/. $(BUILD)/driver/
 	$(MAKE) -C $(BUILD)/driver KDIR=$(abspath $(KDIR))
 
+# The headers of a distribution have no System.map, without which kbuild skips depmod and modprobe
+# finds no module; nor the certificate that it signs with.
 install: module
-	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD))/driver modules_install
+	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD))/driver modules_install \
+		$(if $(wildcard $(KDIR)/certs/signing_key.x509),,CONFIG_MODULE_SIG_ALL=)
+	PATH="$$PATH:/usr/sbin:/sbin" depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) \
+		"$$(cut -d'"' -f2 $(KDIR)/include/generated/utsrelease.h)"
 
 tests: needs-ksrc
 	mkdir -p $(BUILD)/selftests

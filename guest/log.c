@@ -17,16 +17,23 @@
 /* The longest record that the kernel gives. */
 #define RECORD_SIZE	8192
 
-static int write_fd = -1, read_fd = -1;
+static int read_fd = -1;
 static char current[512];
 
+/*
+ * Opens the log for each mark: without printk.devkmsg=on, which a user's machine lacks,
+ * the kernel drops all but ten lines of an open file in five seconds.
+ */
 static void mark(const char *what, const char *name)
 {
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	char buf[sizeof(current) + 64];
 	int n = snprintf(buf, sizeof(buf), "<4>" MARK "%s %s\n", what, name);
 
-	if (n > 0 && n < (int)sizeof(buf) && write(write_fd, buf, n) < 0)
+	if (n > 0 && n < (int)sizeof(buf) && write(fd, buf, n) < 0)
 		errno = 0;	/* no log: the host goes by the time alone */
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Was anything logged since the last call, but for marks? */
@@ -48,7 +55,6 @@ static int has_news(void)
 
 void log_open(void)
 {
-	write_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	read_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (read_fd >= 0)
 		lseek(read_fd, 0, SEEK_END);

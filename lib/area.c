@@ -181,6 +181,41 @@ int hmm_area_set_knob(struct hmm_area *area, const char *path,
 	return hmm_write_text(path, text);
 }
 
+static void restore_pool(struct hmm_area *area, const struct hmm_undo *undo)
+{
+	(void)area;
+	hmm_hugetlb_set_pool(undo->size, undo->number);
+}
+
+int hmm_area_need_hugetlb(struct hmm_area *area, size_t size, long pages)
+{
+	long pool = hmm_hugetlb_pool(size), free = hmm_hugetlb_free(size);
+	struct hmm_undo *undo;
+
+	if (!hmm_hugetlb_has(size) || pool < 0)
+		return hmm_skip(area, "no hugetlb pages of %zu MiB",
+				size >> 20);
+	if (free >= pages)
+		return 0;
+	/* To allocate so much contiguous memory at run time takes long and often fails. */
+	if (size > hmm_pmd_size())
+		return hmm_skip(area,
+				"%ld free hugetlb pages of %zu MiB, want %ld (boot with hugepagesz=1G hugepages=1)",
+				free, size >> 20, pages);
+	undo = hmm_area_undo(area, restore_pool);
+	if (!undo)
+		return hmm_fail(area, ENOSPC, "undo list");
+	undo->size = size;
+	undo->number = pool;
+	hmm_hugetlb_set_pool(size, pool + pages - free);
+	free = hmm_hugetlb_free(size);
+	if (free < pages)
+		return hmm_skip(area,
+				"%ld free hugetlb pages of %zu MiB, want %ld",
+				free, size >> 20, pages);
+	return 0;
+}
+
 int hmm_area_scan_soon(struct hmm_area *area)
 {
 	/* since 5.13, and before */

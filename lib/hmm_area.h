@@ -172,6 +172,18 @@ int hmm_area_set_knob(struct hmm_area *area, const char *path,
 		      const char *text);
 
 /**
+ * hmm_area_need_hugetlb - have free huge pages in a pool until the area ends
+ * @area: the area
+ * @size: size of the huge pages
+ * @pages: how many must be free
+ *
+ * The pool is enlarged if need be, but not that of pages larger than a PMD's.
+ *
+ * Return: 0, HMM_SKIP if there are not so many, or -errno; with a reason.
+ */
+int hmm_area_need_hugetlb(struct hmm_area *area, size_t size, long pages);
+
+/**
  * hmm_area_scan_soon - make NUMA balancing scan at once and often, until the area ends
  * @area: the area
  *

@@ -53,6 +53,9 @@ int hmm_child_result(pid_t child);
 /* hmm_use_all_cpus - let the caller and its new threads run on any CPU; 0 or -errno */
 int hmm_use_all_cpus(void);
 
+/* hmm_thread_state - the letter that /proc has for the state of a thread; 0 if there is none */
+char hmm_thread_state(pid_t tid);
+
 /**
  * hmm_thread_waits - wait until a thread, or a process, sleeps
  * @tid: the thread stores its number here; 0 until then

@@ -20,42 +20,6 @@
 #define COW_CHILD	0x10
 #define COW		(COW_PARENT | COW_CHILD)
 
-static void restore_pool(struct hmm_area *area, const struct hmm_undo *undo)
-{
-	(void)area;
-	hmm_hugetlb_set_pool(undo->size, undo->number);
-}
-
-/* Make sure that the pool has as many free pages as a range needs. */
-static int need_pages(struct hmm_area *area, size_t size, long pages)
-{
-	long pool = hmm_hugetlb_pool(size), free = hmm_hugetlb_free(size);
-	struct hmm_undo *undo;
-
-	if (!hmm_hugetlb_has(size) || pool < 0)
-		return hmm_skip(area, "no hugetlb pages of %zu MiB",
-				size >> 20);
-	if (free >= pages)
-		return 0;
-	/* To allocate so much contiguous memory at run time takes long and often fails. */
-	if (size > hmm_pmd_size())
-		return hmm_skip(area,
-				"%ld free hugetlb pages of %zu MiB, want %ld (boot with hugepagesz=1G hugepages=1)",
-				free, size >> 20, pages);
-	undo = hmm_area_undo(area, restore_pool);
-	if (!undo)
-		return hmm_fail(area, ENOSPC, "undo list");
-	undo->size = size;
-	undo->number = pool;
-	hmm_hugetlb_set_pool(size, pool + pages - free);
-	free = hmm_hugetlb_free(size);
-	if (free < pages)
-		return hmm_skip(area,
-				"%ld free hugetlb pages of %zu MiB, want %ld",
-				free, size >> 20, pages);
-	return 0;
-}
-
 static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 			char *addr, size_t length)
 {
@@ -66,7 +30,7 @@ static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	int fd, ret;
 
 	/* Private memory needs a second page for each that is copied. */
-	ret = need_pages(area, size, state->variant & COW ? 2 * pages : pages);
+	ret = hmm_area_need_hugetlb(area, size, state->variant & COW ? 2 * pages : pages);
 	if (ret)
 		return ret;
 	fd = hmm_hugetlb_file(size, length);

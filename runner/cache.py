@@ -10,6 +10,7 @@
                         programs, each with a stamp
     reintroduce/ID      copies of kernels into which known bugs are brought back
     bisect/ID           worktrees of --bisect
+    machine/root        the files of the Debian of --check=machine
     apt                 an apt of our own for the other suites of the archive
     logs/DATE-PID       what a run leaves
     tmp lock ccache

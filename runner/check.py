@@ -2,7 +2,7 @@
 """--check: everything that can be said about this checkout. Ends with the totals of all of it.
 
 Without a word it is about the default kernel; "ci" adds the cells that CI runs, "all" every
-packaged kernel.
+packaged kernel. "machine" is another check, of a machine with a whole Debian.
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -23,9 +24,10 @@ from runner.config import Config
 from runner.errors import Failure
 from runner.host import Host, make_flags
 from runner.kernel import Kernel, resolve
+from runner.machine import check_machine
 from runner.source import all_releases, default_release
 
-LEVELS = ("", "ci", "all")
+LEVELS = ("", "ci", "all", "machine")
 # failures that KNOWN names come behind these, and do not count
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped(?:, \d+ xfail)?$")
 # bugs of the kernels that are checked; the file says which
@@ -212,7 +214,9 @@ def mypy() -> str:
 async def check(host: Host, level: str) -> int:
     """Runs the parts of a level; the exit status."""
     if level not in LEVELS:
-        raise Failure(f"--check={level}: there is no such level; it is ci, all, or none")
+        raise Failure(f"--check={level}: there is no such level; it is ci, all, machine, or none")
+    if level == "machine":
+        return await check_machine_only(host)
     await packages.require(host, [*packages.CHECK, *packages.KERNEL, *packages.SUITE])
     kernels, newest = await chosen_kernels(host, level)
     tree = (await resolve(host, "")).source
@@ -235,6 +239,15 @@ async def check(host: Host, level: str) -> int:
     await done.build(kernels)
     await done.bench()
     await done.runner()
+    return close(done)
+
+
+async def check_machine_only(host: Host) -> int:
+    """A Debian in QEMU, as a user has it. Its steps are the only part."""
+    done = Check(host, "machine")
+    part = done.begin("machine")
+    await check_machine(host, partial(done.tell, part))
+    done.end(part)
     return close(done)
 
 

@@ -106,7 +106,7 @@ def with_directive(config: Config, path: Path, kind: str, value: str) -> Config:
         elif key == "cpus" and re.fullmatch("[1-9]", word):
             changed = {"guest": replace(guest, cpus=int(word))}
         elif key == "hugepages":
-            if not re.fullmatch("[1-9][0-9]*", word):
+            if not re.fullmatch("[0-9]+", word):
                 raise Failure(f"{path}: '# {kind} {value}': a number is wanted")
             changed = {"guest": replace(guest, hugepages=int(word))}
         elif key == "thp" and word in ("always", "madvise", "never"):

@@ -81,9 +81,14 @@ class Agent:
 
 
 async def start_guest(plan: GuestPlan, console: Path, errors: Path) -> Agent:
+    """Starts a guest."""
+    return await start_qemu(plan.command(), console, errors)
+
+
+async def start_qemu(command: Sequence[str], console: Path, errors: Path) -> Agent:
     """Starts QEMU. The second serial line is the agent's; it dies with us, even if we are killed."""
     console.touch()
-    command = [*plan.command(), "-serial", f"file:{console}",
+    command = [*command, "-serial", f"file:{console}",
                "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent"]
     with errors.open("wb") as err:
         process = await asyncio.create_subprocess_exec(
@@ -114,8 +119,8 @@ async def tsc_khz(host: Host, agent: Path) -> Optional[int]:
     return int(out) if out.isdigit() else None
 
 
-async def choose_accelerator(host: Host, plan: GuestPlan, folder: Path) -> str:
-    """kvm where a guest comes up in it, else tcg. The image of the plan is tried."""
+def known_accelerator(host: Host) -> str:
+    """kvm or tcg if that is known; empty if nobody has tried yet whether a guest boots in KVM."""
     given = os.environ.get("HMMIRROR_ACCEL")
     if given:
         if given not in ("kvm", "tcg"):
@@ -123,26 +128,38 @@ async def choose_accelerator(host: Host, plan: GuestPlan, folder: Path) -> str:
         return given
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
+    memo = accelerator_memo(host)
+    return memo.read_text(encoding="utf-8").strip() if memo.exists() else ""
+
+
+def accelerator_memo(host: Host) -> Path:
+    """The file that keeps the answer for this machine and its kernel."""
     marks = []
     for name in ("/etc/machine-id", "/proc/version", "/proc/sys/kernel/hostname"):
         try:
             marks.append(Path(name).read_text(encoding="utf-8"))
         except OSError:
             pass
-    memo = host.cache.path / f"kvm-{hash_text(''.join(marks))}"
-    if not memo.exists() or not memo.read_text(encoding="utf-8").strip():
-        host.terminal.step("trying KVM")
-        agent = await start_guest(plan, folder / "kvm.log", folder / "kvm.err")
-        try:
-            answer = "kvm" if await agent.read(KVM_PATIENCE) is not None else "tcg"
-        except asyncio.TimeoutError:
-            answer = "tcg"
-        finally:
-            await agent.stop()
-        memo.write_text(f"{answer}\n", encoding="utf-8")
-        if answer == "tcg":
-            host.terminal.say("KVM is there and no guest boots in it; software emulation is used")
-    return memo.read_text(encoding="utf-8").strip()
+    return host.cache.path / f"kvm-{hash_text(''.join(marks))}"
+
+
+async def choose_accelerator(host: Host, plan: GuestPlan, folder: Path) -> str:
+    """kvm where a guest comes up in it, else tcg. The image of the plan is tried."""
+    known = known_accelerator(host)
+    if known:
+        return known
+    host.terminal.step("trying KVM")
+    agent = await start_guest(plan, folder / "kvm.log", folder / "kvm.err")
+    try:
+        answer = "kvm" if await agent.read(KVM_PATIENCE) is not None else "tcg"
+    except asyncio.TimeoutError:
+        answer = "tcg"
+    finally:
+        await agent.stop()
+    accelerator_memo(host).write_text(f"{answer}\n", encoding="utf-8")
+    if answer == "tcg":
+        host.terminal.say("KVM is there and no guest boots in it; software emulation is used")
+    return answer
 
 
 class NativeAgent(Agent):

@@ -35,6 +35,7 @@ FETCH = needs("xz:xz-utils")
 DISTRO = needs("depmod:kmod")
 REINTRODUCE = needs("spatch:coccinelle")
 GIT = needs("git:git")
+MACHINE = needs("mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs unshare:util-linux")
 SIGNATURE = needs("gpgv:gpgv")
 BISECT = GIT + needs("ccache:ccache")
 CHECK = needs("shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps jq:jq mypy:mypy "

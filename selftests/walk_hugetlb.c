@@ -112,6 +112,10 @@ TEST_F(walk_hugetlb, unaligned_range)
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, 0));
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		/* one for each huge page of the range, and one for the copy of a write fault */
+		if (!REQUIRE(hmm_area_need_hugetlb(&walk->area, hmm_pmd_size(), 3),
+			     walk->area.why))
+			return;
 		if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 			return;
 		if (!REQUIRE(walk_make(walk, "hugetlb_writable", huge, huge), walk->why))

@@ -49,9 +49,9 @@ static int map_file(struct hmm_area *area, int flags, long pages)
 
 	if (ret)
 		return ret;
-	if (!hmm_hugetlb_has(size) || hmm_hugetlb_free(size) < pages)
-		return hmm_skip(area, "fewer than %ld free hugetlb pages of %zu MiB",
-				pages, size >> 20);
+	ret = hmm_area_need_hugetlb(area, size, pages);
+	if (ret)
+		return ret;
 	fd = hmm_hugetlb_file(size, area->length);
 	if (fd < 0)
 		return hmm_fail(area, fd, "hugetlb file");

@@ -141,6 +141,17 @@ class AgentTest(unittest.TestCase):
             parents.update(line for line in lines if line.startswith("| # parent "))
         self.assertEqual(len(parents), 1)
 
+    def test_the_log_names_every_test(self) -> None:
+        if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
+            self.skipTest("only root reads and writes the kernel's log")
+        # more than the kernel takes from an open file in five seconds
+        names = [f"logs.{os.getpid()}.{number}" for number in range(15)]
+        for name in names:
+            self.agent.test(f"run 60\t{name}\t/bin/sh\t-c\techo {name} > /dev/kmsg")
+        self.agent.close()
+        log = subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout
+        self.assertEqual([name for name in names if f"hmmirror-test: under {name}\n" not in log], [])
+
     def test_time_limit(self) -> None:
         self.assertEqual(self.fork("fake.hang", 1)[-1], "end timeout")
         self.assertEqual(self.fork("agent.stops", 1)[-1], "end timeout")
