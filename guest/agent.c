@@ -12,6 +12,8 @@
  *						NAME", by a fork of a PROGRAM that
  *						is running already; without one the
  *						PROGRAM of the "fork" before it
+ *	write FILE TEXT				write TEXT into FILE
+ *	read FILE				answer with the first line of FILE
  *	quit					exit
  *
  * A NAME that ends with "@N" is the Nth run of a test; the program is given the
@@ -30,6 +32,8 @@
  *	left REASON			the test failed, and its traces can fail
  *					others: this machine runs no more tests
  *	lockdep off			lockdep reported something: likewise
+ *	text LINE			the answer to "read"
+ *	no FILE: REASON			"write" or "read" failed
  *
  * The host may send the command after a "begin": it stays in the buffer of the
  * line until the test has ended, and no time is lost. Under emulation a byte on
@@ -191,6 +195,33 @@ static int bad_command(void)
 	return 2;
 }
 
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		say("no %s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+static void read_file(const char *path)
+{
+	char text[LINE_SIZE - 8];	/* with "text " in front */
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0) {
+		say("no %s: %s\n", path, strerror(errno));
+	} else {
+		text[n] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		say("text %s\n", text);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Returns the exit status. */
 static int serve_host(FILE *commands)
 {
@@ -206,6 +237,16 @@ static int serve_host(FILE *commands)
 		verb = strsep(&p, " ");
 		if (!strcmp(verb, "quit"))
 			break;
+		if (!strcmp(verb, "write") || !strcmp(verb, "read")) {
+			name = strsep(&p, "\t");
+			if (!name || !p != !strcmp(verb, "read"))
+				return bad_command();
+			if (p)
+				write_file(name, p);
+			else
+				read_file(name);
+			continue;
+		}
 		seconds = strsep(&p, "\t");
 		name = strsep(&p, "\t");
 		for (n = 0; p && n < ARGS_MAX; n++)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "hmm_call.h"
-#include "internal.h"
+#include "hmm_process.h"
 
 /* A thread waits if it is seen asleep this often in a row, at intervals of 1 ms. */
 #define SAMPLES		5

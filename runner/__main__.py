@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List
 
-from runner import bisect, cli, regressions, step
+from runner import bisect, cli, mutate, regressions, step
 from runner.bench import bench
 from runner.cache import Cache
 from runner.catalogue import all_bugs, catalogue, choose, globs_of
@@ -69,6 +69,8 @@ async def dispatch(host: Host, request: Request) -> int:
         # named before anything is fetched
         choose(host, request.globs)
         return await regressions.reintroduce(host, request, await expand(host, request.kernels))
+    if mode == "mutate":
+        return await mutate.mutate(host, request, await expand(host, request.kernels))
     if request.entries:
         request = replace(request, globs=globs_of(choose(host, request.entries)))
     if request.known_file:

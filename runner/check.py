@@ -41,6 +41,8 @@ DEBUG_TESTS = ("fail_nth", "abi_hostile*", "device_capacity", "migrate_fail_tabl
                "migrate_huge_nomem_support", "migrate_held", "inject", "walk_retry",
                "walk_concurrent", "exclusive", "copy", "mirror", "fork", "walk_planted_abi")
 DISTRO_KERNEL = "linux-image-amd64"
+# of the default kernel
+MUTATED = ("mm/hmm.c", "mm/migrate_device.c")
 # lines of a check that failed
 SHOWN = 40
 
@@ -198,6 +200,13 @@ class Check:
             part.failed += 1
         self.end(part)
 
+    async def mutants(self) -> None:
+        """No change of these files may go unnoticed that is not listed."""
+        part = self.begin("mutants")
+        for name in MUTATED:
+            await self.try_command(part, name, str(self.host.root / "run_tests.sh"), "--mutate", name)
+        self.end(part)
+
     async def bench(self) -> None:
         """What is documented has to run."""
         part = self.begin("bench")
@@ -236,6 +245,8 @@ async def check(host: Host, level: str) -> int:
     if level:
         # each guest of this kernel takes long to look for leaks, so there is one
         await done.run_tests("debug", "-c", "debug", *DEBUG_TESTS, env={"HMMIRROR_GUESTS": "1"})
+    if level == "all":
+        await done.mutants()
     await done.build(kernels)
     await done.bench()
     await done.runner()

@@ -10,6 +10,7 @@ from typing import Callable, Dict, List, Sequence
 
 from runner.errors import Failure
 from runner.host import is_static
+from runner.mutants import Selection
 from runner.request import STRESS_PROGRAMS, Request
 from runner.upstream import TIMEOUT as UPSTREAM_TIMEOUT
 
@@ -70,6 +71,10 @@ own that --new began. What is missing is installed, fetched and built first.
                        the tests catch it, and record how
       --confusion      with --reintroduce: run the whole suite with each bug, and
                        make the table of bugs brought in and bugs named
+      --mutate FILE    change the kernel's FILE (mm/hmm.c, mm/migrate_device.c) in one
+                       place after the other, and tell which changes no test
+                       notices; FILE:100-140 for some lines, FILE:FUNCTION for one
+                       function; docs/developing/mutants.md
       --stress NAME    put load on the driver instead of running tests: kill, load,
                        fuzz, pressure, or all of them one after the other, or
                        soak: all but load at once; docs/records/reliability.md
@@ -96,7 +101,7 @@ HMMIRROR_KERNEL_MIRROR, HMMIRROR_KERNEL_KEYRING, CC; see docs/using/running.md.
 SHORT = {"-k": "--kernel", "-c": "--config", "-x": "--fail-fast", "-v": "--verbose", "-h": "--help"}
 MODES = ("upstream", "shell", "list", "regressions", "reintroduce", "bench", "check")
 # a bug that hangs is to be caught within a minute
-TIMEOUTS = {"exec": 0, "reintroduce": 30, "upstream": UPSTREAM_TIMEOUT}
+TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT}
 DEFAULT_TIMEOUT = 60
 
 
@@ -146,6 +151,7 @@ class Parser:
             "--new": lambda value: self.set_named_mode("new", value),
             "--new-test": lambda value: self.set_named_mode("new-test", value),
             "--stress": self.set_stress,
+            "--mutate": self.set_mutate,
         }
         self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
                       "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed",
@@ -218,6 +224,11 @@ class Parser:
         self.set_mode("stress")
         self.request.stress = name
 
+    def set_mutate(self, name: str) -> None:
+        """--mutate FILE."""
+        self.set_mode("mutate")
+        self.request.mutate = Selection.parse(name)
+
 
 def sort_out_files(request: Request) -> None:
     """The user's own C files stand among the globs."""
@@ -260,8 +271,10 @@ def check(request: Request, raw: Raw) -> None:
         if not request.globs:
             raise Failure("--reintroduce wants the name of a regression, or all; they are the folders "
                           "of regressions/")
-        if len(request.configs) > 1:
-            raise Failure("--reintroduce takes one -c")
+    if mode in ("reintroduce", "mutate") and len(request.configs) > 1:
+        raise Failure(f"--{mode} takes one -c")
+    if mode == "mutate" and request.own_files:
+        raise Failure(f"--mutate takes tests of the suite; got {request.own_files[0]}")
     if mode == "upstream" and request.own_files:
         raise Failure(f"--upstream takes no program; got {request.own_files[0]}")
     if mode == "exec":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set
 
-from runner.errors import UnfitKernel
+from runner.errors import Failure, UnfitKernel
 from runner.guest import Agent
 from runner.results import FAIL, OK, SHOWN_OUTPUT, SKIP, Ending, Ledger, Verdict, judge, \
     worth_showing
@@ -50,6 +50,10 @@ class Test:
         if self.forked:
             return f"fork {self.seconds}\t{self.name}\t{program}"
         return "\t".join([f"run {self.seconds}", self.name, str(program), *self.arguments])
+
+    def around(self, command: str) -> str:
+        """The command with what the agent has to do before it and after it, a line each."""
+        return command
 
 
 class Queue:
@@ -128,6 +132,8 @@ class Listener:
     on_end: Optional[Callable[[Ending], None]] = None
     on_first_test: Optional[Callable[[int], None]] = None
     on_counts: Optional[Callable[[str], None]] = None
+    # the name of the last test, and what the agent has read for us
+    on_text: Optional[Callable[[str, str], None]] = None
 
 
 @dataclass
@@ -158,6 +164,10 @@ class Follower:
     # a guest that is slow to come up
     slow: bool = False
     judged: bool = True
+    # how long the agent may take to end a test that is over its time
+    patience: int = AGENT_SECONDS
+    # to the agent, when there are no more tests
+    last_words: str = "quit"
     # what the kernel lacks of what a test takes for granted, empty if nothing
     excuse: Callable[[str], str] = lambda name: ""
     outcome: Outcome = field(default_factory=Outcome)
@@ -237,6 +247,10 @@ class Follower:
             return LEAK_SECONDS
         elif word == "gcda" and self.listener.on_counts:
             self.listener.on_counts(rest)
+        elif word == "text" and self.listener.on_text:
+            self.listener.on_text(self._last_name(), rest)
+        elif word == "no":
+            raise Failure(f"the guest cannot open {rest}; see {self.agent.console}")
         elif word == "broken":
             for tail in self.console.tail(10):
                 self.terminal.say(tail)
@@ -263,14 +277,15 @@ class Follower:
             self.agent.send(self._command(test))
         elif not self._quit:
             self._quit = True
-            self.agent.send("quit")
+            self.agent.send(self.last_words)
 
     def _command(self, test: Test) -> str:
         """A line takes time on an emulated guest, so it is short where it can be."""
         same = test.forked and test.program == self._program
         if test.forked:
             self._program = test.program
-        return f"fork {test.seconds}\t{test.name}" if same else test.command(self.folder)
+        return test.around(f"fork {test.seconds}\t{test.name}" if same
+                           else test.command(self.folder))
 
     def _begin(self) -> Optional[float]:
         test = self._sent.popleft()
@@ -281,7 +296,7 @@ class Follower:
         self._begun = time.monotonic()
         self._output = []
         self._send_next()
-        return test.seconds + AGENT_SECONDS if test.seconds else None
+        return test.seconds + self.patience if test.seconds else None
 
     def _end(self, ending: Ending) -> None:
         test = self.outcome.current

@@ -135,7 +135,7 @@ class Copy:
                         diff.writelines(difflib.unified_diff(
                             before.splitlines(True), after.splitlines(True), f"a/{name}",
                             f"b/{name}"))
-                    self._replace(name, file)
+                    self.replace(name, file)
                     changed = True
         return "" if changed else "the semantic patch finds nothing to change"
 
@@ -144,7 +144,8 @@ class Copy:
         path = self.build / name
         return [path.with_suffix(".o"), path.parent / f".{path.stem}.o.cmd"]
 
-    def _replace(self, name: str, file: Path) -> None:
+    def replace(self, name: str, file: Path) -> None:
+        """Puts another file in the place of one of the tree's, until mend()."""
         for path in self.objects(name):
             if path.exists():
                 new = path.with_name(f"{path.name}.new")
@@ -175,14 +176,15 @@ class Copy:
                     os.utime(path)
         self.patched.unlink()
 
-    async def compile(self, label: str, log: Path) -> int:
+    async def compile(self, label: str, log: Path, more_words: Sequence[str] = ()) -> int:
         """Builds what was patched; as build_kernel() does it, or all is built again."""
         env, words = ccache(self.host, self.kernel)
         target = image_target(replace(self.kernel, build=self.build))
         return await self.host.run(label, [
             "make", "-C", str(self.tree), f"O={self.build}",
             f"KBUILD_KCONFIG={self.build / KCONFIG}", *make_flags(self.host),
-            *self.kernel.config.make, *tree_words(self.tree), *words, target], log, env=env)
+            *self.kernel.config.make, *tree_words(self.tree), *words, *more_words, target], log,
+            env=env)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from runner.known import KnownFailures
+from runner.mutants import Selection
 
 STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure")
 # what runs at once in --stress soak
@@ -18,8 +19,8 @@ SOAK_PROGRAMS = ("kill", "fuzz", "pressure")
 class Request:
     """The command line, checked."""
 
-    # suite, upstream, shell, exec, list, regressions, reintroduce, new, new-test, stress, bisect,
-    # bisect-step, bench or check
+    # suite, upstream, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
+    # bisect, bisect-step, bench or check
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
     configs: List[str] = field(default_factory=list)
@@ -55,6 +56,8 @@ class Request:
     flaky: int = 0
     # --reintroduce runs the whole suite, and makes the table
     confusion: bool = False
+    # the file of --mutate, and which of its mutants
+    mutate: Optional[Selection] = None
     # entries of the catalogue, where --regressions or --reintroduce was given
     entries: List[str] = field(default_factory=list)
 

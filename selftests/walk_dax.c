@@ -59,7 +59,7 @@ FIXTURE_TEARDOWN(walk_dax)
 	hmm_area_end(&self->area);
 }
 
-static int map_dax(struct hmm_area *area, size_t unit, int prot)
+static int map_dax_at(struct hmm_area *area, char *addr, size_t length, size_t unit, int prot)
 {
 	int fd, ret;
 
@@ -71,7 +71,7 @@ static int map_dax(struct hmm_area *area, size_t unit, int prot)
 				unit);
 	if (fd < 0)
 		return hmm_fail(area, fd, "device-dax of %zu bytes", unit);
-	ret = hmm_area_map(area, area->addr, area->length, prot, MAP_SHARED, fd);
+	ret = hmm_area_map(area, addr, length, prot, MAP_SHARED, fd);
 	close(fd);
 	/* device-dax logs the reason in the kernel log; no other argument can be wrong */
 	if (ret == -EINVAL)
@@ -79,7 +79,8 @@ static int map_dax(struct hmm_area *area, size_t unit, int prot)
 	return ret;
 }
 
-#define MAP(_prot)	map_dax(&self->area, self->unit, _prot)
+#define MAP(_prot)	map_dax_at(&self->area, self->area.addr, self->area.length, \
+				   self->unit, _prot)
 
 /*
  * Walk PAGES pages at the start, in the middle and at the end of the unit: they must have
@@ -165,6 +166,74 @@ TEST_F(walk_dax, readonly)
 	CHECK_WALKS(HMMIRROR_REQ_FAULT, 0, VALID);
 	CHECK_WALKS(0, 0, VALID);
 	CHECK_WALKS(HMMIRROR_REQ_ALL, -EPERM, 0);
+}
+
+/* In front of the device's memory is anonymous memory that was never used. */
+FIXTURE(walk_dax_behind)
+{
+	struct hmm_area area;
+	__u64 entries[PAGES];
+	size_t half;
+	size_t unit;
+	int fd;
+};
+
+FIXTURE_VARIANT(walk_dax_behind)
+{
+	unsigned int order;
+};
+
+FIXTURE_VARIANT_ADD(walk_dax_behind, pte)
+{
+	.order = 0,
+};
+
+FIXTURE_VARIANT_ADD(walk_dax_behind, pmd)
+{
+	.order = 9,
+};
+
+FIXTURE_VARIANT_ADD(walk_dax_behind, pud)
+{
+	.order = 18,
+};
+
+FIXTURE_SETUP(walk_dax_behind)
+{
+	self->unit = hmm_page_size() << variant->order;
+	self->half = variant->order ? self->unit : PAGES * self->unit;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * self->half, self->half));
+	ASSERT_EQ(0, hmm_area_map(&self->area, self->area.addr, self->half, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1));
+	self->fd = hmm_area_device(&self->area, 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(walk_dax_behind)
+{
+	hmm_area_end(&self->area);
+}
+
+/* The answers for an entry begin where its pages are in the range, and not where that starts. */
+TEST_F(walk_dax_behind, snapshot)
+{
+	char *start = self->area.addr + self->half;
+	size_t page;
+
+	if (!REQUIRE(map_dax_at(&self->area, start, self->half, self->unit,
+				PROT_READ | PROT_WRITE), self->area.why))
+		return;
+	if (expect_when(WHEN_MAPPING_INVALID))
+		SKIP(return, "this kernel's walker refuses DAX memory");
+	ASSERT_EQ(0, hmm_walk(self->fd, start, PAGES / 2 * hmm_page_size(), HMMIRROR_REQ_ALL,
+			      self->entries));
+	ASSERT_EQ(0, hmm_walk(self->fd, start - PAGES / 2 * hmm_page_size(),
+			      PAGES * hmm_page_size(), 0, self->entries));
+	for (page = 0; page < PAGES; page++) {
+		ASSERT_EQ(page < PAGES / 2 ? 0 : VALID | WRITE,
+			  hmm_entry_flags(self->entries[page]))
+			TH_LOG("page %zu", page);
+	}
 }
 
 #include "hmm_main.h"

@@ -113,4 +113,36 @@ TEST_F(walk_level, write_fault)
 	fault_levels(_metadata, self, HMMIRROR_REQ_ALL, HMMIRROR_PTE_WRITE);
 }
 
+/*
+ * Of the first half all pages are present, of the other one none. The requests that decide about
+ * the hole are those of its own pages.
+ */
+TEST_F(walk_level, page_requests)
+{
+	size_t length = LEVEL_PAGES * hmm_page_size(), i;
+	int fd = hmm_area_device(&self->area, 0);
+
+	ASSERT_LE(0, fd);
+	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_PAGE_REQUESTS), self->area.why))
+		return;
+	hmm_pattern_fill(self->area.addr, length / 2, 1);
+
+	for (i = 0; i < LEVEL_PAGES; i++)
+		self->entries[i] = i < LEVEL_PAGES / 2 ? HMMIRROR_REQ_ALL : 0;
+	ASSERT_EQ(0, hmm_walk_pages(fd, self->area.addr, length, HMMIRROR_REQ_ALL,
+				    self->entries));
+	for (i = 0; i < LEVEL_PAGES; i++) {
+		ASSERT_EQ(i < LEVEL_PAGES / 2 ? HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE : 0,
+			  hmm_entry_flags(self->entries[i]))
+			TH_LOG("page %zu", i);
+	}
+
+	memset(self->entries, 0, LEVEL_PAGES * sizeof(__u64));
+	self->entries[LEVEL_PAGES - 1] = HMMIRROR_REQ_ALL;
+	ASSERT_EQ(0, hmm_walk_pages(fd, self->area.addr, length, HMMIRROR_REQ_ALL,
+				    self->entries));
+	ASSERT_EQ(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE,
+		  hmm_entry_flags(self->entries[LEVEL_PAGES - 1]));
+}
+
 #include "hmm_main.h"

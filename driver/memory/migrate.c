@@ -13,6 +13,7 @@
 #include <linux/migrate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "hooks/isolate.h"
 #include "memory/chunk.h"
@@ -31,7 +32,26 @@ struct part {
 	struct hmmirror_device *device;
 	struct hmmirror_batch *batch;
 	unsigned long arrived;
+	int error;
 };
+
+/*
+ * migrate_vma_setup() clears the destinations, whatever they were before. A driver that fills in
+ * only some of them relies on that, so fail the call if the kernel has left one.
+ */
+#define STALE_DST	(~0UL)
+
+static void check_destinations(struct part *part, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		if (!part->batch->dst[i])
+			continue;
+		part->batch->dst[i] = 0;
+		part->error = -EIO;
+	}
+}
 
 static void part_fill(struct migrate_vma *vma_args, void *data)
 {
@@ -40,6 +60,7 @@ static void part_fill(struct migrate_vma *vma_args, void *data)
 	struct hmmirror_batch *batch = part->batch;
 
 	batch->cpages += compat_migrate_cpages(vma_args);
+	check_destinations(part, nr);
 	hmmirror_hook_hold(part->args->hooks, HMMIRROR_STAGE_SETUP);
 	if (part->args->to_device)
 		hmmirror_fill_device(batch, nr, part->device, part->args->hooks,
@@ -61,6 +82,16 @@ static void part_count(struct migrate_vma *vma_args, void *data)
 
 	hmmirror_hook_hold(part->args->hooks, HMMIRROR_STAGE_MOVED);
 	part->arrived = hmmirror_count_arrived(part->batch, nr);
+}
+
+static int migrate_once(struct part *part, struct migrate_vma *vma_args)
+{
+	unsigned long nr = (vma_args->end - vma_args->start) >> PAGE_SHIFT;
+	int ret;
+
+	memset64((u64 *)part->batch->dst, STALE_DST, nr);
+	ret = compat_migrate_vma(vma_args, part_fill, part_count, part);
+	return ret ?: part->error;
 }
 
 /* Hold the mmap lock. @vma_args: the VMA, and the range in it */
@@ -87,11 +118,11 @@ static int migrate_part(struct hmmirror_device *device, struct mm_struct *mm,
 	if (args->hooks)
 		isolated = hmmirror_isolate_pages(&args->hooks->injections, mm, vma_args->start,
 						  vma_args->end);
-	ret = compat_migrate_vma(vma_args, part_fill, part_count, &part);
+	ret = migrate_once(&part, vma_args);
 	if (!ret && batch->no_huge) {
 		/* The huge page is where it was. Let the kernel split it, and offer small pages. */
 		vma_args->flags &= ~MIGRATE_VMA_SELECT_COMPOUND;
-		ret = compat_migrate_vma(vma_args, part_fill, part_count, &part);
+		ret = migrate_once(&part, vma_args);
 	}
 	hmmirror_putback_pages(isolated);
 	*arrived = part.arrived;
@@ -160,7 +191,8 @@ static int migrate_batch(struct hmmirror_device *device, struct mm_struct *mm,
  * @args: the range, and how
  *
  * Return: 0; -EFAULT if there is no VMA, or one that can't be read, -EINVAL for a VMA that the
- * kernel refuses, each with all pages before it migrated; -ENOMEM, -EINTR.
+ * kernel refuses, each with all pages before it migrated; -ENOMEM, -EINTR; -EIO if the kernel
+ * has not cleared the destinations.
  */
 int hmmirror_migrate_range(struct hmmirror_device *device, struct mm_struct *mm,
 			   struct hmmirror_migrate_args *args)

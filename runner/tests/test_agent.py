@@ -210,6 +210,18 @@ class AgentTest(unittest.TestCase):
         self.assertEqual(*([line for line in lines if not line.startswith("| # parent ")]
                            for lines in (forked, run)))
 
+    def test_files(self) -> None:
+        file = Path(self.folder.name) / "file"
+        file.write_text("old\n", encoding="utf-8")
+        self.agent.send(f"write {file}\tsome words")
+        self.agent.send(f"read {file}")
+        self.assertEqual(self.agent.line(), "text some words")
+        self.agent.send(f"read {file}.none")
+        self.assertEqual(self.agent.line(), f"no {file}.none: No such file or directory")
+        self.agent.send(f"write {file}.none\tx")
+        self.assertEqual(self.agent.line(), f"no {file}.none: No such file or directory")
+        self.assertEqual(self.fork("fake.pass"), ["begin", "end ok"])
+
     def test_bad_commands(self) -> None:
         for command in "", "run", "run 5", "run 5\tname", "fork 5\tname\t/bin/true\tname", "walk 5\ta\t/b":
             with self.subTest(command):

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * migrate_pte: what a PTE says besides the page must survive migrate_vma_setup().
+ *
+ * It replaces each PTE by a migration entry, and a page that does not migrate gets a PTE again
+ * that is made of this entry. A bit that the entry does not carry is lost: the accessed bit,
+ * soft-dirty, and whether an anonymous page belongs to one process alone
+ * (PageAnonExclusive()). The old PTE must not stay in a TLB either.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <numaif.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "expect_kernel.h"
+#include "small_pages.h"
+
+#define PAGES	4
+
+FIXTURE(migrate_pte)
+{
+	struct hmm_area area;
+	size_t page;
+	size_t length;
+	char *addr;
+	int setup_ret;
+	int fd;
+};
+
+FIXTURE_SETUP(migrate_pte)
+{
+	FILLED_PAGES(PAGES);
+	self->setup_ret = hmm_area_memory(&self->area, 0);
+}
+
+FIXTURE_TEARDOWN(migrate_pte)
+{
+	hmm_area_end(&self->area);
+}
+
+/* The device can allocate nothing, so that all pages stay. */
+static void migrate_in_vain(struct __test_metadata *_metadata, struct _test_data_migrate_pte *self)
+{
+	__u64 migrated = 1;
+
+	ASSERT_EQ(0, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 1, PAGES));
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ(0, migrated);
+	ASSERT_LT(0, hmm_inject(self->fd, HMMIRROR_INJECT_ALLOC, 0, 0));
+}
+
+/*
+ * touch_one - clear all accessed bits, then read one page. Return: for REQUIRE()
+ *
+ * clear_refs flushes no TLB, and a CPU that has the PTE there does not set the bit again.
+ * mprotect() flushes it.
+ */
+static int touch_one(struct _test_data_migrate_pte *self, size_t page)
+{
+	long kb = self->page / 1024;
+
+	if (hmm_write_text("/proc/self/clear_refs", "1"))
+		return hmm_skip(&self->area, "no clear_refs (PROC_PAGE_MONITOR)");
+	if (mprotect(self->addr, self->length, PROT_READ) ||
+	    mprotect(self->addr, self->length, PROT_READ | PROT_WRITE))
+		return hmm_fail(&self->area, -errno, "mprotect");
+	if (hmm_smaps(self->addr, "Referenced"))
+		return hmm_fail(&self->area, -EIO, "clear_refs left pages referenced");
+	hmm_touch_read(self->addr + page * self->page, self->page);
+	if (hmm_smaps(self->addr, "Referenced") != kb)
+		return hmm_fail(&self->area, -EIO, "not one page is referenced");
+	return 0;
+}
+
+/*
+ * keeps_accessed - does the kernel keep the accessed bit of a page that it migrates to another
+ * node? It does since 6.1, and does so on both ways or on none. Return: for REQUIRE()
+ */
+static int keeps_accessed(struct _test_data_migrate_pte *self)
+{
+	void *addr = self->addr;
+	int node = -1, to, ret;
+
+	if (syscall(SYS_move_pages, 0, 1UL, &addr, NULL, &node, 0) || node < 0)
+		return hmm_skip(&self->area, "no move_pages() (CONFIG_NUMA)");
+	to = !node;
+	ret = touch_one(self, 0);
+	if (ret)
+		return ret;
+	if (syscall(SYS_move_pages, 0, 1UL, &addr, &to, &node, MPOL_MF_MOVE) || node != to)
+		return hmm_skip(&self->area, "move_pages() moves nothing: there is one node");
+	if (!hmm_smaps(self->addr, "Referenced"))
+		return hmm_skip(&self->area, "kernels before 6.1 lose the accessed bit");
+	return 0;
+}
+
+/* The page that was accessed is known as such afterwards, and no other. */
+TEST_F(migrate_pte, accessed)
+{
+	long kb = self->page / 1024;
+	size_t i;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	if (!REQUIRE(keeps_accessed(self), self->area.why))
+		return;
+	for (i = 0; i < PAGES; i++) {
+		if (!REQUIRE(touch_one(self, i), self->area.why))
+			return;
+		migrate_in_vain(_metadata, self);
+		ASSERT_EQ(kb, hmm_smaps(self->addr, "Referenced"));
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+}
+
+static void softdirty_is(struct __test_metadata *_metadata, const void *addr, __u64 where,
+			 const int *want)
+{
+	__u64 entries[PAGES];
+	int i;
+
+	ASSERT_EQ(0, hmm_pagemap(addr, PAGES, entries));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(where | (want[i] ? HMM_PM_SOFT_DIRTY : 0),
+			  entries[i] & (HMM_PM_PRESENT | HMM_PM_SWAP | HMM_PM_SOFT_DIRTY))
+			TH_LOG("page %d: pagemap says %llx", i, (unsigned long long)entries[i]);
+	}
+}
+
+/* Half of the pages are soft-dirty, on the device and when they are back. */
+TEST_F(migrate_pte, softdirty)
+{
+	static const int want[PAGES] = { 1, 0, 0, 1 };
+	__u64 entry, migrated = 0;
+	int i;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
+	/* this trait came with the fix, in 5.9 */
+	if (!(entry & HMM_PM_SOFT_DIRTY) || !expect_when(WHEN_HOLES_ANON))
+		SKIP(return,
+		     "no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY), or lost by kernels before 5.9");
+	ASSERT_EQ(0, hmm_write_text("/proc/self/clear_refs", "4"));
+	for (i = 0; i < PAGES; i++)
+		if (want[i])
+			hmm_pattern_fill(self->addr + i * self->page, self->page, 2);
+	softdirty_is(_metadata, self->addr, HMM_PM_PRESENT, want);
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ((__u64)PAGES, migrated);
+	softdirty_is(_metadata, self->addr, HMM_PM_SWAP, want);
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ((__u64)PAGES, migrated);
+	softdirty_is(_metadata, self->addr, HMM_PM_PRESENT, want);
+}
+
+/*
+ * write_to_piped_page - does a write reach a page that a pipe has a reference to?
+ *
+ * The page is read-only mapped when the pipe gets it, and @migrate lets a migration fail before
+ * it becomes writable again. The process alone has the page, so that the write need not copy it.
+ */
+static int write_to_piped_page(struct __test_metadata *_metadata,
+			       struct _test_data_migrate_pte *self, int migrate)
+{
+	struct iovec from = { self->addr, self->page };
+	__u64 migrated = 1;
+	int ends[2];
+	char byte;
+
+	ASSERT_EQ(0, pipe(ends));
+	hmm_pattern_fill(self->addr, self->page, 1);
+	ASSERT_EQ(0, mprotect(self->addr, self->page, PROT_READ));
+	ASSERT_EQ((ssize_t)self->page, vmsplice(ends[1], &from, 1, 0));
+	if (migrate) {
+		ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->page, NULL, &migrated));
+		ASSERT_EQ(0, migrated);
+	}
+	ASSERT_EQ(0, mprotect(self->addr, self->page, PROT_READ | PROT_WRITE));
+	*self->addr ^= 0x55;
+	ASSERT_EQ(1, read(ends[0], &byte, 1));
+	close(ends[0]);
+	close(ends[1]);
+	return byte == *self->addr;
+}
+
+/*
+ * The page stays the process's own, so that a write goes to it as it would have without the
+ * migration: somebody who has pinned the page must see what is written later.
+ */
+TEST_F(migrate_pte, anon_exclusive)
+{
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	if (!write_to_piped_page(_metadata, self, 0))
+		SKIP(return, "kernels before 5.19 copy a page that a pipe has, whoever owns it");
+	ASSERT_EQ(1, write_to_piped_page(_metadata, self, 1));
+}
+
+/*
+ * A child had the pages, too, so that migrate_vma_collect_pmd() does not flush each entry. The
+ * CPU has read them just before. If it still had the old entry it would not see what the device
+ * has written since.
+ */
+TEST_F(migrate_pte, tlb_is_flushed)
+{
+	__u64 migrated = 0;
+	size_t i;
+	pid_t child;
+	int go;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	child = hmm_fork_waiter(&go);
+	if (!child)
+		_exit(0);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, hmm_waiter_go(child, go));
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
+	ASSERT_EQ((__u64)PAGES, migrated);
+	for (i = 0; i < PAGES; i++) {
+		char byte = 0x77;
+
+		ASSERT_EQ(0, hmm_dev_write(self->fd, self->addr + i * self->page, &byte, 1));
+		ASSERT_EQ(byte, self->addr[i * self->page]);
+	}
+}
+
+#include "hmm_main.h"
