@@ -339,6 +339,7 @@ FIXTURE_TEARDOWN(device_uffd_wp)
 static int begin_wp(struct device_case *c, const char *from, int *uffd)
 {
 	int ret = c->setup_ret;
+	__u64 entry = 0;
 
 	if (!ret)
 		ret = hmm_state_make_named(&c->area, from, c->offset, c->length);
@@ -348,7 +349,17 @@ static int begin_wp(struct device_case *c, const char *from, int *uffd)
 				  UFFD_FEATURE_PAGEFAULT_FLAG_WP);
 	if (*uffd == -EOPNOTSUPP)
 		return hmm_skip(&c->area, "no write protection by userfaultfd");
-	return *uffd < 0 ? hmm_fail(&c->area, *uffd, "userfaultfd") : 0;
+	if (*uffd < 0)
+		return hmm_fail(&c->area, *uffd, "userfaultfd");
+	/* older kernels protect pages and do not say so */
+	ret = hmm_uffd_protect(*uffd, c->addr, c->length);
+	if (!ret)
+		ret = hmm_pagemap(c->addr, 1, &entry);
+	if (!ret && !(entry & HMM_PM_UFFD_WP))
+		return hmm_skip(&c->area, "pagemap does not show protection by userfaultfd");
+	if (!ret)
+		ret = hmm_uffd_unprotect(*uffd, c->addr, c->length);
+	return ret ? hmm_fail(&c->area, ret, "protecting pages") : 0;
 }
 
 /* pagemap says of every page whether it is protected. */
