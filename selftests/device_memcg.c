@@ -10,10 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "small_pages.h"
@@ -343,110 +340,6 @@ TEST_F(device_memcg, no_charge)
 	if (found == CHARGE_FORCED)
 		SKIP(return, "no charge fails: the kernel forces it if nobody can be killed");
 	ASSERT_EQ(RIGHT, found);
-}
-
-#define MOVE	"memory.move_charge_at_immigrate"
-
-/* Two control groups of the first version, between which charges can move. */
-FIXTURE(device_memcg_v1)
-{
-	struct hmm_area area;
-	struct hmm_memcg from;
-	struct hmm_memcg to;
-	struct hmmirror_stats before;
-	char *addr;
-	size_t length;
-	int setup_ret;
-	int fd;
-};
-
-/* Return: for REQUIRE() */
-static int make_groups(struct _test_data_device_memcg_v1 *self)
-{
-	struct hmm_memcg *from = &self->from, *to = &self->to;
-	char root[sizeof(from->root)] = "/tmp/hmmirror.cgroup.XXXXXX";
-
-	if (!mkdtemp(root))
-		return hmm_fail(&self->area, errno, "mkdtemp");
-	if (mount("none", root, "cgroup", 0, "memory")) {
-		rmdir(root);
-		return hmm_skip(&self->area, "no memory controller of cgroup v1 (CONFIG_MEMCG_V1)");
-	}
-	memcpy(from->root, root, sizeof(root));
-	snprintf(from->path, sizeof(from->path), "%s/from", root);
-	snprintf(to->path, sizeof(to->path), "%s/to", root);
-	if (mkdir(from->path, 0700) || mkdir(to->path, 0700))
-		return hmm_fail(&self->area, errno, "mkdir");
-	if (hmm_memcg_write(to, MOVE, 1))
-		return hmm_skip(&self->area, "charges stay with their control group (6.13)");
-	return 0;
-}
-
-FIXTURE_SETUP(device_memcg_v1)
-{
-	self->length = PAGES * hmm_page_size();
-	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
-	self->addr = self->area.addr;
-	if (!USE_MEMORY(HMM_DEV_PRIVATE))
-		self->setup_ret = make_groups(self);
-}
-
-FIXTURE_TEARDOWN(device_memcg_v1)
-{
-	struct hmm_memcg v2 = { .root = "" };
-	int i, ret = self->from.root[0] ? -EBUSY : 0;
-
-	if (self->to.path[0])
-		EXPECT_EQ(0, rmdir(self->to.path));
-	EXPECT_EQ(0, hmm_memcg_end(&self->from));
-	/* the controller goes back to v2 when the last charge of the groups has gone */
-	for (i = 0; ret && i < 2000; i++) {
-		ret = hmm_memcg_begin(&v2);
-		hmm_memcg_end(&v2);
-		usleep(1000);
-	}
-	EXPECT_EQ(0, ret);
-	hmm_area_end(&self->area);
-}
-
-static int child_move(struct _test_data_device_memcg_v1 *self)
-{
-	const long least = (long)self->length - NOISE;
-	__u64 migrated = 0;
-	int fd;
-
-	memset(self->area.device, 0, sizeof(self->area.device));
-	if (hmm_memcg_join(&self->from) ||
-	    hmm_area_map_small(&self->area, self->addr, self->length, PROT_READ | PROT_WRITE))
-		return NOT_SET_UP;
-	hmm_pattern_fill(self->addr, self->length, 1);
-	fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
-	if (hmm_to_device(fd, self->addr, self->length, NULL, &migrated) || migrated != PAGES)
-		return NOT_MOVED;
-	if (hmm_memcg_read(&self->from, "memory.usage_in_bytes") < least)
-		return NOT_CHARGED;
-	if (hmm_memcg_join(&self->to))
-		return NOT_SET_UP;
-	if (hmm_memcg_read(&self->to, "memory.usage_in_bytes") < least)
-		return CHARGE_LOST;
-	if (hmm_memcg_read(&self->from, "memory.usage_in_bytes") >= least)
-		return CHARGE_DOUBLED;
-	return hmm_pattern_check(self->addr, self->length, 1) == -1 ? RIGHT : DATA_WRONG;
-}
-
-/* The charge of device pages moves with their process to its new control group. */
-TEST_F(device_memcg_v1, charge_moves)
-{
-	pid_t child;
-
-	if (!REQUIRE(self->setup_ret, self->area.why))
-		return;
-	child = fork();
-	if (!child)
-		_exit(child_move(self));
-	ASSERT_LT(0, child);
-	ASSERT_EQ(RIGHT, hmm_child_result(child));
-	ASSERT_EQ(0, USED());
 }
 
 #include "hmm_main.h"
