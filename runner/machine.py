@@ -161,7 +161,7 @@ async def prepare_clone(host: Host, root: Path, agent: Path) -> None:
                      + user("sudo ./run_tests.sh --list"), folder / "log")
         await inside(host, root, "installing the test programs, building the module",
                      f"cd /{CLONE} && make install-tests INSTALL_PATH={COLLECTION} "
-                     'KSRC="$(ls -d /root/.cache/hmmirror/source/linux-*)" && '
+                     'KSRC="$(ls -d ~root/.cache/hmmirror/source/linux-*)" && '
                      'make module KDIR="$(ls -d /lib/modules/*/build)" && chown -R user:user .',
                      folder / "log")
 
@@ -377,7 +377,7 @@ async def first_boot(boot: Boot) -> None:
 async def native(boot: Boot) -> None:
     """The suite on the machine's own kernel."""
     what = "sudo ./run_tests.sh -k native"
-    command = (f"{user(what)}; status=$?; cp -rL /root/.cache/hmmirror/logs {SHARE}/; {GONE} && "
+    command = (f"{user(what)}; status=$?; cp -rL ~root/.cache/hmmirror/logs {SHARE}/; {GONE} && "
                "exit $status")
     answer = await boot.run("native", command, SUITE_SECONDS)
     totals = [line for line in answer.output if TOTALS.match(line)]
