@@ -41,8 +41,8 @@ NEGATE, OMIT, OMIT_SET, OMIT_STEP, SWAP = "negate", "omit", "omit set", "omit st
 BEFORE = {NEGATE: "({name}({n}) == !(", OMIT: "do {{ if (!{name}({n})) {{ ",
           OMIT_SET: "do {{ if (!{name}({n})) {{ ",
           OMIT_STEP: "({name}({n}) ? (void)0 : (void)(", SWAP: "({name}({n}) ? {other} : "}
-# A variable that is set nowhere else has no value then, and the compiler would take that of the
-# assignment; so it is told that there is one.
+# If the variable is set nowhere else, the compiler may assume the value of the assignment even
+# where the mutant leaves that out. The empty asm() makes it expect another value.
 AFTER = {NEGATE: "))", OMIT: " } } while (0);",
          OMIT_SET: " } else { __asm__ volatile (\"\" : \"+m\" (%s)); } } while (0);",
          OMIT_STEP: "))", SWAP: ")"}

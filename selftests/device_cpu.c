@@ -421,7 +421,7 @@ TEST_F(device_cpu, many_threads)
 
 #define LIMIT_MS	5000
 
-/* A thread that touches a page when it is told to. */
+/* A thread that touches a page once @go is posted. */
 struct toucher {
 	char *addr;
 	size_t length;

@@ -471,7 +471,7 @@ TEST_F(exclusive, add_against_cpu)
 
 #define LIMIT_MS	5000
 
-/* A thread that reads a page when it is told to. */
+/* A thread that reads a page once @go is posted. */
 struct reader {
 	char *addr;
 	pthread_t thread;
@@ -524,7 +524,7 @@ TEST_F(exclusive, dontneed_during_fault)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, 2 * self->page, 1));
 }
 
-/* A thread that gets exclusive access to a page when it is told to. */
+/* A thread that makes a page exclusive once @go is posted. */
 struct maker {
 	char *addr;
 	size_t length;

@@ -315,7 +315,7 @@ TEST_F(mirror, two_of_one_process)
 
 #define LIMIT_MS	5000
 
-/* A thread that zaps pages or closes a mirror when it is told to. */
+/* A thread that zaps pages or closes a mirror once @go is posted. */
 struct helper {
 	char *addr;	/* NULL: closes @fd */
 	size_t length;

@@ -210,8 +210,8 @@ TEST_F(regress, uffd_wp_fork)
 }
 
 /*
- * mremap() moves pages out of the range that userfaultfd knows, unless it is told of that:
- * they must not have the bit any more.
+ * mremap() moves pages out of the range that userfaultfd has registered. Without
+ * UFFD_FEATURE_EVENT_REMAP the pages must lose the bit.
  */
 TEST_F(regress, uffd_wp_mremap)
 {

@@ -612,8 +612,8 @@ enum hmmirror_held {
  * come to none of those of HMMIRROR_MIGRATE, but they invalidate. ARM while one is
  * armed or held: EBUSY. WAIT if none was armed, or it was disarmed: ENOENT; for one
  * that went on already it returns at once. WAIT does not fail when the time is over,
- * @held tells. What is held goes on by itself after @limit_ms, when its thread is
- * killed, when the opener closes a descriptor of the file, and when a process that has
+ * @held tells. A held thread goes on by itself after @limit_ms, when it is killed,
+ * when the opener closes a descriptor of the file, and when a process that has
  * one ends.
  */
 struct hmmirror_hold {

@@ -176,7 +176,7 @@ class HuntTest(unittest.TestCase):
 
 
 class TrialTest(unittest.TestCase):
-    """What the agent is told."""
+    """The commands that the agent gets."""
 
     def test_command(self) -> None:
         trial = Trial("a@3", Path("/x/program"), ("a",), 5, True, mutant=12, asks=True)
