@@ -60,7 +60,7 @@ char hmm_thread_state(pid_t tid);
  * hmm_thread_waits - wait until a thread, or a process, sleeps
  * @tid: the thread stores its number here; 0 until then
  *
- * Return: 1 if it is in interruptible sleep; 0 if it was not within 2 s.
+ * Return: 1 if it is in interruptible sleep; 0 if it was not within 2 s, or has ended.
  */
 int hmm_thread_waits(const pid_t *tid);
 

@@ -126,15 +126,24 @@ char hmm_thread_state(pid_t tid)
 	return state && state[1] ? state[2] : 0;
 }
 
-/* Wait until @samples samples in a row, at intervals of 1 ms, show the state. */
+/*
+ * Wait until @samples samples in a row, at intervals of 1 ms, show the state. A thread that has
+ * ended will not get there.
+ */
 static int is_in_state(const pid_t *tid, char state, int samples)
 {
 	int i, seen = 0;
 	pid_t thread;
+	char now;
 
 	for (i = 0; i < PATIENCE_MS && seen < samples; i++) {
 		thread = __atomic_load_n(tid, __ATOMIC_SEQ_CST);
-		seen = thread && hmm_thread_state(thread) == state ? seen + 1 : 0;
+		if (thread) {
+			now = hmm_thread_state(thread);
+			if (!now || now == 'Z' || now == 'X')
+				return 0;
+			seen = now == state ? seen + 1 : 0;
+		}
 		usleep(1000);
 	}
 	return seen == samples;

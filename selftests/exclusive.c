@@ -562,8 +562,6 @@ TEST_F(exclusive, locked_page)
 	if (!REQUIRE(self->setup_ret, self->area.why) ||
 	    !REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
 		return;
-	if (!expect_when(WHEN_EXCLUSIVE_PAGE))
-		SKIP(return, "mm/rmap: avoid -EBUSY from make_device_exclusive()");
 	if (!INJECT(self->fd, HMMIRROR_INJECT_LOCKED, 1, 1))
 		return;
 	/* make the threads first: that needs the mmap lock for writing */

@@ -186,8 +186,6 @@ TEST_F(migrate_fail, shared)
 		return;
 	if (!expect_when(WHEN_HOME_FOR_ALL))
 		SKIP(return, "shared pages are migrated back for one process at a time");
-	if (expect_when(WHEN_PROTECTION_MADE_UP))
-		SKIP(return, "the kernel replaces the pages at the second migration");
 	if (!REQUIRE(hmm_state_make_named(&self->area, "anon_cow_parent", 0, self->length),
 		     self->area.why))
 		return;

@@ -28,7 +28,6 @@ FIXTURE_VARIANT(migrate_kinds)
 	int hole;	/* an empty entry of a file: some kernels collect it, and refuse it later */
 	int unread;	/* don't read it: it would wait for userfaultfd, or has no pattern */
 	int folio;	/* a large folio: split if the kernel supports huge device pages */
-	int protected;	/* write-protected by userfaultfd */
 	int forgotten;	/* the attempt changes the state: don't prove it afterwards */
 };
 
@@ -174,7 +173,6 @@ FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_wp)
 {
 	.state = "anon_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
-	.protected = 1,
 };
 
 /* Missing, and userfaultfd decides what it will be. */
@@ -246,7 +244,6 @@ FIXTURE_VARIANT_ADD(migrate_kinds, thp_uffd_wp)
 {
 	.state = "thp_uffd_wp",
 	.outcome = HMMIRROR_OUT_MIGRATED,
-	.protected = 1,
 };
 
 /* The PMD is split first, which leaves empty entries as in any file. */
@@ -384,8 +381,6 @@ TEST_F(migrate_kinds, to_device)
 		outcome = HMMIRROR_OUT_REFUSED;
 	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
-	if (variant->protected && expect_when(WHEN_PROTECTION_MADE_UP))
-		SKIP(return, "the kernel replaces a protected page");
 	if (variant->folio && hmm_area_feature(area, HMMIRROR_FEAT_DEVICE_THP)) {
 		outcome = HMMIRROR_OUT_NONE;
 		migrates = 0;

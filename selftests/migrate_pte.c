@@ -140,10 +140,8 @@ TEST_F(migrate_pte, softdirty)
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	ASSERT_EQ(0, hmm_pagemap_one(self->addr, &entry));
-	/* this trait came with the fix, in 5.9 */
-	if (!(entry & HMM_PM_SOFT_DIRTY) || !expect_when(WHEN_HOLES_ANON))
-		SKIP(return,
-		     "no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY), or lost by kernels before 5.9");
+	if (!(entry & HMM_PM_SOFT_DIRTY))
+		SKIP(return, "no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
 	ASSERT_EQ(0, hmm_write_text("/proc/self/clear_refs", "4"));
 	for (i = 0; i < PAGES; i++)
 		if (want[i])

@@ -126,52 +126,6 @@ static int home_for_all(void)
 	return trait(HMMIRROR_TRAIT_HOME_FOR_ALL);
 }
 
-/* Does a write to one of these pages wait for userfaultfd, which protects none? */
-static int waits_at(char *addr, size_t length)
-{
-	int fd, zeroes, waits = 0;
-	size_t i;
-
-	/* with UFFD_FEATURE_SIGBUS it fails instead of waiting */
-	fd = hmm_uffd_register(addr, length, UFFDIO_REGISTER_MODE_WP,
-			       UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS);
-	if (fd < 0)
-		return fd == -EOPNOTSUPP ? 0 : fd;
-	zeroes = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	for (i = 0; zeroes >= 0 && !waits && i < length; i += hmm_page_size())
-		waits = read(zeroes, addr + i, 1) != 1 && errno == EFAULT;
-	close(zeroes);
-	close(fd);
-	return zeroes < 0 ? -ENOENT : waits;
-}
-
-/* It depends on the pfn: with 32 pages some have one that shows it. */
-static int protection_made_up(void)
-{
-	size_t length = 32 * hmm_page_size();
-	struct hmm_area area = { 0 };
-	int ret = hmm_area_begin_small(&area, length), fd;
-
-	if (!ret && hmm_area_memory(&area, HMM_DEV_PRIVATE)) {
-		hmm_area_end(&area);
-		return 0;
-	}
-	if (!ret) {
-		fd = hmm_area_device(&area, HMM_DEV_PRIVATE);
-		hmm_pattern_fill(area.addr, length, 0);
-		ret = mprotect(area.addr, length, PROT_READ) ? -errno :
-		      hmm_to_device(fd, area.addr, length, NULL, NULL);
-		if (!ret)
-			ret = hmm_to_system(fd, area.addr, length, NULL, NULL);
-		if (!ret && mprotect(area.addr, length, PROT_READ | PROT_WRITE))
-			ret = -errno;
-	}
-	if (!ret)
-		ret = waits_at(area.addr, length);
-	hmm_area_end(&area);
-	return ret;
-}
-
 static int order(void)
 {
 	struct hmmirror_query q;
@@ -226,7 +180,6 @@ static const struct {
 	[WHEN_HOLES_ANON] = { holes_anon },
 	[WHEN_UNMAP_TOLD] = { unmap_told },
 	[WHEN_HOME_FOR_ALL] = { home_for_all },
-	[WHEN_PROTECTION_MADE_UP] = { protection_made_up },
 	[WHEN_ORDER] = { order },
 	[WHEN_PUD_MARKED] = { pud_marked },
 	[WHEN_TABLE_CHECKED] = { table_checked },

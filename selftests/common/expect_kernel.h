@@ -48,14 +48,6 @@ enum expect_when {
 	/* hmmirror.h, HMMIRROR_TRAIT_HOME_FOR_ALL: not in 5.0 and 5.2 */
 	WHEN_HOME_FOR_ALL,
 	/*
-	 * A page that migrates back from a device may be write-protected for userfaultfd,
-	 * which nobody asked for, and one that was protected may become another page:
-	 * migrate_vma_collect_pmd() and remove_migration_pte() in mm/migrate.c of 5.7, and
-	 * of 5.8 up to its fix. Asked of userfaultfd: does a write to a page wait that it
-	 * never protected?
-	 */
-	WHEN_PROTECTION_MADE_UP,
-	/*
 	 * All others follow from which walker the kernel has (enum hmmirror_walker), and
 	 * are in its mm/hmm.c.
 	 *
