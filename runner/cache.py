@@ -6,7 +6,7 @@
                         it was used last
     package/NAME-VER    unpacked packages of a distribution's kernel
     kernel/ID           a kernel's build, image, and the list of files it was built from
-    driver/ID suite/ID upstream/ID agent lib stress
+    driver/ID suite/ID upstream/ID agent/ID lib/ID stress/ID
                         programs, each with a stamp
     reintroduce/ID      copies of kernels into which known bugs are brought back
     bisect/ID           worktrees of --bisect

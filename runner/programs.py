@@ -83,8 +83,11 @@ def copy_changed(host: Host, origin: Path, to: Path) -> None:
 
 async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
                       command: Callable[[Path], List[str]]) -> Path:
-    """The folder of a cache entry that one command makes of these files and folders."""
-    entry = host.cache.entry(name)
+    """The folder of a cache entry that one command makes of these files and folders.
+
+    Each checkout has its own: another one's run may have replaced the files before ours reads them.
+    """
+    entry = host.cache.entry(name, hash_text(f"{host.root}\n"))
     state = hash_text(f"{await compiler_id(host)}\n{hash_files(origin)}\n")
     if not entry.is_current(state):
         await packages.require(host, packages.SUITE)

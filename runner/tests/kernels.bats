@@ -168,7 +168,7 @@ results() {
 }
 
 @test "a release from a mirror" {
-	local port log=$BATS_TEST_TMPDIR/log
+	local port log=$BATS_TEST_TMPDIR/log agents
 	mirror "$BATS_TEST_TMPDIR/mirror" 6.0.9
 	python3 -u -m http.server --bind 127.0.0.1 -d "$BATS_TEST_TMPDIR/mirror" 0 > "$log" 2>&1 3>&- &
 	wait_for 20 grep -q 'port [0-9]' "$log"
@@ -180,7 +180,8 @@ results() {
 	[[ $output == *'downloading linux-6.0.9.tar.xz'* ]]
 	[ "$(results '.cells[0].kernel')" = 6.0.9 ]
 	# it is in the cache now, and no mirror is needed
-	run "$RUN" -k 6.0.9 --exec "$(cache)/agent/agent" -t
+	agents=("$(cache)"/agent/*/agent)
+	run "$RUN" -k 6.0.9 --exec "${agents[0]}" -t
 	[ "$status" = 0 ]
 }
 

@@ -294,8 +294,8 @@ setup_file() {
 	[ "$status" = 0 ]
 	ko=$(echo "$(cache)"/driver/*/hmmirror.ko)
 	# what a power cut leaves
-	truncate -s 1000 "$ko" "$(cache)/agent/agent" "$(cache)"/suite/*/bin/fake
-	for entry in "${ko%/*}" "$(cache)/agent" "$(cache)"/suite/*; do
+	truncate -s 1000 "$ko" "$(cache)"/agent/*/agent "$(cache)"/suite/*/bin/fake
+	for entry in "${ko%/*}" "$(cache)"/agent/* "$(cache)"/suite/*; do
 		rm "$entry/stamp"
 		touch "$entry/building"
 	done
