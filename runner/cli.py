@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Sequence
 
 from runner.errors import Failure
 from runner.host import is_static
-from runner.mutants import Selection
+from runner.mutantlist import Selection
 from runner.request import STRESS_PROGRAMS, Request
 from runner.upstream import TIMEOUT as UPSTREAM_TIMEOUT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from runner.known import KnownFailures
-from runner.mutants import Selection
+from runner.mutantlist import Selection
 
 STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure")
 # what runs at once in --stress soak

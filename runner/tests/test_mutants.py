@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import FrozenSet, List, Tuple
 
 from runner.errors import Failure
-from runner.mutants import NAME, Listed, Mutant, Mutated, Selection, compiled, mutate, order, \
-    reached, read_list
+from runner.mutantlist import Listed, Selection, order, read_list
+from runner.mutants import NAME, Mutant, Mutated, compiled, mutate, reached
 
 # What the kernel's headers give to a mutated file, for a program of ours.
 HEADERS = """

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Callable, Deque, Dict, FrozenSet, List, Sequence, Tuple
 
 from runner.follow import Outcome, Test
+from runner.hunt import CAUGHT, EXPECTED, STALE, SURVIVED, UNREACHED, Baseline, Feed, Found, \
+    Hunt, Trial, judge
 from runner.mutants import Mutant
-from runner.mutate import CAUGHT, EXPECTED, STALE, SURVIVED, UNREACHED, Baseline, Feed, Found, \
-    Hunt, Trial, judge, section
+from runner.mutate import section
 from runner.results import FAIL, OK, Verdict
 
 PASS, FAILS, DIES, LEAVES = "pass", "fails", "dies", "leaves"
