@@ -53,6 +53,14 @@ int hmm_child_result(pid_t child);
 /* hmm_use_all_cpus - let the caller and its new threads run on any CPU; 0 or -errno */
 int hmm_use_all_cpus(void);
 
+/**
+ * hmm_use_nth_cpu - keep the calling thread on one CPU
+ * @n: which of the online CPUs, from 0
+ *
+ * Return: 0; -ENODEV if there are not so many; or what sched_setaffinity() fails with.
+ */
+int hmm_use_nth_cpu(int n);
+
 /* hmm_thread_state - the letter that /proc has for the state of a thread; 0 if there is none */
 char hmm_thread_state(pid_t tid);
 

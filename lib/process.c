@@ -114,6 +114,25 @@ int hmm_use_all_cpus(void)
 	return sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
 }
 
+int hmm_use_nth_cpu(int n)
+{
+	cpu_set_t all, one;
+	int cpu, ret = hmm_use_all_cpus();
+
+	if (ret)
+		return ret;
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return -errno;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all) || n--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
+	}
+	return -ENODEV;
+}
+
 /* The state is in /proc/PID/stat, behind the name in parentheses. */
 char hmm_thread_state(pid_t tid)
 {

@@ -172,7 +172,7 @@ static struct page *alloc_fault_page(struct hmmirror_device *device, enum hmmirr
 	return page;
 }
 
-#define FREE_MS	500
+#define FREE_MS	100
 
 /*
  * An eviction takes a reference to each page of the device, and then looks for others. The
