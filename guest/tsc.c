@@ -6,7 +6,8 @@
 
 #include "agent.h"
 
-#ifdef __x86_64__
+/* the instruction that reads it */
+#if __has_builtin(__builtin_ia32_rdtsc)
 struct instant {
 	unsigned long long tsc;
 	long long ns;

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import List
 
 from runner import bisect, cli, mutate, regressions, step
+from runner.arch import find_arch
 from runner.bench import bench
 from runner.cache import Cache
 from runner.catalogue import all_bugs, catalogue, choose, globs_of
@@ -82,7 +83,7 @@ async def dispatch(host: Host, request: Request) -> int:
             host.terminal.say("no test failed in the last run")
             return 0
     kernels = await expand(host, request.kernels)
-    if len(kernels) * max(1, len(request.configs)) > 1:
+    if len(kernels) * max(1, len(request.archs)) * max(1, len(request.configs)) > 1:
         return await run_matrix(host, request, kernels, started)
     return await run_one(host, request, kernels[0], started)
 
@@ -113,12 +114,13 @@ def begin_program(host: Host, request: Request) -> int:
 async def run_one(host: Host, request: Request, kernel: str, started: str) -> int:
     """One kernel with one config."""
     begun = time.monotonic()
+    arch = find_arch(request.archs[0] if request.archs else "")
     logs = host.cache.new_logs()
     if request.keep:
         logs.keep()
     config = request.configs[0] if request.configs else ""
     cell = Cell("")
-    run = CellRun(host, request, cell, kernel, config, logs.path)
+    run = CellRun(host, request, cell, kernel, config, arch, logs.path)
     try:
         await run.run()
     finally:
@@ -162,7 +164,7 @@ def main(arguments: List[str]) -> int:
         host = Host(ROOT, cache, terminal, Testing.from_environment(os.environ))
         return asyncio.run(run_until_signal(host, request))
     except cli.HelpWanted:
-        print(cli.USAGE, end="")
+        print(cli.usage(), end="")
         return 0
     except Interrupted as interrupted:
         terminal.say(f"{PROGRAM}: interrupted")

@@ -85,6 +85,15 @@ async def other_suites(host: Host, default_suite: str = "") -> Apt:
     if not main:
         return Apt(host)
     write_sources(folder, main, security)
+    options = own_options(folder)
+    if default_suite:
+        options += ("-o", f"APT::Default-Release={default_suite}")
+    await update(host, folder, options, "reading the package lists of other suites")
+    return Apt(host, options)
+
+
+def own_options(folder: Path) -> Tuple[str, ...]:
+    """What makes apt-get and apt-cache work in a folder."""
     settings = {
         "Dir::State": folder, "Dir::State::lists": folder / "lists",
         "Dir::State::status": folder / "status", "Dir::Cache": folder / "cache",
@@ -95,11 +104,7 @@ async def other_suites(host: Host, default_suite: str = "") -> Apt:
         "Dir::Etc::preferencesparts": "/dev/null", "Acquire::Languages": "none",
         "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled": "false",
     }
-    if default_suite:
-        settings["APT::Default-Release"] = default_suite
-    options = tuple(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))
-    await update_other_suites(host, folder, options)
-    return Apt(host, options)
+    return tuple(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))
 
 
 async def archive(host: Host, label: str) -> Optional[str]:
@@ -110,11 +115,32 @@ async def archive(host: Host, label: str) -> Optional[str]:
     return found[1] if found else None
 
 
+async def foreign(host: Host, name: str) -> Apt:
+    """An apt inside the cache for packages of another architecture, as Debian calls that.
+
+    It has this machine's own archives, so libraries are those of the release whose compiler
+    builds the programs. The machine's dpkg does not learn of the architecture.
+    """
+    folder = host.cache.path / f"apt-{name}"
+    text = await host.capture(["apt-get", "indextargets", "Created-By: Packages",
+                               "--format", "$(LABEL) $(REPO_URI) $(CODENAME)"])
+    found = dict.fromkeys(re.findall(r"^Debian\S* (\S+) (\S+)$", text, re.M))
+    if not found:
+        raise Failure("apt has no archive of Debian to get libraries of another architecture from; "
+                      "add one to its sources")
+    make_folders(folder)
+    signed = f"signed-by={KEYRING} " if KEYRING.exists() else ""
+    (folder / "sources.list").write_text("".join(
+        f"deb [{signed}arch={name}] {uri} {suite} main\n" for uri, suite in found), encoding="utf-8")
+    options = (*own_options(folder), "-o", f"APT::Architecture={name}",
+               "-o", f"APT::Architectures::={name}")
+    await update(host, folder, options, "reading the package lists of another architecture")
+    return Apt(host, options)
+
+
 def write_sources(folder: Path, main: str, security: Optional[str]) -> None:
     """The sources.list of the apt inside the cache."""
-    for name in ("lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "status").touch()
+    make_folders(folder)
     signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
     lines = [f"deb {signed}{main} {suite} main\n" for suite in SUITES]
     if security:
@@ -122,11 +148,17 @@ def write_sources(folder: Path, main: str, security: Optional[str]) -> None:
     (folder / "sources.list").write_text("".join(lines), encoding="utf-8")
 
 
-async def update_other_suites(host: Host, folder: Path, options: Tuple[str, ...]) -> None:
-    """Reads the lists of the other suites, at most once a day."""
-    label = "reading the package lists of other suites"
+def make_folders(folder: Path) -> None:
+    """What an apt needs of a folder."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "status").touch()
+
+
+async def update(host: Host, folder: Path, options: Tuple[str, ...], label: str) -> None:
+    """Reads the lists of an apt inside the cache, at most once a day."""
     updated = folder / "updated"
-    async with host.cache.lock("apt", label, host.terminal):
+    async with host.cache.lock(folder.name, label, host.terminal):
         if updated.exists() and time.time() - updated.stat().st_mtime < MAX_AGE:
             return
         with host.cache.temporary("apt") as scratch:
@@ -134,5 +166,5 @@ async def update_other_suites(host: Host, folder: Path, options: Tuple[str, ...]
             # a suite that is gone is no reason to do without the others
             await host.run(label, ["apt-get", *options, "update", "-q"], log)
             if not any((folder / "lists").glob("*_Packages*")):
-                raise packages.apt_failure(host, log, "the package lists of other suites")
+                raise packages.apt_failure(host, log, label.replace("reading ", ""))
         updated.touch()

@@ -15,7 +15,7 @@ from typing import AsyncIterator, Dict, List, Set, Tuple
 from runner import compiler, packages
 from runner.cache import Entry, hash_text, try_lock
 from runner.compiler import Compiler
-from runner.config import Config, read, unmet
+from runner.config import Config, base_fragments, read, unmet
 from runner.errors import CompilerTooNew, Failure
 from runner.host import Host, make_flags
 from runner.kernel import Kernel, Kind, compiler_words, driver_words, has_option, require_options
@@ -45,15 +45,15 @@ SPARED = re.compile(
 COMPILER_ERROR = re.compile(r"^[^ :]+:\d+:\d+: (fatal )?error: ", re.M)
 
 
-async def compiler_id(host: Host) -> str:
+async def compiler_id(host: Host, prefix: str = "") -> str:
     """Of the compiler, for names in the cache."""
-    return (await host.capture(["gcc", "--version"])).split("\n")[0]
+    return (await host.capture([f"{prefix}{compiler.DEFAULT}", "--version"])).split("\n")[0]
 
 
 async def prepare(host: Host, kernel: Kernel, config: Config) -> Kernel:
     """The kernel with a build folder and an image, built if need be."""
     kernel = replace(kernel, config=config)
-    await packages.require(host, config.needs)
+    await packages.require(host, [*config.needs, *packages.cross(kernel.arch)])
     if kernel.is_ours:
         return await build_kernel(host, kernel)
     if config.build_lines():
@@ -62,8 +62,9 @@ async def prepare(host: Host, kernel: Kernel, config: Config) -> Kernel:
     if not (kernel.build / ".config").exists():
         raise Failure(f"no kernel headers in {kernel.build}; install "
                       f"linux-headers-{os.uname().release}")
-    version = (await host.capture(["gcc", "-dumpversion"])).strip() or "0"
-    chosen = await compiler.choose(host)
+    prefix = kernel.arch.prefix
+    version = (await host.capture([f"{prefix}{compiler.DEFAULT}", "-dumpversion"])).strip() or "0"
+    chosen = await compiler.choose(host, prefix)
     marks = [str(kernel.build)]
     if chosen.given and not kernel.option("CC_IS_CLANG"):
         words = (*driver_words(kernel), *chosen.make_words)
@@ -91,7 +92,7 @@ def kernel_id(host: Host, kernel: Kernel, version: str, lines: List[str],
     """Names the cache entry. All revisions of a bisection are built in a shared one."""
     assert kernel.source
     overlay = OVERLAY if shared else overlay_text(kernel.source)
-    base = read(host.root / "configs/base.config")
+    base = "".join(map(read, base_fragments(host.root, kernel.arch)))
     return hash_text(f"{kernel.source} {version}\n{overlay}{base}"
                      + "".join(f"{line}\n" for line in lines))
 
@@ -111,17 +112,18 @@ async def build_kernel(host: Host, kernel: Kernel, shared: bool = False) -> Kern
     If gcc is too new for the kernel, the newest of the older ones that are installed builds it.
     """
     assert kernel.source
-    await packages.require(host, packages.KERNEL)
+    await packages.require(host, [*packages.KERNEL, *packages.cross(kernel.arch)])
     if kernel.kind is Kind.PACKAGE:
         files, state = "", kernel.commit or kernel.name
     else:
         files = await tree_files(host, kernel.source)
         state = hash_text(files)
     kernel = replace(kernel, state=state)
-    chosen = await compiler.choose(host)
+    prefix = kernel.arch.prefix
+    chosen = await compiler.choose(host, prefix)
     if any(re.match("(LLVM|CC)=", word) for word in kernel.config.make):
         # a fragment names the compiler
-        chosen = replace(await compiler.describe(host, compiler.DEFAULT), given=True)
+        chosen = replace(await compiler.describe(host, prefix), given=True)
     limit = sys.maxsize
     while True:
         try:
@@ -130,9 +132,9 @@ async def build_kernel(host: Host, kernel: Kernel, shared: bool = False) -> Kern
             if chosen.given:
                 raise
             limit = min(limit, failure.since)
-            before = await compiler.older(host, limit)
+            before = await compiler.older(host, limit, prefix)
             if not before:
-                package = await compiler.package_before(host, limit)
+                package = await compiler.package_before(host, limit, prefix)
                 raise Failure(f"{failure}; install an older gcc: apt-get install "
                               f"--no-install-recommends {package}") from failure
             host.terminal.say(f"{chosen.command} is too new for linux {kernel.name} "
@@ -315,8 +317,9 @@ class Builder:
         """Writes .config, unless nothing that decides about it has changed."""
         config = self.kernel.config
         lines = [line for line in self.files.splitlines(keepends=True) if CONFIGURES.match(line)]
-        state = hash_text("".join([*lines, read(self.host.root / "configs/base.config"),
-                                   *map(read, config.fragments), " ".join(config.make), "\n"]))
+        base = base_fragments(self.host.root, self.kernel.arch)
+        state = hash_text("".join([*lines, *map(read, [*base, *config.fragments]),
+                                   " ".join(config.make), "\n"]))
         stamp = self.entry.path / "configured"
         if (self.kernel.build / ".config").exists() and stamp.exists() and \
                 read(stamp).strip() == state:
@@ -326,13 +329,13 @@ class Builder:
         stamp.write_text(f"{state}\n", encoding="utf-8")
 
     async def configure(self) -> None:
-        """tinyconfig, base.config, and the fragments on top."""
+        """tinyconfig, what every kernel of ours has, and the fragments on top."""
         build, config = self.kernel.build, self.kernel.config
         name = f"linux {self.kernel.name}"
         (build / KCONFIG).write_text(overlay_text(self.tree), encoding="utf-8")
         await self.host.run_or_fail(f"configuring {name}", [*self.command(), "tinyconfig"], self.log)
         with (build / ".config").open("a", encoding="utf-8") as file:
-            for path in (self.host.root / "configs/base.config", *config.fragments):
+            for path in (*base_fragments(self.host.root, self.kernel.arch), *config.fragments):
                 file.write(read(path))
         await self.host.run_or_fail(f"configuring {name}", [*self.command(), "olddefconfig"],
                                     self.log)
@@ -392,7 +395,7 @@ def ccache(host: Host, kernel: Kernel) -> Tuple[Dict[str, str], List[str]]:
                                                "include_file_mtime,include_file_ctime")}
     make = kernel.config.make
     if not any(word.startswith("LLVM=") for word in make):
-        command = [word[len("CC="):] for word in ["CC=gcc", *make] if word.startswith("CC=")][-1]
+        command = [word[len("CC="):] for word in [f"CC={kernel.arch.prefix}gcc", *make] if word.startswith("CC=")][-1]
         if not command.startswith("ccache "):
             words.insert(0, f"CC=ccache {command}")
     return env, words
@@ -407,7 +410,7 @@ def image_target(kernel: Kernel) -> str:
 async def take_image(host: Host, kernel: Kernel, build: Path, image: Path) -> None:
     """Copies what QEMU starts out of a build folder."""
     if image_target(replace(kernel, build=build)) == "vmlinux":
-        await host.capture(["objcopy", "--strip-all", str(build / "vmlinux"), str(image)], check=True)
+        await host.capture([f"{kernel.arch.prefix}objcopy", "--strip-all", str(build / "vmlinux"), str(image)], check=True)
     else:
         shutil.copyfile(build / kernel.arch.image, image)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One kernel with one config: from its name to verdicts, and what is left for other programs."""
+"""One kernel with one config on one architecture: from its name to verdicts, and what is left for other programs."""
 from __future__ import annotations
 
 import asyncio
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
 from runner import coverage, packages, source, upstream
+from runner.arch import Arch
 from runner.build import prepare
 from runner.catalogue import all_bugs, catalogue, choose
 from runner.config import read_config
@@ -59,6 +60,7 @@ class CellRun:
     cell: Cell
     kernel_name: str
     config_name: str
+    arch: Arch
     logs: Path
     # the programs, if all cells have the same
     suite: Optional[Suite] = None
@@ -79,7 +81,7 @@ class CellRun:
         """Runs it."""
         self.logs.mkdir(exist_ok=True)
         self.cell.logs = str(self.logs)
-        self.cell.config = self.config_name
+        self.cell.config, self.cell.arch = self.config_name, self.arch.name
         (self.logs / "summary").touch()
         self.cell.ledger = Ledger(self.logs, self.host.terminal.out)
         self.cell.ledger.expected = self.request.known.of_test
@@ -101,7 +103,7 @@ class CellRun:
         self.cell.kernel, self.cell.commit = kernel.name, kernel.commit
         name = coverage.config_name(kernel, self.config_name) if request.coverage \
             else self.config_name
-        config = read_config(host.root, name)
+        config = read_config(host.root, name, self.arch)
         if kernel.kind is Kind.NATIVE:
             check_native(host, kernel)
         kernel, suite, agent = await together(
@@ -189,8 +191,8 @@ class CellRun:
     async def _resolve(self) -> Kernel:
         """The kernel; a release is downloaded while what builds it is installed."""
         if self.kernel_name and not source.is_release(self.kernel_name):
-            return await resolve(self.host, self.kernel_name)
-        kernel, _ = await together(resolve(self.host, self.kernel_name),
+            return await resolve(self.host, self.kernel_name, self.arch)
+        kernel, _ = await together(resolve(self.host, self.kernel_name, self.arch),
                                    packages.require(behind(self.host), packages.KERNEL))
         assert isinstance(kernel, Kernel)
         return kernel
@@ -199,13 +201,13 @@ class CellRun:
         """The programs are built while the kernel is."""
         if self.suite or self.request.mode != "suite" or not self.request.wants_suite:
             return self.suite
-        return await build_suite(behind(self.host), kernel.source)
+        return await build_suite(behind(self.host), kernel.source, self.arch)
 
     async def _agent(self) -> Path:
         """So is the agent, and what a guest needs is installed meanwhile."""
         if self.kernel_name != "native":
             await packages.require(behind(self.host), packages.GUEST)
-        return await build_agent(behind(self.host))
+        return await build_agent(behind(self.host), self.arch)
 
     async def _tests(self, run: Run, suite: Optional[Suite], folder: Path) \
             -> Tuple[List[Test], Sequence[Path]]:
@@ -217,7 +219,7 @@ class CellRun:
             return await stress_tests(host, request, run.machine)
         if request.mode == "upstream":
             return await self._upstream_tests(run), ()
-        tests = await own_tests(host, request, suite, folder)
+        tests = await own_tests(host, request, suite, folder, self.arch)
         request.known.check_tests([*(test.name for test in tests), *(suite.tests if suite else ())])
         if suite:
             tests += suite_tests(suite, request)
@@ -226,7 +228,7 @@ class CellRun:
     async def _upstream_tests(self, run: Run) -> List[Test]:
         host, request = self.host, self.request
         found = await upstream.find_tests(host, run.machine.kernel, request.tests_of)
-        suite = await upstream.build_tests(host, found)
+        suite = await upstream.build_tests(host, found, self.arch)
         if found.abi:
             run.machine.module_words = (f"test_abi={found.abi}",)
         run.machine.coherent_mb = upstream.COHERENT_MB

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
+from runner.arch import native_arch
 from runner.build import prepare
 from runner.config import Config
 from runner.errors import Failure
@@ -40,7 +41,6 @@ IGNORED_IN_PROGRAMS = "BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO"
 DEBUG_TESTS = ("fail_nth", "abi_hostile*", "device_capacity", "migrate_fail_tables",
                "migrate_huge_nomem_support", "migrate_held", "inject", "walk_retry",
                "walk_concurrent", "exclusive", "copy", "mirror", "fork", "walk_planted_abi")
-DISTRO_KERNEL = "linux-image-amd64"
 # of the default kernel
 MUTATED = ("mm/hmm.c", "mm/migrate_device.c")
 # lines of a check that failed
@@ -238,7 +238,7 @@ async def check(host: Host, level: str) -> int:
     if level:
         # the newest tests, on kernels that are older
         await done.run_tests("newest", *names, f"--upstream={newest}")
-        await done.run_tests("distribution", "-k", DISTRO_KERNEL)
+        await done.run_tests("distribution", "-k", f"linux-image-{native_arch().debian}")
         await done.run_tests("distro", "-c", "distro")
     await done.run_tests("stress", "--stress", "all", "--minutes", "0.3")
     await done.run_tests("soak", "--stress", "soak", "--minutes", "0.3")

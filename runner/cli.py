@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
+from runner.arch import all_archs, find_arch
 from runner.errors import Failure
 from runner.host import is_static
 from runner.mutantlist import Selection
@@ -28,13 +29,15 @@ own that --new began. What is missing is installed, fetched and built first.
                                       from the mirror HMMIRROR_KERNEL_MIRROR
                          DIR          a source tree, or a built one
                          DIR@REV      a tag, branch or commit of a git repository
-                         FILE[:DIR]   a bzImage, and its build folder
-                         linux-image-amd64
+                         FILE[:DIR]   a kernel image, and its build folder
+                         linux-image-VERSION
                                       a distribution's own kernel, by its package;
                                       /trixie after it names the suite
                          native       this machine's kernel, as root
                        may be repeated; without it: the newest linux-source of
                        the distribution
+  -a, --arch ARCH      the kernel's architecture (this machine's): @ARCHS@;
+                       another one is cross-compiled and emulated; may be repeated
   -c, --config CONFIG  configs/CONFIG.config or a file, added to the kernel's
                        config; a+b adds both; may be repeated for one run each
       --exclude GLOB   leave out tests that match; may be repeated
@@ -98,11 +101,18 @@ Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APP
 HMMIRROR_KERNEL_MIRROR, HMMIRROR_KERNEL_KEYRING, CC; see docs/using/running.md.
 """
 
-SHORT = {"-k": "--kernel", "-c": "--config", "-x": "--fail-fast", "-v": "--verbose", "-h": "--help"}
+SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast", "-v": "--verbose", "-h": "--help"}
 MODES = ("upstream", "shell", "list", "regressions", "reintroduce", "bench", "check")
+# those that take only kernels of this machine's architecture
+NATIVE_MODES = ("reintroduce", "bisect", "bisect-step", "bench", "check")
 # a bug that hangs is to be caught within a minute
 TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT}
 DEFAULT_TIMEOUT = 60
+
+
+def usage() -> str:
+    """--help, with the architectures that there are."""
+    return USAGE.replace("@ARCHS@", " or ".join(sorted(all_archs())))
 
 
 class HelpWanted(Exception):
@@ -140,6 +150,7 @@ class Parser:
         self.with_value: Dict[str, Callable[[str], None]] = {
             "--kernel": request.kernels.append,
             "--config": request.configs.append,
+            "--arch": request.archs.append,
             "--exclude": request.excluded.append,
             "--timeout": lambda value: setattr(raw, "timeout", value),
             "--repeat": lambda value: setattr(raw, "repeat", value),
@@ -252,6 +263,7 @@ def check(request: Request, raw: Raw) -> None:
     if raw.repeat and not re.fullmatch("[1-9][0-9]{0,3}", raw.repeat):
         raise Failure(f"--repeat {raw.repeat}: a number is wanted, 1 to 9999")
     request.repeat = int(raw.repeat or 1)
+    check_arch(request)
     check_bisect(request)
     check_failures(request, raw)
     if request.coverage and mode != "suite":
@@ -262,8 +274,9 @@ def check(request: Request, raw: Raw) -> None:
     if mode in ("shell", "exec", "new", "new-test", "stress", "check") and given:
         raise Failure(f"--{mode} takes no test names; got {given[0]}")
     if mode in ("shell", "exec", "new", "new-test") and \
-            (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1):
-        raise Failure(f"--{mode} works on one kernel; give one -k and one -c")
+            (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1 or
+             len(request.archs) > 1):
+        raise Failure(f"--{mode} works on one kernel; give one -k, one -a and one -c")
     if mode == "regressions":
         request.entries, request.globs = request.globs or ["all"], []
         request.mode = "suite"
@@ -281,6 +294,16 @@ def check(request: Request, raw: Raw) -> None:
         check_command(request)
     check_stress(request, raw)
     check_seed(request, raw)
+
+
+def check_arch(request: Request) -> None:
+    """Architectures that there are, and what runs on another one than this machine's."""
+    archs = [find_arch(name) for name in request.archs]
+    foreign = [arch.name for arch in archs if not arch.is_native]
+    if foreign and (request.mode in NATIVE_MODES or request.coverage):
+        option = "coverage" if request.coverage else request.mode
+        raise Failure(f"--{option} works on this machine's architecture only, and not with "
+                      f"-a {foreign[0]}")
 
 
 def check_bisect(request: Request) -> None:

@@ -45,6 +45,8 @@ class Compiler:
     version: str
     # the user chose it, so no other is tried
     given: bool = False
+    # make takes it anyway
+    default: bool = False
 
     @property
     def number(self) -> int:
@@ -54,7 +56,7 @@ class Compiler:
     @property
     def make_words(self) -> Tuple[str, ...]:
         """What tells make about it; nothing about what make takes anyway."""
-        if self.command == DEFAULT:
+        if self.default or self.command == DEFAULT:
             return ()
         words = [f"CC={self.command}"]
         if NATIVE.fullmatch(Path(shlex.split(self.command)[-1]).name):
@@ -62,17 +64,19 @@ class Compiler:
         return tuple(words)
 
 
-async def describe(host: Host, command: str, given: bool = False) -> Compiler:
-    """A compiler with its version."""
+async def describe(host: Host, prefix: str, command: str = "", given: bool = False) -> Compiler:
+    """A compiler with its version; gcc without a command. prefix is that of a cross compiler."""
+    default = f"{prefix}{DEFAULT}"
+    command = command or default
     version = (await host.capture([*shlex.split(command), "--version"])).split("\n")[0]
-    return Compiler(command, version, given)
+    return Compiler(command, version, given, command == default)
 
 
-async def choose(host: Host) -> Compiler:
+async def choose(host: Host, prefix: str = "") -> Compiler:
     """What CC names, else gcc."""
     command = os.environ.get("CC", "").strip()
     if not command:
-        return await describe(host, DEFAULT)
+        return await describe(host, prefix)
     try:
         programs = shlex.split(command)
     except ValueError as error:
@@ -80,7 +84,7 @@ async def choose(host: Host) -> Compiler:
     missing = [program for program in (programs[0], programs[-1]) if not host.which(program)]
     if missing:
         raise Failure(f"CC={command}: there is no {missing[0]}; install it, or unset CC")
-    return await describe(host, command, given=True)
+    return await describe(host, prefix, "" if command == DEFAULT else command, given=True)
 
 
 def too_new(text: str) -> Optional[Tuple[str, int]]:
@@ -93,17 +97,18 @@ def too_new(text: str) -> Optional[Tuple[str, int]]:
     return min(found, key=lambda sign: sign[1]) if found else None
 
 
-async def older(host: Host, since: int) -> Optional[Compiler]:
+async def older(host: Host, since: int, prefix: str = "") -> Optional[Compiler]:
     """The newest gcc before a release that is installed."""
     for number in range(since - 1, OLDEST - 1, -1):
-        if packages.has(host, f"gcc-{number}"):
-            return await describe(host, f"gcc-{number}")
+        if packages.has(host, f"{prefix}gcc-{number}"):
+            return await describe(host, prefix, f"{prefix}gcc-{number}")
     return None
 
 
-async def package_before(host: Host, since: int) -> str:
+async def package_before(host: Host, since: int, prefix: str = "") -> str:
     """A package with a gcc before a release."""
-    text = await host.capture(["apt-cache", "search", "--names-only", "^gcc-[0-9]+$"]) \
+    suffix = f"-{prefix}".rstrip("-")
+    text = await host.capture(["apt-cache", "search", "--names-only", f"^gcc-[0-9]+{suffix}$"]) \
         if host.which("apt-cache") else ""
-    numbers: List[int] = [int(number) for number in re.findall(r"^gcc-(\d+) ", text, re.M)]
-    return f"gcc-{max((number for number in numbers if number < since), default=since - 1)}"
+    numbers: List[int] = [int(number) for number in re.findall(rf"^gcc-(\d+){suffix} ", text, re.M)]
+    return f"gcc-{max((number for number in numbers if number < since), default=since - 1)}{suffix}"

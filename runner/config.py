@@ -4,7 +4,8 @@
     # guest: append=WORD        a word for the guest's kernel command line
     # guest: module=WORD        a parameter of hmmirror.ko
     # guest: cpus=N             so many CPUs
-    # guest: hugepages=N        so many huge pages are set aside; what is short then is the rest
+    # guest: hugepages=N        so many times 2 MiB are set aside as huge pages; what is short then
+                                is the rest
     # guest: thp=WORD           transparent huge pages: always, madvise (the default) or never
     # guest: slow               it is given three times as long to come up
     # guest: spread             tests start out on all CPUs, not on one
@@ -19,8 +20,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
+from runner.arch import Arch, all_archs, native_arch
 from runner.errors import Failure
 from runner.packages import Need
 
@@ -61,11 +63,15 @@ class Config:
         return [line for path in self.fragments for line in build_lines(read(path))]
 
 
-def read_config(root: Path, name: str) -> Config:
-    """Reads the fragments that NAME+NAME stands for: files of configs/, or paths."""
-    config = Config(name)
+def read_config(root: Path, name: str, arch: Optional[Arch] = None) -> Config:
+    """Reads the fragments that NAME+NAME stands for: files of configs/, or paths.
+
+    arch is that of the kernel: what every make is told about it is in the config, too.
+    """
+    arch = arch or native_arch()
+    config = Config(name, make=arch.make_words)
     for word in fragment_names(name):
-        path = find_fragment(root, word)
+        path = find_fragment(root, word, arch)
         config = replace(config, fragments=config.fragments + (path,))
         for kind, value in DIRECTIVE.findall(read(path)):
             config = with_directive(config, path, kind, value)
@@ -79,14 +85,27 @@ def fragment_names(name: str) -> List[str]:
     return [word for word in name.split("+") if word]
 
 
-def find_fragment(root: Path, name: str) -> Path:
-    """A file of configs/, or a path."""
-    own = root / "configs" / f"{name}.config"
-    if "/" not in name and own.is_file():
-        return own
+def base_fragments(root: Path, arch: Arch) -> List[Path]:
+    """What every kernel of this architecture that we build has on top of tinyconfig."""
+    paths = [root / "configs/base.config", root / "configs" / arch.name / "base.config"]
+    return [path for path in paths if path.is_file()]
+
+
+def find_fragment(root: Path, name: str, arch: Arch) -> Path:
+    """A file of configs/, or of its folder for the architecture, or a path."""
+    folders = [root / "configs", root / "configs" / arch.name]
+    if "/" not in name:
+        for folder in folders:
+            if (folder / f"{name}.config").is_file():
+                return folder / f"{name}.config"
     if Path(name).is_file():
         return Path(name).resolve()
-    known = sorted(path.stem for path in (root / "configs").glob("*.config"))
+    others = [other for other in sorted(all_archs())
+              if (root / "configs" / other / f"{name}.config").is_file()]
+    if "/" not in name and others:
+        raise Failure(f"-c {name} is for {' and '.join(others)} only, and this kernel is {arch.name}; "
+                      f"give -a {others[0]}, or another -c")
+    known = sorted(path.stem for folder in folders for path in folder.glob("*.config"))
     names = " ".join(name for name in known if name != "base")
     raise Failure(f"unknown config: {name}; give a file or one of: {names}")
 

@@ -97,7 +97,7 @@ async def relocate(host: Host, folder: Path) -> None:
 
 
 async def get_kernel(host: Host, argument: str) -> PackagedKernel:
-    """NAME or NAME/SUITE, such as linux-image-amd64 or linux-image-6.1.0-56-amd64."""
+    """NAME or NAME/SUITE, such as linux-image-6.1.0-56-ARCH."""
     name, _, suite = argument.partition("/")
     chosen = await choose_apt(host, name, suite)
     # a meta package can look like a kernel's, and the real one is what it leads to

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Sequence
 
+from runner.arch import find_arch
 from runner.build import prepare
 from runner.config import read_config
 from runner.errors import Failure
@@ -22,12 +23,14 @@ from runner.suite import GUEST_FOLDER, Machine, Place, keep_guest, no_guest
 
 async def prepare_machine(host: Host, request: Request) -> Machine:
     """The one kernel that the request names."""
-    kernel = await resolve(host, request.kernels[0] if request.kernels else "")
-    config = read_config(host.root, request.configs[0] if request.configs else "")
+    arch = find_arch(request.archs[0] if request.archs else "")
+    kernel = await resolve(host, request.kernels[0] if request.kernels else "", arch)
+    config = read_config(host.root, request.configs[0] if request.configs else "", arch)
     kernel = await prepare(host, kernel, config)
     if kernel.kind is Kind.NATIVE:
         raise Failure(f"--{request.mode} is for a guest; on this machine just run it")
-    machine = Machine(host, kernel, await build_driver(host, kernel), await build_agent(host))
+    machine = Machine(host, kernel, await build_driver(host, kernel),
+                      await build_agent(host, arch))
     await machine.require()
     return machine
 
@@ -38,7 +41,8 @@ async def run_command(host: Host, request: Request) -> int:
     with host.cache.temporary("exec") as folder:
         program = Path(request.command[0])
         if request.own_files:
-            program = await build_own(host, request.own_files[0], folder)
+            program = await build_own(host, request.own_files[0], folder,
+                                      machine.kernel.arch)
         return await run_in_guest(machine, request, folder, program, request.command[1:])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from runner.arch import GuestHardware
+from runner.arch import Arch, GuestHardware
 from runner.cache import hash_text
 from runner.errors import Failure
 from runner.host import Host
@@ -43,8 +43,8 @@ class GuestPlan:
         """QEMU's command line, but for the serial lines."""
         arch = self.kernel.arch
         # secret memory is off by default before 6.5
-        words = ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "random.trust_cpu=on",
-                 "printk.devkmsg=on", "secretmem.enable=1", *arch.kernel_words(self.hardware),
+        words = [f"console={arch.console}", "loglevel=5", "panic=-1", "oops=panic",
+                 "random.trust_cpu=on", "printk.devkmsg=on", "secretmem.enable=1", *arch.kernel_words(self.hardware),
                  *self.kernel.config.guest.append, self.append]
         return [arch.qemu, "-nodefaults", "-no-reboot", "-display", "none",
                 *arch.qemu_options(self.hardware), "-kernel", str(self.kernel.image),
@@ -82,14 +82,14 @@ class Agent:
 
 async def start_guest(plan: GuestPlan, console: Path, errors: Path) -> Agent:
     """Starts a guest."""
-    return await start_qemu(plan.command(), console, errors)
+    return await start_qemu(plan.kernel.arch, plan.command(), console, errors)
 
 
-async def start_qemu(command: Sequence[str], console: Path, errors: Path) -> Agent:
-    """Starts QEMU. The second serial line is the agent's; it dies with us, even if we are killed."""
+async def start_qemu(arch: Arch, command: Sequence[str], console: Path, errors: Path) -> Agent:
+    """Starts QEMU. A second serial line is the agent's; it dies with us, even if we are killed."""
     console.touch()
     command = [*command, "-serial", f"file:{console}",
-               "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent"]
+               "-chardev", "stdio,id=agent,signal=off", *arch.agent_line]
     with errors.open("wb") as err:
         process = await asyncio.create_subprocess_exec(
             "setpriv", "--pdeathsig", "KILL", *command, stdin=subprocess.PIPE,
@@ -99,7 +99,8 @@ async def start_qemu(command: Sequence[str], console: Path, errors: Path) -> Age
 
 async def run_shell(plan: GuestPlan) -> int:
     """A shell in a guest: the user's terminal is the first serial line."""
-    command = [*plan.command(), "-serial", "mon:stdio", "-serial", "null"]
+    command = [*plan.command(), "-serial", "mon:stdio", "-chardev", "null,id=agent",
+               *plan.kernel.arch.agent_line]
     # Ctrl-C is the guest's
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, lambda: None)
@@ -110,7 +111,7 @@ async def run_shell(plan: GuestPlan) -> int:
 def shell_command(plan: GuestPlan) -> str:
     """The command that starts a guest by hand, as a line of shell."""
     return shlex.join([*plan.command(), "-serial", "file:console.again",
-                       "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent"])
+                       "-chardev", "stdio,id=agent,signal=off", *plan.kernel.arch.agent_line])
 
 
 async def tsc_khz(host: Host, agent: Path) -> Optional[int]:

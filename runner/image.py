@@ -16,6 +16,7 @@ from runner.host import Host, is_static
 from runner.kernel import Kernel, Kind
 from runner.packages import static_busybox
 from runner.programs import Driver
+from runner.toolchain import Toolchain, toolchain
 
 # what a kernel that is not ours can have as modules
 WANTED_MODULES = ("zram", "lzo-rle", "lzo", "hwpoison-inject")
@@ -44,11 +45,13 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
     root = folder / "root"
     for name in ("bin", "dev", "proc", "sys", "tmp", "modules", "tests"):
         (root / name).mkdir(parents=True)
-    busybox = static_busybox()
-    if not busybox:
+    tools = await toolchain(host, payload.kernel.arch)
+    busybox, own = tools.busybox(), static_busybox()
+    if not busybox or not own:
         raise Failure("no static busybox; install busybox-static")
     put(busybox, root / "bin/busybox")
-    for applet in (await host.capture([str(busybox), "--list"])).split():
+    # this machine's, which has the same applets, can be run here
+    for applet in (await host.capture([str(own), "--list"])).split():
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("busybox")
     shutil.copy(host.root / "guest/init", root / "init")
@@ -58,10 +61,10 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
     modules = await add_modules(host, payload.kernel, root / "modules")
     beside = payload.kernel.config.guest.beside
     if beside:
-        add_program(host, beside.split()[0], root)
+        add_program(host, tools, beside.split()[0], root)
     for program in payload.programs:
         put(program, root / "tests" / program.name)
-    add_libraries(payload.programs, root)
+    add_libraries(tools, payload.programs, root)
     (root / "guest.conf").write_text(guest_conf(payload, modules), encoding="utf-8")
     await pack(host, root, image)
     shutil.rmtree(root)
@@ -72,6 +75,7 @@ def guest_conf(payload: Payload, modules: Iterable[str]) -> str:
     guest = payload.kernel.config.guest
     values = {
         "MODE": payload.mode,
+        "AGENT_LINE": f"/dev/{payload.kernel.arch.agent_device}",
         "AGENT_ARGS": "-1" if payload.one_cpu and not guest.spread else "",
         "BESIDE": guest.beside,
         "MODULES": " ".join(modules),
@@ -95,25 +99,26 @@ def put(origin: Path, to: Path) -> None:
         to.chmod(0o755)
 
 
-def add_program(host: Host, name: str, root: Path) -> None:
+def add_program(host: Host, tools: Toolchain, name: str, root: Path) -> None:
     """Adds one of this machine's programs, with its libraries."""
+    if not tools.arch.is_native:
+        raise Failure(f"{name} would be this machine's program, which does not run in a guest of "
+                      f"{tools.arch.name}; leave out the -c that wants it beside the tests")
     found = host.which(name)
     if not found:
         raise Failure(f"there is no {name} on this machine; install it")
     # it can be one of busybox's, too
     put(Path(found), root / "bin" / name)
-    add_libraries([Path(found)], root)
+    add_libraries(tools, [Path(found)], root)
 
 
-def add_libraries(programs: Sequence[Path], root: Path) -> None:
+def add_libraries(tools: Toolchain, programs: Sequence[Path], root: Path) -> None:
     """Adds the libraries of programs that are linked dynamically."""
-    dynamic = [str(path) for path in programs if not is_script(path) and not is_static(path)]
+    dynamic = [path for path in programs if not is_script(path) and not is_static(path)]
     if not dynamic:
         return
-    listed = subprocess.run(["ldd", *dynamic], capture_output=True, text=True, check=False).stdout
-    # "NAME => FILE (0x...)", and the dynamic linker without an arrow
-    for file in sorted(set(re.findall(r"(?:=>\s+|^\s+)(/\S+) ", listed, re.M))):
-        target = Path(f"{root}{file}")
+    for file, place in tools.libraries(dynamic):
+        target = Path(f"{root}{place}")
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             shutil.copy(file, target)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from runner import distro, revision, source
-from runner.arch import Arch
-from runner.arch.x86_64 import ARCH as X86_64
+from runner.arch import Arch, all_archs, native_arch
 from runner.config import Config
 from runner.errors import Failure, UnfitKernel
 from runner.host import Host
@@ -38,7 +37,7 @@ class Kernel:
 
     name: str
     kind: Kind
-    arch: Arch = X86_64
+    arch: Arch = field(default_factory=native_arch)
     # the source tree; a kernel that was built by others can come without
     source: Optional[Path] = None
     # the build folder, which modules are built against
@@ -85,33 +84,42 @@ class Kernel:
         return has_option(self.build / ".config", f"CONFIG_{name}")
 
 
-async def resolve(host: Host, name: str) -> Kernel:
-    """The kernel that an argument of -k names; the distribution's newest for an empty one."""
+async def resolve(host: Host, name: str, arch: Optional[Arch] = None) -> Kernel:
+    """The kernel that an argument of -k names; the distribution's newest for an empty one.
+
+    arch is that of -a; this machine's without.
+    """
+    arch = arch or native_arch()
     if name == "native":
+        if not arch.is_native:
+            raise Failure(f"-k native is this machine's kernel, which is not {arch.name}; leave out -a")
         release = os.uname().release
         build = host.testing.native or Path(f"/lib/modules/{release}/build")
         return Kernel(f"{release} (native)", Kind.NATIVE, build=build)
     if name.startswith("linux-image-"):
-        return await resolve_package(host, name)
+        if not arch.is_native:
+            raise Failure(f"-k {name}: packages are taken for this machine's architecture only; give a "
+                          f"release or a tree with -a {arch.name}")
+        return await resolve_package(host, name, arch)
     if not name:
-        return await resolve_release(host, await source.default_release(host))
+        return await resolve_release(host, await source.default_release(host), arch)
     at = revision.split(name)
     if at:
-        return await resolve_revision(host, *at)
+        return await resolve_revision(host, *at, arch)
     if re.match(r"\d.*\.\d", name) and not Path(name).exists():
         if not source.is_release(name):
             raise Failure(f"unknown kernel: {name}; releases are given as X.Y or X.Y.Z (see --help)")
-        return await resolve_release(host, name)
-    return await resolve_path(host, name)
+        return await resolve_release(host, name, arch)
+    return await resolve_path(host, name, arch)
 
 
-async def resolve_release(host: Host, name: str) -> Kernel:
+async def resolve_release(host: Host, name: str, arch: Arch) -> Kernel:
     """A linux-source package, or a tarball of kernel.org."""
     release = await source.get_release(host, name)
-    return Kernel(release.version, Kind.PACKAGE, source=release.path)
+    return Kernel(release.version, Kind.PACKAGE, arch, release.path)
 
 
-async def resolve_revision(host: Host, folder: Path, name: str) -> Kernel:
+async def resolve_revision(host: Host, folder: Path, name: str, arch: Arch) -> Kernel:
     """A commit of a git repository; what is in it is looked at before it is checked out."""
     found = await revision.find(host, folder, name)
     if not found.has("kernel/fork.c"):
@@ -119,11 +127,11 @@ async def resolve_revision(host: Host, folder: Path, name: str) -> Kernel:
     if not found.has("mm/hmm.c"):
         raise UnfitKernel(f"{found.name} has no mm/hmm.c; the driver needs 5.0 or newer")
     tree = await revision.check_out(host, found)
-    return Kernel(f"{tree_version(tree)} ({found.name})", Kind.PACKAGE, source=tree,
+    return Kernel(f"{tree_version(tree)} ({found.name})", Kind.PACKAGE, arch, tree,
                   commit=found.commit)
 
 
-async def resolve_path(host: Host, name: str) -> Kernel:
+async def resolve_path(host: Host, name: str, arch: Arch) -> Kernel:
     """A source tree, a build folder, or an image with its build folder."""
     first, _, second = name.partition(":")
     if Path(name).exists():
@@ -131,41 +139,42 @@ async def resolve_path(host: Host, name: str) -> Kernel:
     path = Path(first)
     if not path.exists():
         raise Failure(f"unknown kernel: {name}; give a release (6.1), a source or build tree, a "
-                      "git revision (DIR@REV), a bzImage or native")
+                      f"git revision (DIR@REV), {a_or_an(arch.image_target)} or native")
     path = path.resolve()
     if path.is_file():
-        return await resolve_image(host, path, Path(second) if second else None)
+        return await resolve_image(host, path, Path(second) if second else None, arch)
     if (path / "Kconfig").is_file() and (path / "mm").is_dir() and \
             (path / "kernel/fork.c").is_file() and (path / "Kbuild").is_file():
         release = source.release_at(host, path)
-        return Kernel(release.version, Kind.PACKAGE, source=release.path) if release \
-            else resolve_tree(path)
+        return Kernel(release.version, Kind.PACKAGE, arch, release.path) if release \
+            else resolve_tree(path, arch)
     if (path / ".config").is_file() and (path / "include/config/kernel.release").is_file():
-        return resolve_build(path)
+        return resolve_build(path, arch)
     raise Failure(f"{path} is not a kernel tree; -k takes the top folder of a source or build tree")
 
 
-def leftover(tree: Path, arch: Arch = X86_64) -> str:
+def leftover(tree: Path, arch: Optional[Arch] = None) -> str:
     """What a build left in a tree. kbuild builds elsewhere only from a clean one."""
     for name in (".config", "include/config", "include/generated",
-                 f"arch/{arch.srcarch}/include/generated"):
+                 f"arch/{(arch or native_arch()).srcarch}/include/generated"):
         if (tree / name).exists():
             return name
     return ""
 
 
-def resolve_tree(tree: Path) -> Kernel:
+def resolve_tree(tree: Path, arch: Optional[Arch] = None) -> Kernel:
     """A source tree, which is used as it is if it was built in place."""
-    left = leftover(tree)
+    arch = arch or native_arch()
+    left = leftover(tree, arch)
     if left:
         if (tree / "include/config/kernel.release").is_file() and (tree / "vmlinux").is_file():
-            return resolve_build(tree)
+            return resolve_build(tree, arch)
         raise Failure(f"{tree} is not clean, {left} is there; clean it (make mrproper, which "
                       "removes .config too) and it is built in the cache, or build it (make) and "
                       "it is used as it is")
     if not (tree / "mm/hmm.c").is_file():
         raise UnfitKernel(f"{tree} has no mm/hmm.c; the driver needs 5.0 or newer")
-    return Kernel(tree_version(tree), Kind.TREE, source=tree)
+    return Kernel(tree_version(tree), Kind.TREE, arch, tree)
 
 
 def tree_version(tree: Path) -> str:
@@ -177,15 +186,18 @@ def tree_version(tree: Path) -> str:
     return f"{version}{fields.get('EXTRAVERSION', '')}"
 
 
-def resolve_build(build: Path, arch: Arch = X86_64) -> Kernel:
+def resolve_build(build: Path, arch: Arch) -> Kernel:
     """A folder in which a kernel was built."""
     name = (build / "include/config/kernel.release").read_text(encoding="utf-8").strip()
     image = build / arch.image
     if has_option(build / ".config", arch.direct_image_option) and (build / "vmlinux").is_file():
         image = build / "vmlinux"
     if not image.is_file():
-        raise Failure(f"{build} has neither a vmlinux that QEMU can start nor a "
-                      f"{arch.image_target}; build it (make)")
+        for other in all_archs().values():
+            if (build / other.image).is_file():
+                raise Failure(f"{build} is a build for {other.name}; give -a {other.name}")
+        raise Failure(f"{build} has neither a vmlinux that QEMU can start nor "
+                      f"{a_or_an(arch.image_target)}; build it (make)")
     require_options(build / ".config", str(build), arch)
     return Kernel(name, Kind.BUILT, arch, source_of(build), build, image)
 
@@ -198,10 +210,10 @@ def source_of(build: Path) -> Optional[Path]:
 
 
 async def resolve_image(host: Host, image: Path, build: Optional[Path],
-                        arch: Arch = X86_64) -> Kernel:
+                        arch: Arch) -> Kernel:
     """An image: its build folder is given, or around it, or installed with it."""
     if not arch.is_image(image):
-        raise Failure(f"{image} is not a {arch.image_target}; give the kernel's {arch.image}")
+        raise Failure(f"{image} is not {a_or_an(arch.image_target)}; give the kernel's {arch.image}")
     modules = None
     if not build and str(image).endswith(f"/{arch.image}"):
         build = Path(str(image)[:-len(arch.image) - 1])
@@ -217,7 +229,7 @@ async def resolve_image(host: Host, image: Path, build: Optional[Path],
     return image_kernel(image, build.resolve(), modules, arch)
 
 
-async def resolve_package(host: Host, name: str, arch: Arch = X86_64) -> Kernel:
+async def resolve_package(host: Host, name: str, arch: Arch) -> Kernel:
     """A distribution's own kernel, unpacked in the cache."""
     found = await distro.get_kernel(host, name)
     kernel = image_kernel(found.image, found.headers, found.modules, arch)
@@ -230,6 +242,11 @@ def image_kernel(image: Path, build: Path, modules: Optional[Path], arch: Arch) 
     require_options(build / ".config", str(build), arch)
     tree = (build / "source").resolve() if (build / "source").exists() else None
     return Kernel(arch.image_release(image), Kind.BUILT, arch, tree, build, image, modules)
+
+
+def a_or_an(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"
 
 
 def has_option(config: Path, option: str) -> bool:
@@ -280,5 +297,5 @@ def compiler_words(host: Host, kernel: Kernel, gcc_version: str) -> Tuple[str, .
         if int(gcc_version.split(".")[0]) < int(found[2]):
             raise Failure(f"linux {kernel.name} was built with {found[1]}; install that, or run "
                           "this on the Debian release that has it")
-        words.append("CC=gcc")
+        words.append(f"CC={kernel.arch.prefix}gcc")
     return tuple(words)

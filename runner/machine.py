@@ -241,7 +241,8 @@ class Machine:
         self._boots += 1
         console = self.logs / f"console.{self._boots}"
         self.host.terminal.step(f"booting the machine ({self._boots})")
-        agent = await start_qemu(self._command, console, self.logs / f"qemu.{self._boots}.err")
+        agent = await start_qemu(self.arch, self._command, console,
+                                 self.logs / f"qemu.{self._boots}.err")
         return Boot(self, agent, Console(console), self._boots)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Several kernels and configs in one run; each pair is a cell.
+"""Several kernels, architectures and configs in one run; each combination is a cell.
 
 Kernels are built one after another, as a build takes all cores, and tested as many side by side as
 cores and memory allow. A table shows how far the cells are.
@@ -11,10 +11,13 @@ import re
 import sys
 import time
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from runner import packages, revision
+from runner.arch import Arch, find_arch
 from runner.cache import Logs
 from runner.cell import CellRun
 from runner.errors import Failure
@@ -58,8 +61,10 @@ class CellTerminal(Terminal):
 class Row:
     """A cell, and its line of the table."""
 
-    def __init__(self, run: CellRun, terminal: CellTerminal) -> None:
+    def __init__(self, run: CellRun, terminal: CellTerminal, arch: str = "") -> None:
         self.run = run
+        # its name, if the table has several
+        self.arch = arch
         self.terminal = terminal
         self.task: Optional[asyncio.Task[None]] = None
         self._told = "starting"
@@ -101,7 +106,8 @@ class Row:
         counts = [self.cell.count(result) for result in (OK, FAIL, SKIP)]
         words = [str(count) for count in counts] if any(counts) or self.state == "done" else [""] * 3
         seconds = self.cell.seconds if self.is_done else self.run.seconds
-        return (f"{self.name:<18} {short_name(self.run.config_name):<10} {words[0]:>6} "
+        config = " ".join(filter(None, [self.arch, short_name(self.run.config_name)]))
+        return (f"{self.name:<18} {config:<10} {words[0]:>6} "
                 f"{words[1]:>6} {words[2]:>7} {seconds:>5} s  {self.state}")
 
     def tell(self, terminal: Terminal) -> None:
@@ -166,30 +172,31 @@ class Matrix:
         self.rows: List[Row] = []
         self._drawn = 0
 
-    def add_cells(self, kernels: Sequence[str], configs: Sequence[str], suite: Optional[Suite],
-                  guests: int) -> None:
-        """One for each pair."""
-        count = len(kernels) * len(configs)
+    def add_cells(self, kernels: Sequence[str], archs: Sequence[Arch], configs: Sequence[str],
+                  suites: Mapping[str, Suite], guests: int) -> None:
+        """One for each kernel, architecture and config; suites are those of the architectures."""
+        count = len(kernels) * len(archs) * len(configs)
         each = max(1, guests // count)
         places = Guests(max(1, guests // each))
         taken: Dict[str, int] = {}
-        for kernel in kernels:
-            for config in configs:
-                label = short_name(kernel) + (f" {short_name(config)}" if config else "")
-                taken[label] = taken.get(label, 0) + 1
-                if taken[label] > 1:
-                    label += f" ({taken[label]})"
-                self._add_cell(label, kernel, config, suite, each, places)
+        for kernel, arch, config in product(kernels, archs, configs):
+            words = [short_name(kernel), arch.name if len(archs) > 1 else "", short_name(config)]
+            label = " ".join(filter(None, words))
+            taken[label] = taken.get(label, 0) + 1
+            if taken[label] > 1:
+                label += f" ({taken[label]})"
+            folder = self._add_folder(label)
+            terminal = CellTerminal(folder / "output")
+            run = CellRun(replace(self.host, terminal=terminal), self.request, Cell(label), kernel,
+                          config, arch, folder, suites.get(arch.name), each)
+            run.place = partial(places.take, run)
+            self.rows.append(Row(run, terminal, arch.name if len(archs) > 1 else ""))
 
-    def _add_cell(self, label: str, kernel: str, config: str, suite: Optional[Suite], each: int,
-                  places: Guests) -> None:
+    def _add_folder(self, label: str) -> Path:
+        """For what a cell leaves."""
         folder = self.logs.path / re.sub(r"[^\w.+-]", "_", label)
         folder.mkdir()
-        terminal = CellTerminal(folder / "output")
-        host = replace(self.host, terminal=terminal)
-        run = CellRun(host, self.request, Cell(label), kernel, config, folder, suite, each)
-        run.place = lambda: places.take(run)
-        self.rows.append(Row(run, terminal))
+        return folder
 
     async def run(self) -> None:
         """Until all cells have ended."""
@@ -283,21 +290,23 @@ class Matrix:
 
 
 async def run_matrix(host: Host, request: Request, kernels: Sequence[str], started: str) -> int:
-    """All pairs of kernels and configs."""
+    """All kernels with all architectures and configs."""
     begun = time.monotonic()
     guests = guests_that_fit(host, Environment.read())
     await packages.require(host, [*packages.KERNEL, *packages.SUITE, *packages.GUEST])
     logs = host.cache.new_logs()
     if request.keep:
         logs.keep()
-    suite = None
+    archs = [find_arch(name) for name in request.archs or [""]]
+    suites: Dict[str, Suite] = {}
     if request.mode == "suite" and request.wants_suite:
         trees = [Path(name).resolve() for name in kernels
                  if (Path(name) / "tools/testing/selftests").is_dir()]
         # the same programs for all of them
-        suite = await build_suite(host, trees[-1] if trees else None)
+        for arch in archs:
+            suites[arch.name] = await build_suite(host, trees[-1] if trees else None, arch)
     matrix = Matrix(host, request, logs)
-    matrix.add_cells(kernels, request.configs or [""], suite, guests)
+    matrix.add_cells(kernels, archs, request.configs or [""], suites, guests)
     try:
         await matrix.run()
     finally:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence
 
+from runner.arch import Arch
 from runner.errors import Failure
 from runner.host import Host, is_static
 
@@ -47,6 +48,14 @@ NO_NETWORK = re.compile(
 NO_PACKAGE = re.compile(
     r"unable to locate package|no installation candidate|unable to find a source", re.I)
 NO_ROOM = re.compile(r"no space left|don.t have enough free space", re.I)
+
+
+def cross(arch: Arch) -> List[Need]:
+    """What compiles for another architecture than this machine's."""
+    if arch.is_native:
+        return []
+    return [Need(f"{arch.prefix}gcc", f"gcc-{arch.triplet}"),
+            Need(f"/usr/{arch.triplet}/include/stdio.h", f"libc6-dev-{arch.debian}-cross")]
 
 
 def has(host: Host, what: str) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages, source
+from runner.arch import Arch, native_arch
 from runner.build import compiler_id, driver_state
 from runner.cache import files_below, hash_files, hash_text
 from runner.errors import Failure
 from runner.host import Host, make_flags
 from runner.kernel import Kernel
+from runner.toolchain import Toolchain, toolchain
 
 # the image has the libraries; all symbols are found before the program forks for a test
 LINK = "LINK=-Wl,-z,now -s"
@@ -82,37 +85,48 @@ def copy_changed(host: Host, origin: Path, to: Path) -> None:
 
 
 async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
-                      command: Callable[[Path], List[str]]) -> Path:
+                      arch: Optional[Arch], command: Callable[[Toolchain, Path], List[str]]) -> Path:
     """The folder of a cache entry that one command makes of these files and folders.
 
     Each checkout has its own: another one's run may have replaced the files before ours reads them.
+    So has each architecture.
     """
-    entry = host.cache.entry(name, hash_text(f"{host.root}\n"))
-    state = hash_text(f"{await compiler_id(host)}\n{hash_files(origin)}\n")
+    arch = arch or native_arch()
+    whose = f"{host.root}\n" if arch.is_native else f"{host.root}\n{arch.name}\n"
+    entry = host.cache.entry(name, hash_text(whose))
+    await packages.require(host, packages.cross(arch))
+    state = hash_text(f"{await compiler_id(host, arch.prefix)}\n{hash_files(origin)}\n")
     if not entry.is_current(state):
         await packages.require(host, packages.SUITE)
+        tools = await toolchain(host, arch)
         async with entry.make(state, f"building {what}", host.terminal) as fresh:
             if fresh:
                 with host.cache.temporary(name) as folder:
-                    await host.run_or_fail(f"building {what}", command(entry.path), folder / "log")
+                    await host.run_or_fail(f"building {what}", command(tools, entry.path),
+                                           folder / "log")
     return entry.path
 
 
-async def build_agent(host: Host) -> Path:
+async def build_agent(host: Host, arch: Optional[Arch] = None) -> Path:
     """The program that runs tests in the guest."""
     folder = host.root / "guest"
     origin = [*sorted(folder.glob("*.[ch]")), host.root / "driver/uapi"]
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
-    built = await build_files(host, "agent", "the guest agent", origin, lambda to: [
-        "gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", str(to / "agent"), *sources])
+    built = await build_files(host, "agent", "the guest agent", origin, arch, lambda tools, to: [
+        *tools.gcc, "-O2", "-Wall", "-Wextra", "-static", "-o", str(to / "agent"), *sources])
     return built / "agent"
 
 
-async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
-    """The test programs. tree is the kernel's under test, for its harness if there is no other."""
+async def build_suite(host: Host, tree: Optional[Path] = None, arch: Optional[Arch] = None) -> Suite:
+    """The test programs. tree is the kernel's under test, for its harness if there is no other.
+
+    Programs of another architecture do not run here to list their tests; this machine's do.
+    """
+    arch = arch or native_arch()
+    tools = await toolchain(host, arch)
     origin = host.testing.suite or host.root / "selftests"
     harness = await source.harness_tree(host, tree)
-    compiler = await compiler_id(host)
+    compiler = await compiler_id(host, arch.prefix)
     entry = host.cache.entry("suite", hash_text(f"{harness} {compiler} {origin} {LINK}\n"))
     state = hash_files([origin, host.root / "lib", host.root / "driver/uapi",
                         host.root / "selftests/hmm_serve.h"])
@@ -122,12 +136,15 @@ async def build_suite(host: Host, tree: Optional[Path] = None) -> Suite:
         async with entry.make(state, "building the suite", host.terminal) as fresh:
             if fresh:
                 programs.mkdir(exist_ok=True)
-                make = ["make", "-C", str(origin), "CC=gcc", f"KSRC={harness}",
+                make = ["make", "-C", str(origin), *tools.make_words, f"KSRC={harness}",
                         f"OUTPUT={programs}", LINK]
                 with host.cache.temporary("suite") as folder:
                     await host.run_or_fail("building the suite", [*make, *make_flags(host)],
                                            folder / "log")
-                await list_tests(host, make, entry.path)
+                if arch.is_native:
+                    await list_tests(host, make, entry.path)
+    if not arch.is_native:
+        return Suite(programs, (await build_suite(host, tree)).tests)
     lines = (entry.path / "tests").read_text(encoding="utf-8").splitlines()
     tests = dict(line.split("\t")[::-1] for line in lines)
     return Suite(programs, tests)
@@ -145,23 +162,25 @@ async def list_tests(host: Host, make: Sequence[str], entry: Path) -> None:
     (entry / "tests").write_text("".join(lines), encoding="utf-8")
 
 
-async def build_library(host: Host) -> Path:
+async def build_library(host: Host, arch: Arch) -> Path:
     """libhmmirror.a for programs of the user's own."""
     name = "libhmmirror.a"
     origin = [host.root / "lib", host.root / "driver/uapi"]
-    built = await build_files(host, "lib", "the library", origin, lambda to: [
-        "make", "-C", str(to), "CC=gcc", *make_flags(host),
+    built = await build_files(host, "lib", "the library", origin, arch, lambda tools, to: [
+        "make", "-C", str(to), *tools.make_words, *make_flags(host),
         "-f", str(host.root / "lib/libhmmirror.mk"), f"OUTPUT={to}", str(to / name)])
     return built / name
 
 
-async def build_own(host: Host, file: Path, folder: Path) -> Path:
+async def build_own(host: Host, file: Path, folder: Path, arch: Optional[Arch] = None) -> Path:
     """A program of the user's own, from one C file that may use the library."""
-    library = await build_library(host)
+    arch = arch or native_arch()
+    library = await build_library(host, arch)
+    tools = await toolchain(host, arch)
     program = folder / file.stem
     log = folder / f"{file.stem}.log"
     status = await host.run(f"building {file.name}", [
-        "gcc", "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE=", "-static",
+        *tools.gcc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE=", "-static",
         "-I", str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o", str(program),
         str(file), str(library), "-lhugetlbfs", "-lnuma", "-lpthread"], log)
     text = log.read_text(errors="replace")
@@ -176,16 +195,17 @@ async def build_own(host: Host, file: Path, folder: Path) -> Path:
     # what the linker says of libraries is not about the file
     if str(file) in text:
         for line in text[text.index(str(file)):].splitlines()[:20]:
-            if not line.startswith("/usr/bin/ld"):
+            if not re.match(r"/usr/\S*\bld\b", line):
                 host.terminal.say(line)
     return program
 
 
-async def build_stress(host: Host) -> Path:
+async def build_stress(host: Host, arch: Optional[Arch] = None) -> Path:
     """The folder with the programs of --stress."""
     origin = [host.root / "stress", host.root / "lib", host.root / "driver/uapi"]
-    return await build_files(host, "stress", "the stress programs", origin, lambda to: [
-        "make", "-C", str(host.root / "stress"), "CC=gcc", f"OUTPUT={to}", *make_flags(host)])
+    return await build_files(host, "stress", "the stress programs", origin, arch, lambda tools, to: [
+        "make", "-C", str(host.root / "stress"), *tools.make_words, f"OUTPUT={to}",
+        *make_flags(host)])
 
 
 def new_program(host: Host, name: str, template: str, kind: str) -> Path:

@@ -24,6 +24,8 @@ class Request:
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
     configs: List[str] = field(default_factory=list)
+    # names of architectures; none is that of this machine
+    archs: List[str] = field(default_factory=list)
     globs: List[str] = field(default_factory=list)
     excluded: List[str] = field(default_factory=list)
     # C files of the user's own among the globs

@@ -163,6 +163,7 @@ class Cell:
     # what built the kernel
     compiler: str = ""
     config: str = ""
+    arch: str = ""
     state: str = "failed"
     reason: str = ""
     logs: str = ""
@@ -183,7 +184,7 @@ class Cell:
         verdicts = self.ledger.verdicts.values() if self.ledger else ()
         return {
             "label": self.label, "kernel": self.kernel, "commit": self.commit,
-            "compiler": self.compiler, "config": self.config,
+            "compiler": self.compiler, "config": self.config, "arch": self.arch,
             "state": self.state, "reason": clean(self.reason), "logs": self.logs,
             **{word: self.count(result) for result, word in WORDS.items()},
             "seconds": self.seconds,

@@ -19,7 +19,7 @@ LEAST_SECONDS = 5
 async def stress_tests(host: Host, request: Request, machine: Machine) \
         -> Tuple[List[Test], List[Path]]:
     """The programs as tests, and what else has to be in the guest."""
-    folder = await build_stress(host)
+    folder = await build_stress(host, machine.kernel.arch)
     names = STRESS_PROGRAMS if request.stress == "all" else (request.stress,)
     seconds = max(LEAST_SECONDS, int(request.minutes * 60))
     tests = []

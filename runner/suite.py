@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
-from runner.arch import GuestHardware
+from runner.arch import Arch, GuestHardware
 from runner.errors import Failure, UnfitKernel
 from runner.follow import TAIL, Follower, Listener, Outcome, Queue, Test
 from runner.guest import COHERENT_MB, Agent, GuestPlan, check_native, choose_accelerator, \
@@ -24,6 +24,7 @@ from runner.packages import Need
 from runner.programs import Driver, Suite, build_own
 from runner.request import Environment, Request
 from runner.results import Ledger
+from runner.toolchain import toolchain
 
 # where the guest has its programs
 GUEST_FOLDER = Path("/tests")
@@ -51,11 +52,11 @@ def suite_tests(suite: Suite, request: Request) -> List[Test]:
 
 
 async def own_tests(host: Host, request: Request, suite: Optional[Suite],
-                    folder: Path) -> List[Test]:
+                    folder: Path, arch: Optional[Arch] = None) -> List[Test]:
     """The user's own programs as tests, built into a folder."""
     tests: List[Test] = []
     for file in request.own_files:
-        program = await build_own(host, file, folder)
+        program = await build_own(host, file, folder, arch)
         names = [test.name for test in tests]
         if program.name in names or (suite and (suite.programs / program.name).exists()):
             raise Failure(f"{file}: there is another program of that name; rename it")
@@ -116,6 +117,7 @@ class Machine:
             arch = self.kernel.arch
             await packages.require(self.host,
                                    [Need(arch.qemu, arch.qemu_package), *packages.GUEST])
+            await toolchain(self.host, arch)
 
     def all_module_words(self) -> Tuple[str, ...]:
         """The parameters of hmmirror.ko."""
@@ -143,7 +145,8 @@ class Machine:
         plan = GuestPlan(self.kernel, image, hardware, self.environment.append)
         accelerator = await choose_accelerator(
             self.host, replace(plan, hardware=replace(hardware, accelerator="kvm")), folder)
-        khz = await tsc_khz(self.host, self.agent) if accelerator == "tcg" else None
+        has_tsc = accelerator == "tcg" and self.kernel.arch.has_tsc
+        khz = await tsc_khz(self.host, self.agent) if has_tsc else None
         return replace(plan, hardware=replace(hardware, accelerator=accelerator, tsc_khz=khz))
 
 

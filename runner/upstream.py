@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from runner import packages, source
+from runner.arch import Arch, native_arch
 from runner.build import compiler_id
 from runner.cache import hash_files, hash_text
 from runner.config import read
@@ -19,6 +20,7 @@ from runner.errors import Failure
 from runner.host import Host
 from runner.kernel import Kernel, leftover, tree_version
 from runner.programs import Driver, Suite
+from runner.toolchain import toolchain
 
 NEEDS_TABLE = "guest/upstream/needs.txt"
 # what newer ones are linked with
@@ -69,11 +71,12 @@ async def find_tests(host: Host, kernel: Kernel, tests_of: str) -> UpstreamTests
                   "those of another release")
 
 
-async def build_tests(host: Host, tests: UpstreamTests) -> Suite:
-    """Compiles them, and lists their names."""
+async def build_tests(host: Host, tests: UpstreamTests, arch: Arch) -> Suite:
+    """Compiles them, and lists their names; this machine's do that for another architecture."""
+    await packages.require(host, packages.cross(arch))
     shims = host.root / "guest/upstream"
     entry = host.cache.entry("upstream",
-                             hash_text(f"{tests.tree} {await compiler_id(host)}\n"))
+                             hash_text(f"{tests.tree} {await compiler_id(host, arch.prefix)}\n"))
     program = entry.path / "hmm-tests"
     state = hash_files([tests.folder, tests.tree / "lib/test_hmm_uapi.h", shims,
                         *sorted((host.root / "selftests").glob("hmm_*.h"))])
@@ -82,9 +85,13 @@ async def build_tests(host: Host, tests: UpstreamTests) -> Suite:
         async with entry.make(state, "building hmm-tests", host.terminal) as fresh:
             if fresh:
                 with host.cache.temporary("upstream") as scratch:
-                    await compile_tests(host, tests, entry.path, program, scratch / "log")
-                listed = await host.capture([str(program), "--list"], check=True)
-                (entry.path / "tests").write_text(listed, encoding="utf-8")
+                    await compile_tests(host, tests, entry.path, program, scratch / "log", arch)
+                if arch.is_native:
+                    listed = await host.capture([str(program), "--list"], check=True)
+                    (entry.path / "tests").write_text(listed, encoding="utf-8")
+    if not arch.is_native:
+        own = await build_tests(host, tests, native_arch())
+        return Suite(entry.path, own.tests)
     # helpers of newer trees tell what they found before main() begins
     names = [line for line in read(entry.path / "tests").splitlines()
              if line and not line.startswith("#")]
@@ -92,16 +99,18 @@ async def build_tests(host: Host, tests: UpstreamTests) -> Suite:
 
 
 async def compile_tests(host: Host, tests: UpstreamTests, folder: Path, program: Path,
-                        log: Path) -> None:
+                        log: Path, arch: Arch) -> None:
     """One program of their source, what it is linked with, and our main()."""
     headers: Optional[Path] = folder / "headers/usr/include"
-    if leftover(tests.tree):
+    if leftover(tests.tree, arch):
         headers = tests.tree / "usr/include"
     else:
         (folder / "headers").mkdir(exist_ok=True)
         await host.run_or_fail("kernel headers for hmm-tests", [
-            "make", "-C", str(tests.tree), f"O={folder / 'headers'}", "headers"], log)
+            "make", "-C", str(tests.tree), f"O={folder / 'headers'}",
+            *arch.make_words, "headers"], log)
     words: List[str] = ["-isystem", str(headers)] if headers and headers.is_dir() else []
+    tools = await toolchain(host, arch)
     shims = host.root / "guest/upstream"
     words += [str(tests.folder / f"{name}.c") for name in HELPERS
               if (tests.folder / f"{name}.c").is_file()]
@@ -112,7 +121,7 @@ async def compile_tests(host: Host, tests: UpstreamTests, folder: Path, program:
         words += ["-Wl,--wrap=syscall", str(shims / "pidfd.c")]
     words += ["-Wl,--wrap=alarm,--wrap=poll", str(shims / "patience.c")]
     await host.run_or_fail(f"building the hmm-tests of {tests.name}", [
-        "gcc", "-O2", "-static", "-D_GNU_SOURCE=", f'-DHMM_TESTS="{tests.folder}/hmm-tests.c"',
+        *tools.gcc, "-O2", "-static", "-D_GNU_SOURCE=", f'-DHMM_TESTS="{tests.folder}/hmm-tests.c"',
         "-I", str(tests.tree), "-I", str(tests.tree / "tools/testing/selftests"),
         "-I", str(tests.tree / "tools/include"), "-I", str(tests.folder),
         "-I", str(host.root / "selftests"), "-o", str(program), str(shims / "hmm_tests.c"), *words,

@@ -2,9 +2,14 @@
 """What an architecture is to the runner. Each has one file here; nothing else names one."""
 from __future__ import annotations
 
+import importlib
+import os
+import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
+
+from runner.errors import Failure
 
 
 @dataclass(frozen=True)
@@ -23,21 +28,81 @@ class GuestHardware:
 class Arch:
     """An architecture."""
 
+    # as -a and Debian's kernels of it call it
     name: str
-    # as kbuild calls the folder in arch/
+    # as uname calls it
+    machine: str
+    # as kbuild calls it, and the folder in arch/ that it has
+    kbuild_name: str
     srcarch: str
+    # as Debian calls it, and the prefix of the cross compiler without the last dash
+    debian: str
+    triplet: str
     qemu_package: str
     qemu: str
-    # which needs no unpacking in the guest, if the kernel has the option
+    # which needs no unpacking in the guest, if the kernel has the option; "" for none
     direct_image_option: str
     # the other one, in the build folder and as a target of make
     image: str
     image_target: str
     needed_options: Tuple[str, ...]
-    # physical addresses of the coherent devices, one on each node
+    # the device of the console, and of the line on which the agent speaks
+    console: str
+    agent_device: str
+    # options of QEMU that make a serial line of the character device "agent"
+    agent_line: Tuple[str, ...]
+    # physical addresses of the coherent devices, one on each node where the guest can have that
     coherent_addresses: Tuple[int, int]
     # options of QEMU, and words for the kernel's command line
     qemu_options: Callable[[GuestHardware], List[str]]
     kernel_words: Callable[[GuestHardware], List[str]]
     is_image: Callable[[Path], bool]
     image_release: Callable[[Path], str]
+    # does an emulated guest have the time stamp counter of this machine?
+    has_tsc: bool = False
+
+    @property
+    def is_native(self) -> bool:
+        """Is it that of the machine that the runner runs on?"""
+        return os.uname().machine == self.machine
+
+    @property
+    def prefix(self) -> str:
+        """Of the compiler and the programs around it."""
+        return "" if self.is_native else f"{self.triplet}-"
+
+    @property
+    def make_words(self) -> Tuple[str, ...]:
+        """What every make of a kernel and of a driver is told."""
+        if self.is_native:
+            return ()
+        return (f"ARCH={self.kbuild_name}", f"CROSS_COMPILE={self.prefix}")
+
+
+def all_archs() -> Dict[str, Arch]:
+    """Every architecture that has a file here, by its name."""
+    found: Dict[str, Arch] = {}
+    for module in pkgutil.iter_modules(__path__):
+        arch = importlib.import_module(f"{__name__}.{module.name}").ARCH
+        assert isinstance(arch, Arch)
+        found[arch.name] = arch
+    return found
+
+
+def find_arch(name: str) -> Arch:
+    """The architecture that -a names; that of this machine for an empty name."""
+    archs = all_archs()
+    if not name:
+        return native_arch()
+    if name not in archs:
+        raise Failure(f"unknown architecture: {name}; give one of: {' '.join(sorted(archs))}")
+    return archs[name]
+
+
+def native_arch() -> Arch:
+    """That of the machine that the runner runs on."""
+    for arch in all_archs().values():
+        if arch.is_native:
+            return arch
+    raise Failure(f"the runner does not know the architecture of this machine, {os.uname().machine}; "
+                  "docs/developing/architectures.md says how to add one")

@@ -78,7 +78,11 @@ def image_release(path: Path) -> str:
 
 ARCH = Arch(
     name="x86_64",
+    machine="x86_64",
+    kbuild_name="x86_64",
     srcarch="x86",
+    debian="amd64",
+    triplet="x86_64-linux-gnu",
     qemu_package="qemu-system-x86",
     qemu="qemu-system-x86_64",
     direct_image_option="CONFIG_PVH",
@@ -88,9 +92,13 @@ ARCH = Arch(
     needed_options=("64BIT", "MODULES", "BLK_DEV_INITRD", "BINFMT_ELF", "BINFMT_SCRIPT",
                     "DEVTMPFS", "PROC_FS", "SYSFS", "TMPFS", "PRINTK", "SERIAL_8250_CONSOLE",
                     "HMM_MIRROR"),
+    console="ttyS0",
+    agent_device="ttyS1",
+    agent_line=("-serial", "chardev:agent"),
     coherent_addresses=COHERENT_ADDRESSES,
     qemu_options=qemu_options,
     kernel_words=kernel_words,
     is_image=is_image,
     image_release=image_release,
+    has_tsc=True,
 )

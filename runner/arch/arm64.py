@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+"""arm64: the machine virt of QEMU, which a kernel learns of by a device tree."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import List
+
+from runner.arch import Arch, GuestHardware
+
+# QEMU's memory begins at 1G. The kernel is told to use the first 4G of it, and the coherent
+# devices have what is behind: a region that the device tree reserves has struct pages already.
+# They lie apart by a section of the memory map, which is 512M with pages of 64K.
+MEMORY_MB = 4096
+COHERENT_ADDRESSES = (0x140000000, 0x160000000)
+COHERENT_STEP_MB = (COHERENT_ADDRESSES[1] - COHERENT_ADDRESSES[0]) >> 20
+VERSION = re.compile(rb"Linux version (\S+) ")
+
+
+def qemu_options(hardware: GuestHardware) -> List[str]:
+    """Two nodes with half of the CPUs and of the kernel's memory each, and devices for the suite.
+
+    A device that does DMA sits behind an IOMMU and a bridge, with an NVMe controller whose memory
+    it may reach. There is no NVDIMM: QEMU describes one in ACPI tables only, for which the guest
+    would need firmware. The agent's line is a PCI card, since older QEMUs give the kernel only
+    one of the machine's UARTs.
+    """
+    cpus = hardware.cpus
+    first = f"0-{cpus // 2 - 1 if cpus > 1 else 0}"
+    second = f"cpus={cpus // 2}-{cpus - 1}," if cpus > 1 else ""
+    half = MEMORY_MB // 2
+    behind = COHERENT_STEP_MB + hardware.coherent_mb
+    options = [
+        "-M", "virt,gic-version=3,iommu=smmuv3", "-smp", f"{cpus},sockets={cpus}",
+        "-m", f"{MEMORY_MB + behind}M",
+        "-object", f"memory-backend-ram,id=m0,size={half}M",
+        "-object", f"memory-backend-ram,id=m1,size={half + behind}M",
+        "-numa", f"node,cpus={first},memdev=m0", "-numa", f"node,{second}memdev=m1",
+        "-device", "pcie-pci-bridge,id=b0", "-device", "edu,bus=b0,addr=1",
+        "-device", "nvme,serial=near,cmb_size_mb=2,bus=b0,addr=2",
+        "-device", "nvme,serial=far,cmb_size_mb=2",
+    ]
+    if hardware.accelerator == "kvm":
+        return options + ["-accel", "kvm", "-cpu", "host"]
+    # QEMU computes the architecture's own pointer authentication slowly, and kernels before 5.12
+    # do not come up on a CPU with FEAT_LPA2
+    return options + ["-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,lpa2=off"]
+
+
+def kernel_words(hardware: GuestHardware) -> List[str]:
+    """The kernel's command line, as far as it is about the machine."""
+    words = [f"mem={MEMORY_MB}M", "mitigations=off"]
+    if hardware.accelerator != "kvm":
+        # timers and grace periods take time from the guest beside this one
+        words += ["highres=off", "rcupdate.rcu_expedited=1",
+                  "rcutree.jiffies_till_first_fqs=10", "rcutree.jiffies_till_next_fqs=10"]
+    return words
+
+
+def is_image(path: Path) -> bool:
+    """Is it an Image?"""
+    with path.open("rb") as file:
+        file.seek(56)
+        return file.read(4) == b"ARM\x64"
+
+
+def image_release(path: Path) -> str:
+    """The release of an Image, which nothing packs: its banner is there to be read."""
+    found = VERSION.search(path.read_bytes())
+    return found[1].decode(errors="replace") if found else ""
+
+
+ARCH = Arch(
+    name="arm64",
+    machine="aarch64",
+    kbuild_name="arm64",
+    srcarch="arm64",
+    debian="arm64",
+    triplet="aarch64-linux-gnu",
+    qemu_package="qemu-system-arm",
+    qemu="qemu-system-aarch64",
+    direct_image_option="",
+    image="arch/arm64/boot/Image",
+    image_target="Image",
+    # without these the guest does not come up, or there is nothing to test
+    needed_options=("64BIT", "MODULES", "BLK_DEV_INITRD", "BINFMT_ELF", "BINFMT_SCRIPT",
+                    "DEVTMPFS", "PROC_FS", "SYSFS", "TMPFS", "PRINTK", "PCI_HOST_GENERIC",
+                    "SERIAL_AMBA_PL011_CONSOLE", "SERIAL_8250_PCI", "HMM_MIRROR"),
+    console="ttyAMA0",
+    agent_device="ttyS0",
+    agent_line=("-device", "pci-serial,chardev=agent"),
+    coherent_addresses=COHERENT_ADDRESSES,
+    qemu_options=qemu_options,
+    kernel_words=kernel_words,
+    is_image=is_image,
+    image_release=image_release,
+)
