@@ -20,6 +20,7 @@
 #include "mm.h"
 #include "notifier.h"
 #include "pagemap.h"
+#include "regs.h"
 #include "shared.h"
 #include "table.h"
 #include "thp.h"

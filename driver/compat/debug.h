@@ -19,4 +19,18 @@ static inline const char *compat_no_breakpoint_in_kprobe(void)
 #endif
 }
 
+/*
+ * Return: why a handler can't be called after each read of a variable of the kernel, NULL if
+ * it can. On arm64 the CPU stops before the read. The kernel then steps over it only where
+ * nobody has given a handler of his own, so with one the read would stop for ever.
+ */
+static inline const char *compat_no_watchpoint(void)
+{
+#ifdef CONFIG_ARM64
+	return "a watchpoint of this CPU stops before the read, which the kernel does not step over";
+#else
+	return NULL;
+#endif
+}
+
 #endif /* HMMIRROR_COMPAT_DEBUG_H */

@@ -48,4 +48,32 @@ static inline const char *compat_no_huge_pud(void)
 #endif
 }
 
+#ifdef CONFIG_X86_64
+/* A software bit, which means nothing in a PMD that points at a table. */
+#define COMPAT_PMD_BAD_BIT	_PAGE_SPECIAL
+
+/* Accessed is set, so that a read fault has nothing to change. */
+#define COMPAT_PUD_BITS		(_PAGE_PSE | _PAGE_ACCESSED | _PAGE_NX)
+#define COMPAT_PUD_HUGE		(COMPAT_PUD_BITS | _PAGE_PRESENT)
+#define COMPAT_PUD_ABSENT	(COMPAT_PUD_BITS | _PAGE_DEVMAP)
+
+static inline const char *compat_no_bad_pmd(void)
+{
+	return NULL;
+}
+#else
+#define COMPAT_PMD_BAD_BIT	0UL
+#define COMPAT_PUD_HUGE		0UL
+#define COMPAT_PUD_ABSENT	0UL
+
+/*
+ * Return: why no PMD that points at a table can be bad, NULL if one can. On arm64 a PMD is
+ * bad that is not marked as one of a table, and a huge page's is that, too.
+ */
+static inline const char *compat_no_bad_pmd(void)
+{
+	return "a PMD that is present is one of a table or of a huge page on this machine";
+}
+#endif
+
 #endif /* HMMIRROR_COMPAT_TABLE_H */

@@ -17,8 +17,7 @@ const char *hmmirror_no_kprobes(void)
 {
 	if (!IS_ENABLED(CONFIG_KPROBES) || !IS_ENABLED(CONFIG_KALLSYMS))
 		return "the kernel was built without CONFIG_KPROBES or CONFIG_KALLSYMS";
-	return IS_ENABLED(CONFIG_X86_64) ? NULL :
-	       "registers of a probed function are changed on x86-64 only";
+	return compat_no_arguments();
 }
 
 /* Return: why a hardware breakpoint can't be hit in the handler of a kprobe, NULL if it can. */
@@ -26,6 +25,8 @@ const char *hmmirror_no_breakpoints(void)
 {
 	if (!IS_ENABLED(CONFIG_HAVE_HW_BREAKPOINT))
 		return "the kernel was built without hardware breakpoints (CONFIG_PERF_EVENTS)";
+	if (compat_no_watchpoint())
+		return compat_no_watchpoint();
 	return compat_no_breakpoint_in_kprobe();
 }
 
@@ -34,8 +35,8 @@ static void do_nothing(struct kprobe *probe, struct pt_regs *regs, unsigned long
 }
 
 /**
- * hmmirror_register_redirect() - register a kprobe whose handler changes regs->ip
- * @probe: with symbol_name and pre_handler; the handler returns 1 if it has changed it
+ * hmmirror_register_redirect() - register a kprobe whose handler may call compat_redirect()
+ * @probe: with symbol_name and pre_handler; the handler returns 1 if it has called it
  *
  * The kernel allows that to a kprobe with a post handler: it neither optimizes it into a
  * jump, nor lets it share a function with a live patch.

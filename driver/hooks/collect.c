@@ -40,8 +40,7 @@ static int handle_call(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 	collect->stopped = true;
 	/* the fifth argument; the kernel's function has four */
-	regs->r8 = (unsigned long)collect;
-	regs->ip = (unsigned long)hold_and_collect;
+	compat_redirect(regs, 4, (unsigned long)collect, hold_and_collect);
 	return 1;
 }
 

@@ -70,9 +70,9 @@ struct hmmirror_failing {
 };
 
 /*
- * Returns in place of the probed function. The caller of that has pushed the return address,
- * so the stack is as it must be at the start of any function. The compiler makes the return,
- * so it is the kind that this kernel wants (return thunks).
+ * Returns in place of the probed function. The stack and the return address are as a call has
+ * left them, as they must be at the start of any function. The compiler makes the return, so
+ * it is the kind that this kernel wants (return thunks).
  */
 static noinline notrace unsigned long return_result(unsigned long result)
 {
@@ -86,8 +86,7 @@ static int handle_call(struct kprobe *probe, struct pt_regs *regs)
 	if (current != function->task || !READ_ONCE(function->failing->on) ||
 	    !hmmirror_hit_injection(function->injections, function->event))
 		return 0;
-	regs->di = function->result;
-	regs->ip = (unsigned long)return_result;
+	compat_redirect(regs, 0, function->result, return_result);
 	return 1;
 }
 

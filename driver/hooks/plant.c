@@ -24,7 +24,7 @@
 #include <linux/swapops.h>
 #include <linux/workqueue.h>
 
-#include <asm/cpufeature.h>
+#include <xen/xen.h>
 
 #include "compat/compat.h"
 #include "hooks/mapping.h"
@@ -37,12 +37,6 @@
  */
 #define LIMIT_MS	10000
 #define POLL_MS		20
-
-/* A software bit, which means nothing in a PMD that points at a table. */
-#define BAD_BIT		_PAGE_SPECIAL
-
-/* Accessed is set, so that a read fault has nothing to change. */
-#define PUD_BITS	(_PAGE_PSE | _PAGE_ACCESSED | _PAGE_NX)
 
 struct hmmirror_planting {
 	struct mmu_interval_notifier notifier;
@@ -153,13 +147,13 @@ static int make_entry(struct hmmirror_planting *planting, u32 kind)
 		planting->entry = pmd_val(__swp_entry_to_pmd(entry));
 		return 0;
 	case HMMIRROR_PLANT_PUD_HUGE:
-		planting->entry = PUD_BITS | _PAGE_PRESENT;
+		planting->entry = COMPAT_PUD_HUGE;
 		return compat_no_huge_pud() ? -EOPNOTSUPP : 0;
 	case HMMIRROR_PLANT_PUD_ABSENT:
-		planting->entry = PUD_BITS | _PAGE_DEVMAP;
+		planting->entry = COMPAT_PUD_ABSENT;
 		return compat_no_huge_pud() ? -EOPNOTSUPP : 0;
 	default:
-		return 0;
+		return compat_no_bad_pmd() ? -EOPNOTSUPP : 0;
 	}
 }
 
@@ -222,7 +216,7 @@ static int write_entry(struct hmmirror_planting *planting, unsigned long addr, b
 	spin_lock(ptl);
 	planting->before = get_entry(planting);
 	if (bad)
-		planting->entry = planting->before | BAD_BIT;
+		planting->entry = planting->before | COMPAT_PMD_BAD_BIT;
 
 	if (bad ? !is_empty_table(planting->pmdp) : !!planting->before) {
 		ret = -ENXIO;
@@ -327,7 +321,7 @@ err_free:
 const char *hmmirror_no_plant(void)
 {
 	/* Xen checks every entry of a PV guest's page tables, and stops a guest with these. */
-	return boot_cpu_has(X86_FEATURE_XENPV) ? "the kernel is a PV guest of Xen" : NULL;
+	return xen_pv_domain() ? "the kernel is a PV guest of Xen" : NULL;
 }
 
 void hmmirror_plant_init(struct hmmirror_plant_point *point)

@@ -55,9 +55,9 @@ static int handle_call(struct kprobe *probe, struct pt_regs *regs)
 	pmd_t entry;
 
 	if (READ_ONCE(race->walker) != current || current->mm != race->mm ||
-	    (regs->si & PMD_MASK) != race->addr)
+	    (*compat_argument(regs, 1) & PMD_MASK) != race->addr)
 		return 0;
-	entry = READ_ONCE(*(pmd_t *)regs->di);
+	entry = READ_ONCE(*(pmd_t *)*compat_argument(regs, 0));
 	if (!can_be_copied(entry) ||
 	    cmpxchg(&race->state, HMMIRROR_PMD_RACE_ARMED, HMMIRROR_PMD_RACE_BEGUN) !=
 	    HMMIRROR_PMD_RACE_ARMED)
@@ -66,7 +66,7 @@ static int handle_call(struct kprobe *probe, struct pt_regs *regs)
 	race->entry = entry;
 	WRITE_ONCE(race->copy, race->nth == 1 ? __pmd(0) : entry);
 	race->reads = 0;
-	regs->di = (unsigned long)&race->copy;
+	*compat_argument(regs, 0) = (unsigned long)&race->copy;
 	/* The write above has hit the breakpoint, too. Count from here on. */
 	smp_store_release(&race->state, HMMIRROR_PMD_RACE_COUNTING);
 	return 0;
