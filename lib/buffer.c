@@ -27,6 +27,16 @@ size_t hmm_pud_size(void)
 	return hmm_page_size() / 8 * hmm_pmd_size();
 }
 
+unsigned int hmm_pmd_order(void)
+{
+	return __builtin_ctzl(hmm_pmd_size() / hmm_page_size());
+}
+
+unsigned int hmm_pud_order(void)
+{
+	return __builtin_ctzl(hmm_pud_size() / hmm_page_size());
+}
+
 static void *map_aligned(size_t length, size_t align, int prot, int flags)
 {
 	size_t page = hmm_page_size();

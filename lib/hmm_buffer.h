@@ -12,11 +12,17 @@
 /* hmm_page_size - the system's base page size, bytes */
 size_t hmm_page_size(void);
 
-/* hmm_pmd_size - what one PMD entry maps, bytes: 2 MiB with 4K pages on x86 */
+/* hmm_pmd_size - what one PMD entry maps, bytes: 2 MiB with pages of 4K, 512 MiB with 64K */
 size_t hmm_pmd_size(void);
 
-/* hmm_pud_size - what one PUD entry maps, bytes: 1 GiB with 4K pages on x86 */
+/* hmm_pud_size - what one PUD entry maps, bytes: 1 GiB with pages of 4K */
 size_t hmm_pud_size(void);
+
+/* hmm_pmd_order - order of the pages that one PMD entry maps: 9 with pages of 4K, 13 with 64K */
+unsigned int hmm_pmd_order(void);
+
+/* hmm_pud_order - order of the pages that one PUD entry maps: 18 with pages of 4K */
+unsigned int hmm_pud_order(void);
 
 /**
  * hmm_map_anon - private anonymous memory, readable and writable

@@ -19,7 +19,7 @@
 #include "hmm_test.h"
 
 #define PAGES		16
-#define HUGE		512	/* small pages of a huge page */
+#define HUGE		((long)(hmm_pmd_size() / hmm_page_size())) /* pages of a huge page */
 
 #define V		HMMIRROR_PTE_VALID
 #define W		(HMMIRROR_PTE_VALID | HMMIRROR_PTE_WRITE)
@@ -32,8 +32,8 @@ FIXTURE(dma)
 {
 	struct hmm_area area;
 	struct hmmirror_dma call;
-	struct hmmirror_dma_page now[HUGE];
-	struct hmmirror_dma_page before[HUGE];
+	struct hmmirror_dma_page *now;		/* of HUGE pages */
+	struct hmmirror_dma_page *before;
 	__u8 unmapped[PAGES];
 	char why[100];
 	char *addr;
@@ -67,6 +67,10 @@ FIXTURE_SETUP(dma)
 	int has;
 
 	self->page = hmm_page_size();
+	self->now = hmm_map_anon(HUGE * sizeof(*self->now), 0);
+	ASSERT_NE(NULL, self->now);
+	self->before = hmm_map_anon(HUGE * sizeof(*self->before), 0);
+	ASSERT_NE(NULL, self->before);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, HUGE * self->page, 0));
 	self->addr = self->area.addr;
 	self->fd = hmm_area_device(&self->area, 0);
@@ -79,6 +83,8 @@ FIXTURE_SETUP(dma)
 FIXTURE_TEARDOWN(dma)
 {
 	hmm_area_end(&self->area);
+	hmm_unmap(self->now, HUGE * sizeof(*self->now));
+	hmm_unmap(self->before, HUGE * sizeof(*self->before));
 }
 
 /* Call the driver for pages of the window; the answer is in self->call. */
@@ -218,7 +224,7 @@ TEST_F(dma, unmap_twice)
 	if (!PREPARE("anon_writable", PAGES))
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	memcpy(self->before, self->now, sizeof(self->now));
+	memcpy(self->before, self->now, HUGE * sizeof(*self->now));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_UNMAP, 4, 4, 0));
 	ASSERT_EQ(4, self->call.pages);
 	ASSERT_EQ(-1, hmm_all_bytes((char *)self->unmapped, 4, 1));
@@ -242,7 +248,7 @@ TEST_F(dma, made_writable)
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
 	CHECK_MAPPED(0, PAGES, V, MAPPED);
-	memcpy(self->before, self->now, sizeof(self->now));
+	memcpy(self->before, self->now, HUGE * sizeof(*self->now));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
 	CHECK_MAPPED(0, PAGES, V, KEPT);
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
@@ -258,7 +264,7 @@ TEST_F(dma, cow)
 		return;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, FAULT));
 	CHECK_MAPPED(0, PAGES, V, MAPPED);
-	memcpy(self->before, self->now, sizeof(self->now));
+	memcpy(self->before, self->now, HUGE * sizeof(*self->now));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
 	CHECK_MAPPED(0, PAGES, W, MAPPED);
 	ASSERT_NE(self->before[3].memory, self->now[3].memory);
@@ -340,7 +346,7 @@ TEST_F(dma, two_mirrors)
 		return;
 	fd = self->fd;
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, 0, PAGES, WRITE));
-	memcpy(self->before, self->now, sizeof(self->now));
+	memcpy(self->before, self->now, HUGE * sizeof(*self->now));
 	self->fd = hmm_open(0);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, call_alloc(self, variant->flags, PAGES, 0));
@@ -429,7 +435,7 @@ TEST_F(dma, addresses_run_out)
 		ASSERT_EQ(0, hmm_pagemap_one(self->area.addr + i * self->page, &map));
 		ASSERT_EQ((map & HMM_PM_PFN_MASK) * self->page, self->now[i].memory);
 	}
-	memcpy(self->before, self->now, sizeof(self->now));
+	memcpy(self->before, self->now, HUGE * sizeof(*self->now));
 	ASSERT_EQ(0, call(self, HMMIRROR_DMA_MAP, below, PAGES, WRITE));
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(KEPT, self->now[i].flags);

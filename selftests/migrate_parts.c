@@ -71,14 +71,14 @@ TEST_F(migrate_parts, thp_referenced)
 	struct hmm_area *area = &self->area;
 	struct iovec from = { area->addr + 7 * page, page };
 	__u64 migrated = 7;
-	char copy[4096];
+	char *copy = hmm_map_anon(page, 0);
 	int ends[2], fd;
 
 	if (!REQUIRE(hmm_area_memory(area, 0), area->why))
 		return;
 	if (!REQUIRE(hmm_state_make_named(area, "thp_writable", 0, huge), area->why))
 		return;
-	ASSERT_EQ(sizeof(copy), page);
+	ASSERT_NE(NULL, copy);
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ((ssize_t)page, vmsplice(ends[1], &from, 1, 0));
 	fd = hmm_area_device(area, 0);
@@ -92,6 +92,7 @@ TEST_F(migrate_parts, thp_referenced)
 	ASSERT_EQ(-1, hmm_pattern_check(area->addr, huge, 0));
 	close(ends[0]);
 	close(ends[1]);
+	hmm_unmap(copy, page);
 }
 
 /*

@@ -17,7 +17,7 @@
 
 #include "small_pages.h"
 
-#define HUGE		512	/* small pages of a huge page */
+#define HUGE		((long)(hmm_pmd_size() / hmm_page_size())) /* pages of a huge page */
 #define LIMIT_MS	8000
 
 FIXTURE(migrate_race)
@@ -25,7 +25,7 @@ FIXTURE(migrate_race)
 	struct hmm_area area;
 	struct hmmirror_stats before;
 	struct hmm_call call;
-	__u8 outcomes[HUGE];
+	__u8 *outcomes;		/* of HUGE pages */
 	char *addr;
 	size_t length;
 	int setup_ret;
@@ -50,6 +50,8 @@ FIXTURE_VARIANT_ADD(migrate_race, huge)
 FIXTURE_SETUP(migrate_race)
 {
 	self->length = hmm_pmd_size();
+	self->outcomes = hmm_map_anon(HUGE, 0);
+	ASSERT_NE(NULL, self->outcomes);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
 	self->addr = self->area.addr;
 	if (variant->flags & HMMIRROR_MIGRATE_HUGE)
@@ -73,6 +75,7 @@ FIXTURE_TEARDOWN(migrate_race)
 	hmm_hold_release(self->fd);
 	hmm_call_end(&self->call);
 	hmm_area_end(&self->area);
+	hmm_unmap(self->outcomes, HUGE);
 }
 
 static void check_all_outcomes(struct __test_metadata *_metadata,

@@ -407,7 +407,7 @@ TEST_F(mirror, part_of_thp)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, hmm_map(fd, self->area.addr, hmm_pmd_size(),
 			     HMMIRROR_REQ_ALL, entries));
-	ASSERT_EQ(expect_when(WHEN_ORDER) ? 9 : 0,
+	ASSERT_EQ(expect_when(WHEN_ORDER) ? hmm_pmd_order() : 0,
 		  hmm_entry_order(entries[pages - 1]));
 	ASSERT_EQ(0, munmap(self->area.addr + self->page, self->page));
 	ASSERT_EQ(0, hmm_mirror(fd, self->area.addr, hmm_pmd_size(), entries));

@@ -22,33 +22,37 @@ FIXTURE(walk_dax)
 	struct hmm_area area;
 	__u64 entries[PAGES];
 	size_t unit;
+	unsigned int order;
 	int fd;
 };
 
 FIXTURE_VARIANT(walk_dax)
 {
-	unsigned int order;
+	int level;
 };
 
 FIXTURE_VARIANT_ADD(walk_dax, pte)
 {
-	.order = 0,
+	.level = 0,
 };
 
 FIXTURE_VARIANT_ADD(walk_dax, pmd)
 {
-	.order = 9,
+	.level = 1,
 };
 
 FIXTURE_VARIANT_ADD(walk_dax, pud)
 {
-	.order = 18,
+	.level = 2,
 };
 
 FIXTURE_SETUP(walk_dax)
 {
-	self->unit = hmm_page_size() << variant->order;
-	ASSERT_EQ(0, hmm_area_begin(&self->area, variant->order ? self->unit :
+	unsigned int orders[] = { 0, hmm_pmd_order(), hmm_pud_order() };
+
+	self->order = orders[variant->level];
+	self->unit = hmm_page_size() << self->order;
+	ASSERT_EQ(0, hmm_area_begin(&self->area, self->order ? self->unit :
 				    PAGES * hmm_page_size(), self->unit));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
@@ -123,7 +127,7 @@ static void check_walks(struct __test_metadata *_metadata, struct hmm_area *area
 
 #define CHECK_WALKS(_request, _error, _flags)					\
 	check_walks(_metadata, &self->area, self->fd, self->entries,		\
-	    variant->order, _request, _error, _flags)
+	    self->order, _request, _error, _flags)
 
 /*
  * Nothing is present, then a fault. device-dax is not told of the first write: it inserts

@@ -65,7 +65,7 @@ static int map_file(struct hmm_area *area, int flags, long pages)
 static int check(struct hmm_area *area, const char *addr, const __u64 *entries,
 		 size_t pages, __u64 want)
 {
-	unsigned int order = expect_when(WHEN_ORDER) ? 9 : 0;
+	unsigned int order = expect_when(WHEN_ORDER) ? hmm_pmd_order() : 0;
 	char text[HMM_ENTRY_STR_MAX];
 	size_t i;
 	__u64 map;

@@ -60,7 +60,7 @@ static int map_pud(struct hmm_area *area, const char *state)
 static int walk_for(struct hmm_area *area, int fd, char *addr, __u64 request,
 		    __u64 *entries, __u64 want)
 {
-	unsigned int order = expect_when(WHEN_ORDER) ? 18 : 0;
+	unsigned int order = expect_when(WHEN_ORDER) ? hmm_pud_order() : 0;
 	char text[HMM_ENTRY_STR_MAX];
 	size_t i;
 	__u64 map;

@@ -86,7 +86,7 @@ TEST_F(walk_large, read_fault)
 	size_t pages = self->length / hmm_page_size(), i;
 	const struct hmm_state *state = hmm_state_find("thp_zero");
 	__u64 want = HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO;
-	unsigned int order = expect_when(WHEN_ORDER) ? 9 : 0;
+	unsigned int order = expect_when(WHEN_ORDER) ? hmm_pmd_order() : 0;
 	int fd = hmm_area_device(&self->area, 0);
 	struct hmm_area *area = &self->area;
 	size_t pmd = hmm_pmd_size();

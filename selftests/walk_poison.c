@@ -14,6 +14,7 @@
 #include "hmm_test.h"
 
 #define PAGES	8
+#define ENTRIES_SIZE	(hmm_pmd_size() / hmm_page_size() * sizeof(__u64))
 #define RW	(PROT_READ | PROT_WRITE)
 #define VALID	HMMIRROR_PTE_VALID
 #define WRITE	HMMIRROR_PTE_WRITE
@@ -25,12 +26,14 @@
 FIXTURE(walk_poison)
 {
 	struct hmm_area area;
-	__u64 entries[512];
+	__u64 *entries;		/* of the pages of a PMD */
 	int fd;
 };
 
 FIXTURE_SETUP(walk_poison)
 {
+	self->entries = hmm_map_anon(ENTRIES_SIZE, 0);
+	ASSERT_NE(NULL, self->entries);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * hmm_pmd_size(), 0));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
@@ -39,6 +42,7 @@ FIXTURE_SETUP(walk_poison)
 FIXTURE_TEARDOWN(walk_poison)
 {
 	hmm_area_end(&self->area);
+	hmm_unmap(self->entries, ENTRIES_SIZE);
 }
 
 static void ignore_signal(int sig)

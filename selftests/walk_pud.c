@@ -96,7 +96,7 @@ TEST_F(walk_pud, huge)
 				  hmm_entry_flags(self->entries[page]) & ~HMMIRROR_PTE_ZERO);
 			if (marked)
 				continue;
-			ASSERT_EQ(18, hmm_entry_order(self->entries[page]));
+			ASSERT_EQ(hmm_pud_order(), hmm_entry_order(self->entries[page]));
 			ASSERT_EQ((addr - self->area.addr) / hmm_page_size() + page,
 				  hmm_entry_pfn(self->entries[page]));
 		}

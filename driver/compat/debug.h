@@ -27,7 +27,7 @@ static inline const char *compat_no_breakpoint_in_kprobe(void)
 static inline const char *compat_no_watchpoint(void)
 {
 #ifdef CONFIG_ARM64
-	return "a watchpoint of this CPU stops before the read, which the kernel does not step over";
+	return "a watchpoint stops before the read here, and the kernel does not step over it";
 #else
 	return NULL;
 #endif

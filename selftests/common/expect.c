@@ -19,7 +19,8 @@
 
 #define FAULT	EXPECT_FAULT
 #define NO	0		/* nothing, or not used */
-#define PMD	(9ULL << HMMIRROR_PTE_ORDER_SHIFT)
+/* stands for the order of a PMD, which depends on the page size, until set_orders() has it */
+#define PMD	(HMMIRROR_PTE_ORDER_MASK << HMMIRROR_PTE_ORDER_SHIFT)
 
 #define ROW(_name, _level, _snapshot, _read, _write)	\
 	.state = (_name), .level = (_level),		\
@@ -57,7 +58,7 @@
 #define DEVICE(_name, _always, _hit) \
 	{ ROW(_name, EXPECT_PTE, _always, NO, NO), .hit = (_hit) }
 
-static const struct expect_row rows[] = {
+static struct expect_row rows[] = {
 	/*				snapshot read	write */
 
 	/* empty: a read faults the zero page in, a write a page */
@@ -198,7 +199,7 @@ static const struct expect_row rows[] = {
 };
 
 /* Rows that replace those above on kernels where something holds, or does not. */
-static const struct {
+static struct {
 	enum expect_when when;
 	int is;
 	struct expect_row row;
@@ -229,10 +230,36 @@ static const struct {
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special_readonly") },
 };
 
+static void set_order(__u64 *answer)
+{
+	if ((*answer & PMD) == PMD)
+		*answer ^= PMD ^ (__u64)hmm_pmd_order() << HMMIRROR_PTE_ORDER_SHIFT;
+}
+
+static void set_orders_of(struct expect_row *row)
+{
+	set_order(&row->snapshot);
+	set_order(&row->read);
+	set_order(&row->write);
+	set_order(&row->hit);
+}
+
+/* No order is as large as that which PMD has, so a second call changes nothing. */
+static void set_orders(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(differing); i++)
+		set_orders_of(&differing[i].row);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		set_orders_of(&rows[i]);
+}
+
 const struct expect_row *expect_find(const char *state)
 {
 	size_t i;
 
+	set_orders();
 	for (i = 0; i < ARRAY_SIZE(differing); i++)
 		if (!strcmp(differing[i].row.state, state) &&
 		    expect_when(differing[i].when) == differing[i].is)

@@ -11,6 +11,10 @@ void huge_begin(struct __test_metadata *_metadata, struct huge_case *h)
 	h->addr = h->area.addr;
 	h->copy = hmm_map_anon(2 * h->length, 0);
 	ASSERT_NE(NULL, h->copy);
+	h->outcomes = hmm_map_anon(PAGES * sizeof(*h->outcomes), 0);
+	ASSERT_NE(NULL, h->outcomes);
+	h->entries = hmm_map_anon(PAGES * sizeof(*h->entries), 0);
+	ASSERT_NE(NULL, h->entries);
 	h->setup_ret = hmm_area_huge_memory(&h->area, HMM_DEV_PRIVATE);
 	if (h->setup_ret)
 		return;
@@ -29,6 +33,8 @@ void huge_end(struct __test_metadata *_metadata, struct huge_case *h)
 		EXPECT_EQ(0, hmm_used_since(h->fd, &h->before));
 	hmm_area_end(&h->area);
 	hmm_unmap(h->copy, 2 * h->length);
+	hmm_unmap(h->outcomes, PAGES * sizeof(*h->outcomes));
+	hmm_unmap(h->entries, PAGES * sizeof(*h->entries));
 }
 
 long huge_used(struct __test_metadata *_metadata, struct huge_case *h)
@@ -72,8 +78,8 @@ void huge_entries(struct __test_metadata *_metadata, struct huge_case *h, size_t
 		  size_t pages, __u64 want, unsigned int order)
 {
 	char text[HMM_ENTRY_STR_MAX];
+	size_t huge = HUGE, i;
 	__u64 entry;
-	size_t i;
 
 	ASSERT_EQ(0, hmm_walk(h->fd, h->addr + first * h->page, pages * h->page, 0,
 			      h->entries));
@@ -87,7 +93,7 @@ void huge_entries(struct __test_metadata *_metadata, struct huge_case *h, size_t
 			       hmm_entry_str(entry, text, sizeof(text)));
 		if (!order)
 			continue;
-		ASSERT_EQ((first + i) % HUGE, hmm_entry_pfn(entry) % HUGE);
+		ASSERT_EQ((first + i) % huge, hmm_entry_pfn(entry) % huge);
 		ASSERT_EQ(hmm_entry_pfn(h->entries[0]) + i, hmm_entry_pfn(entry));
 	}
 }

@@ -8,8 +8,8 @@
 
 #include "hmm_test.h"
 
-#define HUGE		512	/* pages of a huge page */
-#define ORDER		9
+#define HUGE		((long)(hmm_pmd_size() / hmm_page_size())) /* pages of a huge page */
+#define ORDER		hmm_pmd_order()
 #define PAGES		(2 * HUGE)
 
 #define TO_DEVICE	HMMIRROR_MIGRATE_TO_DEVICE
@@ -25,8 +25,8 @@
  * @area: window of two huge pages
  * @before: counters of the device at the start
  * @after: counters of the device as huge_used() found them last
- * @outcomes: of the last migration
- * @entries: of the last walk
+ * @outcomes: of the last migration, for PAGES
+ * @entries: of the last walk, for PAGES
  * @copy: as much memory elsewhere
  * @addr: start of the window
  * @page: bytes of a small page
@@ -38,8 +38,8 @@ struct huge_case {
 	struct hmm_area area;
 	struct hmmirror_stats before;
 	struct hmmirror_stats after;
-	__u8 outcomes[PAGES];
-	__u64 entries[PAGES];
+	__u8 *outcomes;
+	__u64 *entries;
 	char *copy;
 	char *addr;
 	size_t page;
