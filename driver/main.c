@@ -28,7 +28,7 @@
 #include "uapi/hmmirror.h"
 #include "uapi/test_abi.h"
 
-#define MIN_CHUNK_MB	2
+#define MIN_CHUNK_MB	HMMIRROR_HUGE_MB
 #define MAX_CHUNK_MB	(1024 * 1024)
 #define MAX_RANGE_MB	(128 * 1024)
 
@@ -39,10 +39,10 @@ module_param_hw_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, iomem, 0444);
 MODULE_PARM_DESC(spm_addr_dev1, "Physical address of memory reserved for coherent device 3");
 
 module_param_named(spm_size_mb, hmmirror_spm_size_mb, uint, 0444);
-MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of 2");
+MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of what a PMD maps");
 
 module_param_named(chunk_mb, hmmirror_chunk_mb, uint, 0444);
-MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of 2");
+MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of what a PMD maps");
 
 module_param_named(max_device_mb, hmmirror_max_device_mb, uint, 0644);
 MODULE_PARM_DESC(max_device_mb, "Most private memory of each device in MiB; a quarter of the machine's if 0");
@@ -253,7 +253,8 @@ static int check_parameters(void)
 		return -EINVAL;
 	}
 	if (!IS_ALIGNED(hmmirror_spm_addr[0] | hmmirror_spm_addr[1], PMD_SIZE)) {
-		pr_err("spm_addr_dev0 and spm_addr_dev1 must be multiples of 2 MiB\n");
+		pr_err("spm_addr_dev0 and spm_addr_dev1 must be multiples of %u MiB\n",
+		       MIN_CHUNK_MB);
 		return -EINVAL;
 	}
 	if (!hmmirror_spm_size_mb || hmmirror_spm_size_mb % MIN_CHUNK_MB ||

@@ -109,6 +109,11 @@ class Machine:
         """Where its programs are for the agent; None: where they are for us."""
         return None if self.is_native else GUEST_FOLDER
 
+    @property
+    def coherent_size_mb(self) -> int:
+        """Of each coherent device."""
+        return max(self.coherent_mb, self.kernel.arch.coherent_mb)
+
     async def require(self) -> None:
         """What has to be there before the first guest starts."""
         if self.is_native:
@@ -123,7 +128,7 @@ class Machine:
         """The parameters of hmmirror.ko."""
         words = [f"spm_addr_dev{i}={address:#x}"
                  for i, address in enumerate(self.kernel.arch.coherent_addresses)]
-        words.append(f"spm_size_mb={self.coherent_mb}")
+        words.append(f"spm_size_mb={self.coherent_size_mb}")
         return (*words, *self.kernel.config.guest.module, *self.module_words)
 
     def guests_for(self, tests: int) -> int:
@@ -141,7 +146,7 @@ class Machine:
                           self.all_module_words(), mode, one_cpu)
         image = folder / "initramfs"
         await make_image(self.host, payload, folder, image)
-        hardware = GuestHardware(self.kernel.config.guest.cpus, "tcg", self.coherent_mb)
+        hardware = GuestHardware(self.kernel.config.guest.cpus, "tcg", self.coherent_size_mb)
         plan = GuestPlan(self.kernel, image, hardware, self.environment.append)
         accelerator = await choose_accelerator(
             self.host, replace(plan, hardware=replace(hardware, accelerator="kvm")), folder)

@@ -5,6 +5,9 @@
 
 #include "memory/devmem.h"
 
+/* A chunk is whole huge pages: 2 MiB with pages of 4K, 512 MiB with 64K. */
+#define HMMIRROR_HUGE_MB	((unsigned int)(PMD_SIZE >> 20))
+
 /* module parameters, see main.c */
 extern unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE];
 extern unsigned int hmmirror_spm_size_mb;

@@ -53,6 +53,8 @@ class Arch:
     agent_line: Tuple[str, ...]
     # physical addresses of the coherent devices, one on each node where the guest can have that
     coherent_addresses: Tuple[int, int]
+    # the least that each must have: the driver adds memory in whole huge pages
+    coherent_mb: int
     # options of QEMU, and words for the kernel's command line
     qemu_options: Callable[[GuestHardware], List[str]]
     kernel_words: Callable[[GuestHardware], List[str]]

@@ -90,6 +90,8 @@ ARCH = Arch(
     agent_device="ttyS0",
     agent_line=("-device", "pci-serial,chardev=agent"),
     coherent_addresses=COHERENT_ADDRESSES,
+    # with pages of 64K
+    coherent_mb=512,
     qemu_options=qemu_options,
     kernel_words=kernel_words,
     is_image=is_image,

@@ -96,6 +96,7 @@ ARCH = Arch(
     agent_device="ttyS1",
     agent_line=("-serial", "chardev:agent"),
     coherent_addresses=COHERENT_ADDRESSES,
+    coherent_mb=2,
     qemu_options=qemu_options,
     kernel_words=kernel_words,
     is_image=is_image,
