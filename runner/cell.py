@@ -99,6 +99,8 @@ class CellRun:
 
     async def _run(self, ledger: Ledger) -> None:
         host, request = self.host, self.request
+        # a name that is wrong is refused before anything is fetched
+        read_config(host.root, self.config_name, self.arch)
         kernel = await self._resolve()
         self.cell.kernel, self.cell.commit = kernel.name, kernel.commit
         name = coverage.config_name(kernel, self.config_name) if request.coverage \
