@@ -48,6 +48,11 @@ static inline const char *compat_no_huge_pud(void)
 #endif
 }
 
+/* arm64 has it only with huge pages. */
+#ifndef __swp_entry_to_pmd
+#define __swp_entry_to_pmd(_swp)	__pmd((_swp).val)
+#endif
+
 #ifdef CONFIG_X86_64
 /* A software bit, which means nothing in a PMD that points at a table. */
 #define COMPAT_PMD_BAD_BIT	_PAGE_SPECIAL
