@@ -62,6 +62,11 @@ static inline const char *compat_no_huge_pud(void)
 #define COMPAT_PUD_HUGE		(COMPAT_PUD_BITS | _PAGE_PRESENT)
 #define COMPAT_PUD_ABSENT	(COMPAT_PUD_BITS | _PAGE_DEVMAP)
 
+static inline void compat_set_pud(pud_t *pudp, pud_t entry)
+{
+	set_pud(pudp, entry);
+}
+
 static inline const char *compat_no_bad_pmd(void)
 {
 	return NULL;
@@ -70,6 +75,11 @@ static inline const char *compat_no_bad_pmd(void)
 #define COMPAT_PMD_BAD_BIT	0UL
 #define COMPAT_PUD_HUGE		0UL
 #define COMPAT_PUD_ABSENT	0UL
+
+/* Never called without huge PUDs. The kernel's own calls functions that modules do not have. */
+static inline void compat_set_pud(pud_t *pudp, pud_t entry)
+{
+}
 
 /*
  * Return: why no PMD that points at a table can be bad, NULL if one can. On arm64 a PMD is

@@ -68,7 +68,7 @@ static unsigned long get_entry(const struct hmmirror_planting *planting)
 static void set_entry(const struct hmmirror_planting *planting, unsigned long value)
 {
 	if (planting->pudp)
-		set_pud(planting->pudp, __pud(value));
+		compat_set_pud(planting->pudp, __pud(value));
 	else
 		set_pmd(planting->pmdp, __pmd(value));
 }
