@@ -395,7 +395,8 @@ def ccache(host: Host, kernel: Kernel) -> Tuple[Dict[str, str], List[str]]:
                                                "include_file_mtime,include_file_ctime")}
     make = kernel.config.make
     if not any(word.startswith("LLVM=") for word in make):
-        command = [word[len("CC="):] for word in [f"CC={kernel.arch.prefix}gcc", *make] if word.startswith("CC=")][-1]
+        default = f"CC={kernel.arch.prefix}gcc"
+        command = [word[len("CC="):] for word in [default, *make] if word.startswith("CC=")][-1]
         if not command.startswith("ccache "):
             words.insert(0, f"CC=ccache {command}")
     return env, words
@@ -410,7 +411,8 @@ def image_target(kernel: Kernel) -> str:
 async def take_image(host: Host, kernel: Kernel, build: Path, image: Path) -> None:
     """Copies what QEMU starts out of a build folder."""
     if image_target(replace(kernel, build=build)) == "vmlinux":
-        await host.capture([f"{kernel.arch.prefix}objcopy", "--strip-all", str(build / "vmlinux"), str(image)], check=True)
+        objcopy = f"{kernel.arch.prefix}objcopy"
+        await host.capture([objcopy, "--strip-all", str(build / "vmlinux"), str(image)], check=True)
     else:
         shutil.copyfile(build / kernel.arch.image, image)
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One kernel with one config on one architecture: from its name to verdicts, and what is left for other programs."""
+"""One kernel with one config on one architecture.
+
+From its name to verdicts, and what is left for other programs.
+"""
 from __future__ import annotations
 
 import asyncio

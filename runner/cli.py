@@ -101,10 +101,11 @@ Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APP
 HMMIRROR_KERNEL_MIRROR, HMMIRROR_KERNEL_KEYRING, CC; see docs/using/running.md.
 """
 
-SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast", "-v": "--verbose", "-h": "--help"}
+SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast",
+         "-v": "--verbose", "-h": "--help"}
 MODES = ("upstream", "shell", "list", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
-NATIVE_MODES = ("reintroduce", "bisect", "bisect-step", "bench", "check")
+NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check")
 # a bug that hangs is to be caught within a minute
 TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT}
 DEFAULT_TIMEOUT = 60

@@ -44,8 +44,8 @@ class GuestPlan:
         arch = self.kernel.arch
         # secret memory is off by default before 6.5
         words = [f"console={arch.console}", "loglevel=5", "panic=-1", "oops=panic",
-                 "random.trust_cpu=on", "printk.devkmsg=on", "secretmem.enable=1", *arch.kernel_words(self.hardware),
-                 *self.kernel.config.guest.append, self.append]
+                 "random.trust_cpu=on", "printk.devkmsg=on", "secretmem.enable=1",
+                 *arch.kernel_words(self.hardware), *self.kernel.config.guest.append, self.append]
         return [arch.qemu, "-nodefaults", "-no-reboot", "-display", "none",
                 *arch.qemu_options(self.hardware), "-kernel", str(self.kernel.image),
                 "-initrd", str(self.image), "-append", " ".join(word for word in words if word)]

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from runner import apt, packages
-from runner.arch import Arch, GuestHardware
-from runner.arch.x86_64 import ARCH as X86_64
+from runner.arch import Arch, GuestHardware, native_arch
 from runner.cache import hash_text
 from runner.errors import Failure
 from runner.guest import COHERENT_MB, Agent, known_accelerator, start_qemu, tsc_khz
@@ -26,9 +25,8 @@ from runner.packages import Need
 from runner.programs import build_agent
 from runner.splats import Console
 
-KERNEL_PACKAGE = "linux-image-amd64"
-PACKAGES = ("systemd-sysv", "udev", "kmod", "sudo", "python3", "linux-headers-amd64",
-            KERNEL_PACKAGE)
+# beside the kernel and its headers
+PACKAGES = ("systemd-sysv", "udev", "kmod", "sudo", "python3")
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 AGENT = "usr/local/sbin/hmmirror-agent"
 # the folder of this machine in which the steps leave their output
@@ -50,7 +48,7 @@ Description=Runs what the host asks for
 RequiresMountsFor={SHARE}
 
 [Service]
-ExecStart=/{AGENT} /dev/ttyS1
+ExecStart=/{AGENT} /dev/@LINE@
 """
 FILES = {
     "etc/hostname": "machine\n",
@@ -77,16 +75,17 @@ async def check_machine(host: Host, tell: Tell) -> None:
     """Makes the machine and goes through all steps."""
     if not host.is_root():
         raise Failure("--check=machine makes a Debian of its own, which only root can; run it as root")
-    await packages.require(host, [Need(X86_64.qemu, X86_64.qemu_package), *packages.MACHINE])
+    arch = native_arch()
+    await packages.require(host, [Need(arch.qemu, arch.qemu_package), *packages.MACHINE])
     agent = await build_agent(host)
     logs = host.cache.new_logs()
     (logs.path / "share").mkdir()
     async with host.cache.lock("machine-in-use", "checking its machine", host.terminal):
-        root = await make_root(host)
-        await prepare_clone(host, root, agent)
+        root = await make_root(host, arch)
+        await prepare_clone(host, root, agent, arch)
         with host.cache.temporary("machine") as folder:
-            machine = Machine(host, X86_64, folder, logs.path, tell)
-            await machine.make_disk(root, await tsc_khz(host, agent))
+            machine = Machine(host, arch, folder, logs.path, tell)
+            await machine.make_disk(root, await tsc_khz(host, agent) if arch.has_tsc else None)
             await visit(machine)
     host.terminal.out(f"logs: {logs.path}")
 
@@ -104,12 +103,14 @@ async def sources(host: Host) -> Tuple[str, List[str]]:
     return suite, [f"deb {signed}{uri} {release} {part}" for _, uri, release, part in found]
 
 
-async def make_root(host: Host) -> Path:
+async def make_root(host: Host, arch: Arch) -> Path:
     """The folder with the machine's files, made once for each version of the kernel's package."""
     suite, lines = await sources(host)
     wanted = [*packages.KERNEL, *packages.SUITE, *packages.FETCH]
-    names = sorted({*PACKAGES, *(need.package for need in wanted)})
-    version = await apt.Apt(host).field(KERNEL_PACKAGE, "Version")
+    kernel = f"linux-image-{arch.debian}"
+    names = sorted({*PACKAGES, kernel, f"linux-headers-{arch.debian}",
+                    *(need.package for need in wanted)})
+    version = await apt.Apt(host).field(kernel, "Version")
     # how this machine's apt reaches its sources
     dump = await host.capture(["apt-config", "dump"])
     settings = [line for line in dump.splitlines()
@@ -138,7 +139,7 @@ async def inside(host: Host, root: Path, label: str, command: str, log: Path) ->
                                    script, "-", str(root), command], log, env={"HOME": "/root"})
 
 
-async def prepare_clone(host: Host, root: Path, agent: Path) -> None:
+async def prepare_clone(host: Host, root: Path, agent: Path, arch: Arch) -> None:
     """The user's clone of this checkout, with what "make" makes.
 
     It is built here, by the machine's compiler and with its headers: there the test programs would
@@ -149,6 +150,7 @@ async def prepare_clone(host: Host, root: Path, agent: Path) -> None:
         await inside(host, root, "adding a user",
                      "id user > /dev/null 2>&1 || useradd -m -s /bin/bash user", folder / "log")
         for name, text in FILES.items():
+            text = text.replace("@LINE@", arch.agent_device)
             (root / name).write_text(text, encoding="utf-8")
         wants = root / WANTS
         wants.parent.mkdir(exist_ok=True)
@@ -227,7 +229,7 @@ class Machine:
             "mkfs.ext4", "-q", "-F", "-d", str(root), str(disk)], self.folder / "log")
         accelerator = known_accelerator(self.host) or "tcg"
         hardware = GuestHardware(2, accelerator, COHERENT_MB, khz if accelerator == "tcg" else None)
-        words = ["root=/dev/vda", "rw", "console=ttyS0", "panic=-1", "oops=panic",
+        words = ["root=/dev/vda", "rw", f"console={self.arch.console}", "panic=-1", "oops=panic",
                  "random.trust_cpu=on", *self.arch.kernel_words(hardware)]
         self._command = [
             self.arch.qemu, "-nodefaults", "-no-reboot", "-display", "none",
