@@ -11,7 +11,7 @@ enum expect_when {
 	/*
 	 * A read swaps a page in writable if nobody else has it: do_swap_page() in
 	 * mm/memory.c since 6.11. Before, that took a write. Asked of the CPU: does the
-	 * first write after a read fault?
+	 * first write after a read fault, other than to set the dirty bit?
 	 */
 	WHEN_SWAP_IN_WRITABLE,
 	/*
