@@ -58,6 +58,15 @@ static inline u64 compat_traits(void)
 #ifdef HAVE_MIGRATE_VMA_SETUP
 	traits |= HMMIRROR_TRAIT_HOME_FOR_ALL;
 #endif
+	/* 5.5: range->notifier came with the loop over VMAs */
+#if defined(HAVE_HMM_PFNS) || defined(HAVE_HMM_RANGE_NOTIFIER)
+	traits |= HMMIRROR_TRAIT_WALKS_VMAS;
+#endif
+	/* 5.3, as is the mirror as an argument of hmm_range_register() */
+#if defined(HAVE_HMM_PFNS) || defined(HAVE_HMM_RANGE_NOTIFIER) || \
+	defined(HAVE_HMM_RANGE_FAULT_FLAGS) || defined(HAVE_HMM_RANGE_REGISTER_MIRROR_SHIFT)
+	traits |= HMMIRROR_TRAIT_KEEPS_LOCK;
+#endif
 	return traits;
 }
 

@@ -120,14 +120,21 @@ enum hmmirror_memory {
  * else each gets a copy, and the device keeps the page for the others
  */
 #define HMMIRROR_TRAIT_HOME_FOR_ALL	_BITULL(10)
+/* the walker goes from one VMA to the next by itself */
+#define HMMIRROR_TRAIT_WALKS_VMAS	_BITULL(11)
+/* a fault of the walker keeps the mmap lock if the driver asks for that */
+#define HMMIRROR_TRAIT_KEEPS_LOCK	_BITULL(12)
 
 /* Which walker it is, by its interface: what it decides came with that. */
 enum hmmirror_walker {
 	/* hmm_vma_get_pfns(), hmm_vma_fault(): 5.0, 5.1 */
 	HMMIRROR_WALKER_VMA		= 0,
-	/* hmm_range_snapshot(), hmm_range_fault(): 5.2, 5.3 */
+	/*
+	 * hmm_range_snapshot(), hmm_range_fault(): 5.2, 5.3; 5.3 brought
+	 * HMMIRROR_TRAIT_KEEPS_LOCK
+	 */
 	HMMIRROR_WALKER_SNAPSHOT	= 1,
-	/* hmm_range_fault() with flags: 5.4 to 5.6 */
+	/* hmm_range_fault() with flags: 5.4 to 5.6; 5.5 brought HMMIRROR_TRAIT_WALKS_VMAS */
 	HMMIRROR_WALKER_FLAGS		= 2,
 	/* without, and the caller has tables of flags and values: 5.7 */
 	HMMIRROR_WALKER_TABLES		= 3,

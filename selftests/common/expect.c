@@ -51,6 +51,8 @@
 	  .shown = HMMIRROR_PTE_VALID | EXPECT_OFFSET }
 #define REFUSED(_name, _level) \
 	{ ROW(_name, _level, E, FAULT, FAULT) }
+#define SKIPPED(_name, _level) \
+	{ ROW(_name, _level, NO, FAULT, FAULT) }
 #define DRIVERS(_name) \
 	{ ROW(_name, EXPECT_VMA, E, FAULT, FAULT), .driver = 1 }
 #define OWN_HUGE(_name, _always) \
@@ -225,6 +227,11 @@ static struct {
 	  COLD("file_private_none",		V,	W) },
 	{ WHEN_COLD_BEGINS_ANEW, 1,
 	  COLD("file_shared_none",		V,	W) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("hole", EXPECT_NO_VMA) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("anon_none_noaccess", EXPECT_VMA) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("anon_noaccess", EXPECT_VMA) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("anon_writeonly", EXPECT_VMA) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("thp_noaccess", EXPECT_VMA) },
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_normal") },
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special") },
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special_readonly") },

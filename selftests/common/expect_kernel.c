@@ -152,6 +152,55 @@ static int home_for_all(void)
 	return trait(HMMIRROR_TRAIT_HOME_FOR_ALL);
 }
 
+static int walks_vmas(void)
+{
+	return trait(HMMIRROR_TRAIT_WALKS_VMAS);
+}
+
+static int by_mapping(void)
+{
+	int ret = walks_vmas();
+
+	return ret < 0 ? ret : !ret;
+}
+
+static int walked_twice(void)
+{
+	int ret = by_mapping();
+
+	return ret > 0 ? walker_is(HMMIRROR_WALKER_FLAGS, HMMIRROR_WALKER_FLAGS) : ret;
+}
+
+static int refused_empty(void)
+{
+	int ret = walks_vmas();
+
+	return ret > 0 ? walker_is(HMMIRROR_WALKER_FLAGS, HMMIRROR_WALKER_FLAGS) : ret;
+}
+
+static int drops_lock(void)
+{
+	int ret = trait(HMMIRROR_TRAIT_KEEPS_LOCK);
+
+	return ret < 0 ? ret : !ret;
+}
+
+static int cold_begins_anew(void)
+{
+	int ret = drops_lock();
+
+	return ret > 0 ? walker_is(HMMIRROR_WALKER_SNAPSHOT, HMMIRROR_WALKER_SNAPSHOT) : ret;
+}
+
+/* what came with keeping the lock, in 5.3, is that protnone entries are looked at */
+static int hint_valid(void)
+{
+	int ret = drops_lock();
+
+	return ret ? (ret < 0 ? ret : 0) :
+	       walker_is(HMMIRROR_WALKER_SNAPSHOT, HMMIRROR_WALKER_TABLES);
+}
+
 static int order(void)
 {
 	struct hmmirror_query q;
@@ -213,24 +262,25 @@ static const struct {
 	[WHEN_LOOKS_JOINED] = { looks_joined },
 	[WHEN_ZERO_SPECIAL] = { zero_special },
 	[WHEN_EMPTY_HUGETLB_VALID] = WALKER(SNAPSHOT, TABLES),
-	[WHEN_BY_MAPPING] = WALKER(VMA, FLAGS),
+	[WHEN_BY_MAPPING] = { by_mapping },
+	[WHEN_REFUSED_EMPTY] = { refused_empty },
 	[WHEN_REQUESTS_LOST] = WALKER(VMA, FLAGS),
 	[WHEN_NOTHING_BLANKED] = WALKER(VMA, TABLES),
-	[WHEN_WALKED_TWICE] = WALKER(FLAGS, FLAGS),
+	[WHEN_WALKED_TWICE] = { walked_twice },
 	[WHEN_MIGRATION_IGNORED] = WALKER(SNAPSHOT, FLAGS),
 	[WHEN_OTHER_LATER] = WALKER(VMA, FLAGS),
 	[WHEN_MIXED_REFUSED] = WALKER(VMA, TABLES),
 	[WHEN_MAPPING_INVALID] = WALKER(VMA, VMA),
-	[WHEN_COLD_BEGINS_ANEW] = WALKER(SNAPSHOT, SNAPSHOT),
+	[WHEN_COLD_BEGINS_ANEW] = { cold_begins_anew },
 	[WHEN_BAD_PTE_ENDS] = WALKER(VMA, FLAGS),
 	[WHEN_SNAPSHOT_CUT] = WALKER(VMA, SNAPSHOT),
 	[WHEN_BAD_PMD_PASSED] = WALKER(VMA, FLAGS),
 	[WHEN_FIRST_DECIDES] = WALKER(VMA, VMA),
 	[WHEN_WRITE_UNCHECKED] = WALKER(VMA, SNAPSHOT),
-	[WHEN_FAULTS_WAIT] = WALKER(VMA, SNAPSHOT),
-	[WHEN_HINT_VALID] = WALKER(FLAGS, TABLES),
+	[WHEN_FAULTS_WAIT] = { drops_lock },
+	[WHEN_HINT_VALID] = { hint_valid },
 	[WHEN_HUGE_HINT_VALID] = WALKER(TABLES, TABLES),
-	[WHEN_HINT_UNSEEN] = WALKER(VMA, SNAPSHOT),
+	[WHEN_HINT_UNSEEN] = { drops_lock },
 };
 
 int expect_when(enum expect_when when)

@@ -48,6 +48,13 @@ enum expect_when {
 	/* hmmirror.h, HMMIRROR_TRAIT_HOME_FOR_ALL: not in 5.0 and 5.2 */
 	WHEN_HOME_FOR_ALL,
 	/*
+	 * The walker goes from one VMA to the next by itself, as newer ones do, but it
+	 * reports a hole and a mapping without read access as empty, ends at a mapping of
+	 * a driver with -EFAULT even without a request, and leaves an error entry where a
+	 * fault failed: 5.5, 5.6.
+	 */
+	WHEN_REFUSED_EMPTY,
+	/*
 	 * All others follow from which walker the kernel has (enum hmmirror_walker), and
 	 * are in its mm/hmm.c.
 	 *
@@ -61,7 +68,8 @@ enum expect_when {
 	 */
 	WHEN_EMPTY_HUGETLB_VALID,
 	/*
-	 * The driver passes one mapping after the other to the walker, up to 5.4, which
+	 * The driver passes one mapping after the other to the walker, before
+	 * HMMIRROR_TRAIT_WALKS_VMAS (up to 5.4), which
 	 * takes no more or does not survive holes. A mapping without read access ends the
 	 * walk with -EPERM, even without a request.
 	 */

@@ -58,6 +58,18 @@ static void lose(struct expect_page *page)
 		page->asks = 0;
 }
 
+/* The fault of page @failed failed: the walker leaves that in its entry, or nothing. */
+static void fail(struct expect_page *page, size_t failed)
+{
+	size_t i;
+
+	if (!expect_when(WHEN_REFUSED_EMPTY))
+		return;
+	for (i = 0; i < failed; i++)
+		page[i].entry = 0;
+	page[failed].entry = HMMIRROR_PTE_ERROR;
+}
+
 /*
  * The walker faults all pages from the one that lacks something to the end of what it
  * handles at once, whatever the others asked for.
@@ -71,8 +83,10 @@ static int fault(struct expect_page *page, size_t pages, __u64 need)
 		return -EPERM;
 	for (i = 0; i < pages; i++) {
 		ret = fault_page(&page[i], need);
-		if (ret)
+		if (ret) {
+			fail(page, i);
 			return ret;
+		}
 		lose(&page[i]);
 	}
 	return 0;
@@ -150,11 +164,16 @@ static int walk_stretch(struct expect_page *page, size_t from, size_t to,
 	size_t i;
 	int ret;
 
+	if (page[from].row->driver && expect_when(WHEN_REFUSED_EMPTY))
+		return -EFAULT;
 	while (from < to) {
 		need = needed(page, from, to, at_once);
 		if (need && (level == EXPECT_NO_VMA || level == EXPECT_VMA ||
-			     (page[from].row->refused && !page[from].now)))
+			     (page[from].row->refused && !page[from].now))) {
+			if (level == EXPECT_NO_VMA)
+				fail(&page[from], 0);
 			return -EFAULT;
+		}
 		if (need) {
 			ret = fault(&page[from], to - from, need);
 			if (ret && (!at_once || level == EXPECT_HUGETLB))
