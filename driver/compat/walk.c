@@ -10,8 +10,9 @@
  *    from here. So is that a VMA can't be written, which the walkers before 5.4
  *    don't look at: they fault there for ever.
  *  - after an error they blank what they did not come to: such entries get back
- *    what they held before. So do all of a mapping that 5.0 has no answer for
- *    and fills with errors.
+ *    what they held before. So does the entry of the page that ended the walk,
+ *    where 5.5 and 5.6 leave an error, and so do all of a mapping that 5.0 has no
+ *    answer for and fills with errors.
  */
 #include <linux/mm.h>
 #include <linux/hmm.h>
@@ -325,6 +326,16 @@ static int other_pages(struct compat_hmm_range *range, const unsigned long *requ
 }
 #endif
 
+/* Return: how many entries are left of @nr without those behind the last answer. */
+static unsigned long take_back(struct compat_hmm_range *range, unsigned long nr,
+			       unsigned long before)
+{
+	while (nr && (!range->hmm_pfns[nr - 1] ||
+		      (range->hmm_pfns[nr - 1] & ~COMPAT_PFN_FLAGS) == before))
+		range->hmm_pfns[--nr] = before;
+	return nr;
+}
+
 int compat_hmm_range_fault(struct compat_hmm_range *range)
 {
 	unsigned long nr = (range->end - range->start) >> PAGE_SHIFT;
@@ -347,9 +358,14 @@ int compat_hmm_range_fault(struct compat_hmm_range *range)
 
 	/* what was blanked, and requests in VMAs that it did not come to */
 	if (ret)
-		while (nr && (!range->hmm_pfns[nr - 1] ||
-			      (range->hmm_pfns[nr - 1] & ~COMPAT_PFN_FLAGS) == before))
-			range->hmm_pfns[--nr] = before;
+		nr = take_back(range, nr, before);
+#if defined(HAVE_HMM_RANGE_NOTIFIER) && defined(HAVE_HMM_RANGE_FAULT_FLAGS)
+	/* the page that ended the walk, which the caller would take for an answer */
+	if (ret && nr && range->hmm_pfns[nr - 1] == COMPAT_PFN_ERROR) {
+		range->hmm_pfns[nr - 1] = before;
+		take_back(range, nr - 1, before);
+	}
+#endif
 	return ret;
 }
 

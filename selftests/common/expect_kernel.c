@@ -192,7 +192,7 @@ static int cold_begins_anew(void)
 	return ret > 0 ? walker_is(HMMIRROR_WALKER_SNAPSHOT, HMMIRROR_WALKER_SNAPSHOT) : ret;
 }
 
-/* what came with keeping the lock, in 5.3, is that protnone entries are looked at */
+/* 5.3 brought both: faults keep the mmap lock, and the walker looks at protnone entries */
 static int hint_valid(void)
 {
 	int ret = drops_lock();

@@ -50,8 +50,9 @@ enum expect_when {
 	/*
 	 * The walker goes from one VMA to the next by itself, as newer ones do, but it
 	 * reports a hole and a mapping without read access as empty, ends at a mapping of
-	 * a driver with -EFAULT even without a request, and leaves an error entry where a
-	 * fault failed: 5.5, 5.6.
+	 * a driver with -EFAULT even without a request, and leaves an error in the entry
+	 * of the page that ends the walk: 5.5, 5.6. The driver takes that back, as today's
+	 * walkers leave such an entry alone.
 	 */
 	WHEN_REFUSED_EMPTY,
 	/*
@@ -68,10 +69,9 @@ enum expect_when {
 	 */
 	WHEN_EMPTY_HUGETLB_VALID,
 	/*
-	 * The driver passes one mapping after the other to the walker, before
-	 * HMMIRROR_TRAIT_WALKS_VMAS (up to 5.4), which
-	 * takes no more or does not survive holes. A mapping without read access ends the
-	 * walk with -EPERM, even without a request.
+	 * The driver passes one mapping after the other to the walker, which takes no more
+	 * or does not survive holes: without HMMIRROR_TRAIT_WALKS_VMAS, up to 5.4. A
+	 * mapping without read access ends the walk with -EPERM, even without a request.
 	 */
 	WHEN_BY_MAPPING,
 	/*

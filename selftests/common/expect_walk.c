@@ -203,15 +203,26 @@ static void forget(struct expect_page *page, size_t first, size_t pages)
 		page[first].entry = HMMIRROR_PTE_UNTOUCHED;
 }
 
-/* After an error: an answer of 0 in front of untouched entries looks untouched. */
+static size_t without_empty(const struct expect_page *page, size_t pages)
+{
+	while (pages && !page[pages - 1].entry)
+		pages--;
+	return pages;
+}
+
+/*
+ * After an error: an answer of 0 in front of untouched entries looks untouched, and an error
+ * looks like that of the page which ended the walk.
+ */
 static void blank(struct expect_page *page, size_t pages)
 {
 	size_t i = 0;
 
 	while (i < pages && page[i].entry != HMMIRROR_PTE_UNTOUCHED)
 		i++;
-	while (i && !page[i - 1].entry)
-		i--;
+	i = without_empty(page, i);
+	if (i && page[i - 1].entry == HMMIRROR_PTE_ERROR && expect_when(WHEN_REFUSED_EMPTY))
+		i = without_empty(page, i - 1);
 	forget(page, i, pages);
 }
 
