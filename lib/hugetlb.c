@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* hugetlb pools and files, by libhugetlbfs where that can. */
 #include <errno.h>
+#include <limits.h>
 #include <linux/memfd.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,7 +52,8 @@ long hmm_hugetlb_free(size_t size)
 		return free;
 	if (reserved < 0)
 		return reserved;
-	return free - reserved;
+	/* 5.5 and 5.6 let the counter fall below 0: it then reads as the largest number */
+	return reserved == LONG_MAX ? free : free - reserved;
 }
 
 long hmm_hugetlb_pool(size_t size)
