@@ -34,7 +34,7 @@ class RecordTest(unittest.TestCase):
                     Verdict("a.c", FAIL, 1, "killed by signal 11"), Verdict("a.d", OK, 1)]
         self.results = root / "results.json"
         self.results.write_text(json.dumps({"cells": [
-            {"kernel": "5.15.135", "tests": [as_json(verdict) for verdict in verdicts]}]}))
+            {"label": "5.15.135", "tests": [as_json(verdict) for verdict in verdicts]}]}))
 
     def record(self, *tests: str) -> List[str]:
         """The lines of the signature afterwards."""
