@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Optional
 
-from runner import bisect, cli, mutate, regressions, step
+from runner import bisect, cli, formats, mutate, regressions, step
 from runner.arch import find_arch
 from runner.bench import bench
 from runner.cache import Cache
@@ -25,8 +26,9 @@ from runner.host import Host, Testing
 from runner.known import read_known
 from runner.matrix import expand, run_matrix
 from runner.programs import build_suite, new_program
+from runner.provenance import describe_project
 from runner.request import Request
-from runner.results import FAIL, Cell, totals, write_results
+from runner.results import FAIL, About, Cell, totals, write_results
 from runner.suite import failed_in_last_run, select
 from runner.terminal import Terminal
 
@@ -65,7 +67,8 @@ async def dispatch(host: Host, request: Request) -> int:
         return await bench(host, request, request.globs)
     if mode == "check":
         return await check(host, request.level)
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    about = About(mode, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), seed=request.seed,
+                  command=shlex.join([f"./{PROGRAM}", *request.words]))
     if mode == "reintroduce":
         # named before anything is fetched
         choose(host, request.globs)
@@ -83,9 +86,11 @@ async def dispatch(host: Host, request: Request) -> int:
             host.terminal.say("no test failed in the last run")
             return 0
     kernels = await expand(host, request.kernels)
+    kernels = await expand(host, request.kernels)
+    about.hmmirror = await describe_project(host)
     if len(kernels) * max(1, len(request.archs)) * max(1, len(request.configs)) > 1:
-        return await run_matrix(host, request, kernels, started)
-    return await run_one(host, request, kernels[0], started)
+        return await run_matrix(host, request, kernels, about)
+    return await run_one(host, request, kernels[0], about)
 
 
 async def list_tests(host: Host, request: Request) -> int:
@@ -111,7 +116,7 @@ def begin_program(host: Host, request: Request) -> int:
     return 0
 
 
-async def run_one(host: Host, request: Request, kernel: str, started: str) -> int:
+async def run_one(host: Host, request: Request, kernel: str, about: About) -> int:
     """One kernel with one config."""
     begun = time.monotonic()
     arch = find_arch(request.archs[0] if request.archs else "")
@@ -121,16 +126,25 @@ async def run_one(host: Host, request: Request, kernel: str, started: str) -> in
     config = request.configs[0] if request.configs else ""
     cell = Cell("")
     run = CellRun(host, request, cell, kernel, config, arch, logs.path)
+    stopped: Optional[Failure] = None
+    results: Optional[Dict[str, Any]] = None
     try:
         await run.run()
+    except Failure as failure:
+        stopped = failure
     finally:
         cell.label = cell.kernel or "the default kernel"
+        about.seconds = int(time.monotonic() - begun)
         with contextlib.suppress(OSError):
-            write_results(logs.path, request.mode, started, int(time.monotonic() - begun), [cell],
-                          request.seed)
-    host.terminal.out(f"logs: {logs.path}")
-    assert cell.ledger
-    cell.ledger.tell(totals([cell]))
+            results = write_results(logs.path, about, [cell])
+    if not stopped:
+        assert cell.ledger
+        host.terminal.out(f"logs: {logs.path}")
+        cell.ledger.tell(totals([cell]))
+    if results:
+        formats.deliver(results, request.formats)
+    if stopped:
+        raise stopped
     return 1 if cell.count(FAIL) else 0
 
 
@@ -160,6 +174,7 @@ def main(arguments: List[str]) -> int:
     stepping = "--bisect-step" in arguments
     try:
         request = cli.parse(arguments)
+        terminal.aside = any(not file for _, file in request.formats)
         cache = find_cache(terminal)
         host = Host(ROOT, cache, terminal, Testing.from_environment(os.environ))
         return asyncio.run(run_until_signal(host, request))

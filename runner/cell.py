@@ -19,13 +19,14 @@ from runner.build import prepare
 from runner.catalogue import all_bugs, catalogue, choose
 from runner.config import read_config
 from runner.diagnosis import diagnose, know, standing, summary
-from runner.errors import Failure
+from runner.errors import Failure, UnfitKernel
 from runner.follow import Listener, Test
 from runner.guest import check_native
 from runner.host import Host
 from runner.kernel import Kernel, Kind, resolve
 from runner.names import base_name
 from runner.programs import Suite, build_agent, build_driver, build_suite
+from runner.provenance import describe_guest, describe_kernel
 from runner.request import Request
 from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
 from runner.stress import stress_tests
@@ -96,6 +97,7 @@ class CellRun:
             raise
         except Failure as failure:
             self.cell.reason = str(failure)
+            self.cell.unfit = isinstance(failure, UnfitKernel)
             raise
         finally:
             self.cell.seconds = self.seconds
@@ -113,7 +115,7 @@ class CellRun:
             check_native(host, kernel)
         kernel, suite, agent = await together(
             prepare(host, kernel, config), self._suite(kernel), self._agent())
-        self.cell.kernel, self.cell.compiler = kernel.name, kernel.compiler
+        await describe_kernel(host, kernel, self.cell)
         machine = Machine(host, kernel, await build_driver(host, kernel), agent,
                           guests=self.guests)
         await machine.require()
@@ -133,7 +135,10 @@ class CellRun:
             run.listener.on_first_test = on_first_test
             if request.coverage:
                 run.on_counts = partial(coverage.save_counts, self.logs / "coverage")
-            await run.run(tests, one_cpu=request.mode == "suite", more_programs=more)
+            try:
+                await run.run(tests, one_cpu=request.mode == "suite", more_programs=more)
+            finally:
+                await describe_guest(host, kernel, self.cell)
             if request.flaky:
                 await self._run_again(run, tests, more)
         if request.coverage:

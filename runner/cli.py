@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
+from runner import formats
 from runner.arch import all_archs, find_arch
 from runner.errors import Failure
 from runner.host import is_static
@@ -65,6 +66,10 @@ own that --new began. What is missing is installed, fetched and built first.
                        regressions/ or a test, and the reason
       --flaky N        run each failed test N times more; one that passes then is
                        shown as flaky and does not count
+      --format FORMAT[:FILE]
+                       write the results as ktap, tap, junit, json, kcidb or lava to
+                       FILE, or to standard output, with what people read on standard
+                       error; may be repeated; docs/using/ci.md
       --list           the names of the tests, nothing is run
       --regressions [NAME...]
                        which bugs of the catalogue does the kernel have? Runs their
@@ -134,6 +139,7 @@ class Raw:
 def parse(arguments: Sequence[str]) -> Request:
     """Reads the command line, and refuses what does not go together."""
     parser = Parser(list(arguments))
+    parser.request.words = list(arguments)
     parser.parse()
     sort_out_files(parser.request)
     check(parser.request, parser.raw)
@@ -159,6 +165,7 @@ class Parser:
             "--seed": lambda value: setattr(raw, "seed", value),
             "--known": lambda value: setattr(request, "known_file", value),
             "--flaky": lambda value: setattr(raw, "flaky", value),
+            "--format": lambda value: request.formats.append(formats.split(value)),
             "--tree": lambda value: setattr(request, "tree", Path(value)),
             "--new": lambda value: self.set_named_mode("new", value),
             "--new-test": lambda value: self.set_named_mode("new-test", value),
@@ -267,6 +274,7 @@ def check(request: Request, raw: Raw) -> None:
     check_arch(request)
     check_bisect(request)
     check_failures(request, raw)
+    check_formats(request)
     if request.coverage and mode != "suite":
         raise Failure(f"--coverage and --{mode} exclude each other; give one")
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
@@ -338,6 +346,13 @@ def check_failures(request: Request, raw: Raw) -> None:
                       "they are run again, the other for those that fail")
     if request.confusion and mode != "reintroduce":
         raise Failure("--confusion goes with --reintroduce; see --help")
+
+
+def check_formats(request: Request) -> None:
+    """Results come of tests, and of nothing else."""
+    if request.formats and request.mode not in ("suite", "regressions", "upstream", "stress"):
+        raise Failure(f"--format is for tests, and not for --{request.mode}")
+    formats.check_formats(request.formats)
 
 
 def check_command(request: Request) -> None:

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from runner import packages, revision
+from runner import formats, packages, revision
 from runner.arch import Arch, find_arch
 from runner.cache import Logs
 from runner.cell import CellRun
@@ -24,7 +24,7 @@ from runner.errors import Failure
 from runner.host import Host
 from runner.programs import Suite, build_suite
 from runner.request import Environment, Request
-from runner.results import FAIL, OK, SKIP, Cell, all_differences, standing_out, totals, \
+from runner.results import FAIL, OK, SKIP, About, Cell, all_differences, standing_out, totals, \
     write_results
 from runner.source import all_releases, default_release
 from runner.suite import guests_that_fit
@@ -256,11 +256,9 @@ class Matrix:
             sys.stderr.write(f"\033[{self._drawn}A\033[J")
         self._drawn = 0
 
-    def leave(self, started: str, seconds: int) -> Dict[str, Any]:
+    def leave(self, about: About) -> Dict[str, Any]:
         """Writes what is for other programs."""
-        cells = [row.cell for row in self.rows]
-        results = write_results(self.logs.path, self.request.mode, started, seconds, cells,
-                                self.request.seed)
+        results = write_results(self.logs.path, about, [row.cell for row in self.rows])
         self.logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
         return results
 
@@ -289,7 +287,7 @@ class Matrix:
         return 1 if any(cell.count(FAIL) for cell in cells) else 0
 
 
-async def run_matrix(host: Host, request: Request, kernels: Sequence[str], started: str) -> int:
+async def run_matrix(host: Host, request: Request, kernels: Sequence[str], about: About) -> int:
     """All kernels with all architectures and configs."""
     begun = time.monotonic()
     guests = guests_that_fit(host, Environment.read())
@@ -310,5 +308,8 @@ async def run_matrix(host: Host, request: Request, kernels: Sequence[str], start
     try:
         await matrix.run()
     finally:
-        results = matrix.leave(started, int(time.monotonic() - begun))
-    return matrix.report(results)
+        about.seconds = int(time.monotonic() - begun)
+        results = matrix.leave(about)
+    status = matrix.report(results)
+    formats.deliver(results, request.formats)
+    return status

@@ -19,6 +19,8 @@ SOAK_PROGRAMS = ("kill", "fuzz", "pressure")
 class Request:
     """The command line, checked."""
 
+    # the command line as it was given
+    words: List[str] = field(default_factory=list)
     # suite, upstream, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
     # bisect, bisect-step, bench or check
     mode: str = "suite"
@@ -60,6 +62,8 @@ class Request:
     confusion: bool = False
     # the file of --mutate, and which of its mutants
     mutate: Optional[Selection] = None
+    # of --format: the format, and the file or nothing for standard output
+    formats: List[Tuple[str, str]] = field(default_factory=list)
     # entries of the catalogue, where --regressions or --reintroduce was given
     entries: List[str] = field(default_factory=list)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from signal import SIGABRT
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
@@ -20,6 +20,12 @@ BOILERPLATE = re.compile(r"$|TAP version|1\.\.|# (Starting|Totals|FAILED|PASSED)
 SHOWN_OUTPUT = 20
 # a failed assertion of the harness, which then calls abort()
 ASSERTION = re.compile(r"# \S+\.[ch]:\d+:\w+:")
+# fields of a cell that say where its results come from
+PROVENANCE = ("kernel", "commit", "describe", "arch", "compiler", "config", "config_hash",
+              "qemu", "accelerator")
+# what a reader of KTAP takes for the end of a console, or for a test
+KTAP_WORDS = re.compile("List of all partitions:|Kernel panic - not syncing: VFS:"
+                        "|reboot: System halted|^ *Subtest: ")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -157,15 +163,25 @@ class Cell:
     """One kernel with one config, as results.json has it."""
 
     label: str
+    # the same for each run of the same -k and -c; see cells.py
+    name: str = ""
     kernel: str = ""
-    # of a kernel that was named as DIR@REV
+    # of a source in a git repository
     commit: str = ""
-    # what built the kernel
+    describe: str = ""
+    # what built the kernel, and the sha256 of its .config
     compiler: str = ""
+    config_hash: str = ""
     config: str = ""
     arch: str = ""
+    # what its guests ran in
+    qemu: str = ""
+    accelerator: str = ""
+    seed: Optional[int] = None
     state: str = "failed"
     reason: str = ""
+    # the kernel is the reason: it does not build or boot, or lacks what the suite needs
+    unfit: bool = False
     logs: str = ""
     seconds: int = 0
     ledger: Optional[Ledger] = None
@@ -183,13 +199,17 @@ class Cell:
         """The cell for results.json."""
         verdicts = self.ledger.verdicts.values() if self.ledger else ()
         return {
-            "label": self.label, "kernel": self.kernel, "commit": self.commit,
-            "compiler": self.compiler, "config": self.config, "arch": self.arch,
-            "state": self.state, "reason": clean(self.reason), "logs": self.logs,
+            "label": self.label, "name": self.name, "kernel": self.kernel,
+            "commit": self.commit, "describe": self.describe, "compiler": self.compiler,
+            "config": self.config, "arch": self.arch, "config_hash": self.config_hash,
+            "qemu": self.qemu, "accelerator": self.accelerator, "seed": self.seed,
+            "state": self.state, "reason": clean(self.reason), "unfit": self.unfit,
+            "logs": self.logs,
             **{word: self.count(result) for result, word in WORDS.items()},
             "seconds": self.seconds,
             "tests": [test_as_json(verdict) for verdict in verdicts],
             "diagnosis": self.diagnosis, "regressions": self.regressions,
+            "remarks": [clean(line) for line in self.remarks],
         }
 
 
@@ -223,14 +243,31 @@ def totals(cells: Sequence[Cell]) -> str:
                      if count or word in (WORDS[OK], WORDS[FAIL], WORDS[SKIP]))
 
 
-def write_results(folder: Path, mode: str, started: str, seconds: int, cells: Sequence[Cell],
-                  seed: Optional[int] = None) -> Dict[str, Any]:
-    """Writes results.json and junit.xml, and returns what is in the former."""
-    shown = [cell.as_json() for cell in cells]
+@dataclass
+class About:
+    """What results.json says of a run as a whole."""
+
+    mode: str
+    started: str
+    seconds: int = 0
+    seed: Optional[int] = None
+    # the command line, and git describe of the checkout of hmmirror that ran it
+    command: str = ""
+    hmmirror: str = ""
+    # names of all cells that the command line stands for
+    planned: List[str] = field(default_factory=list)
+
+
+def write_results(folder: Path, about: About, cells: Sequence[Cell]) -> Dict[str, Any]:
+    """Writes results.json and its like, and returns what is in the former."""
+    return write_json(folder, about, [cell.as_json() for cell in cells])
+
+
+def write_json(folder: Path, about: About, cells: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """The same of cells as results.json has them."""
     results: Dict[str, Any] = {
-        "started": started, "mode": mode, "seed": seed,
-        **{word: sum(cell[word] for cell in shown) for word in WORDS.values()},
-        "seconds": seconds, "cells": shown, "differences": differences(shown),
+        **asdict(about), **{word: sum(cell[word] for cell in cells) for word in WORDS.values()},
+        "cells": cells, "differences": differences(cells),
     }
     with (folder / "results.json").open("w", encoding="utf-8") as file:
         json.dump(results, file, indent=2)
@@ -274,8 +311,7 @@ def junit(results: Dict[str, Any]) -> List[str]:
         lines.append(f'<testsuite name="{label}" tests="{len(cell["tests"]) + broken}"'
                      f' failures="{cell["failed"]}" errors="{int(broken)}"'
                      f' skipped="{cell["skipped"] + cell["xfail"]}" time="{cell["seconds"]}">')
-        lines += [f'<properties>{junit_bugs(cell["diagnosis"])}</properties>'] \
-            if cell["diagnosis"]["bugs"] else []
+        lines.append(f"<properties>{junit_properties(cell)}</properties>")
         lines += [junit_case(label, test) for test in cell["tests"]]
         if broken:
             lines.append(f'<testcase classname="{label}" name="run" time="0">'
@@ -284,10 +320,13 @@ def junit(results: Dict[str, Any]) -> List[str]:
     return [*lines, "</testsuites>"]
 
 
-def junit_bugs(diagnosis: Dict[str, Any]) -> str:
-    """The known bugs that a cell has."""
-    return "".join(f'<property name="{html.escape(bug["word"])}" value="{html.escape(bug["entry"])}: '
-                   f'{html.escape(bug["fix"])}"/>' for bug in diagnosis["bugs"])
+def junit_properties(cell: Dict[str, Any]) -> str:
+    """Where the results of a cell come from, and the known bugs that it has."""
+    properties = [(name, str(cell[name])) for name in PROVENANCE if cell[name]]
+    properties += [(bug["word"], f"{bug['entry']}: {bug['fix']}")
+                   for bug in cell["diagnosis"]["bugs"]]
+    return "".join(f'<property name="{html.escape(name)}" value="{html.escape(value)}"/>'
+                   for name, value in properties)
 
 
 def junit_case(label: str, test: Dict[str, Any]) -> str:
@@ -312,15 +351,24 @@ def junit_case(label: str, test: Dict[str, Any]) -> str:
 
 
 def ktap(results: Dict[str, Any]) -> List[str]:
-    """A test with subtests for each cell, as Documentation/dev-tools/ktap.rst has it."""
+    """A test with subtests for each cell, as Documentation/dev-tools/ktap.rst has it.
+
+    A cell that could not be run has one more subtest, which fails.
+    """
     cells = results["cells"]
     lines = ["KTAP version 1", f"1..{len(cells)}"]
     for number, cell in enumerate(cells, 1):
-        lines += ["  KTAP version 1", f"  # Subtest: {cell['label']}", f"  1..{len(cell['tests'])}"]
+        broken = cell["state"] != "done"
+        label = ktap_name(cell["label"])
+        lines += ["  KTAP version 1", f"  # Subtest: {label}",
+                  f"  1..{len(cell['tests']) + broken}"]
         for place, test in enumerate(cell["tests"], 1):
             lines += [f"  {line}" for line in ktap_lines(place, test)]
-        good = cell["state"] == "done" and not cell["failed"]
-        lines.append(f"{'ok' if good else 'not ok'} {number} {cell['label']}")
+        if broken:
+            lines += [f"  # {note}" for note in ktap_notes([cell["reason"]])]
+            lines.append(f"  not ok {len(cell['tests']) + 1} run")
+        good = not broken and not cell["failed"]
+        lines.append(f"{'ok' if good else 'not ok'} {number} {label}")
     return lines
 
 
@@ -330,8 +378,18 @@ def ktap_lines(number: int, test: Dict[str, Any]) -> List[str]:
     notes = [*filter(None, [test["reason"]]), *test["output"]] \
         if test["result"] in ("failed", "xfail", "flaky") else []
     word = "not ok" if test["result"] == "failed" else "ok"
-    return [*(f"# {note}" for note in notes),
-            f"{word} {number} {test['name']}{directives.get(test['result'], '')}"]
+    return [*(f"# {note}" for note in ktap_notes(notes)),
+            f"{word} {number} {ktap_name(test['name'])}{directives.get(test['result'], '')}"]
+
+
+def ktap_name(name: str) -> str:
+    """KTAP has no way to write a # that is no directive."""
+    return name.replace("#", "_")
+
+
+def ktap_notes(notes: Sequence[str]) -> List[str]:
+    """Lines for people, without those that a parser would act on."""
+    return [note for note in notes if not KTAP_WORDS.search(note)]
 
 
 def by_result(results: Dict[str, Dict[str, str]], labels: Sequence[str]) -> str:

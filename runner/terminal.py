@@ -23,6 +23,8 @@ class Terminal:
                 pass
             self.columns = self.columns or 80
             self.lines = self.lines or 24
+        # results on standard error, because standard output is for a program
+        self.aside = False
         self._open = False
         self._last = ""
         self._shown = 0.0
@@ -55,4 +57,4 @@ class Terminal:
     def out(self, text: str) -> None:
         """A line of the results."""
         self.clear()
-        print(text, flush=True)
+        print(text, file=sys.stderr if self.aside else sys.stdout, flush=True)

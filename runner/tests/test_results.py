@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import List, Tuple
 from xml.etree import ElementTree
 
-from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, Cell, Ending, Ledger, Verdict, judge, \
+from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, About, Cell, Ending, Ledger, Verdict, judge, \
     standing_out, test_as_json as as_json, totals, verdict_from_json, worth_showing, write_results
 
 
@@ -78,7 +78,7 @@ class WriteTest(unittest.TestCase):
 
     def test_control_characters_and_markup(self) -> None:
         cells = [self.cell("6.1", Verdict("a", FAIL, 1, "\x1b<&", ["\x00\x07]]>"]))]
-        write_results(self.folder, "suite", "now", 1, cells)
+        write_results(self.folder, About("suite", "now", 1), cells)
         ElementTree.parse(self.folder / "junit.xml")
         json.loads((self.folder / "results.json").read_text())
 
@@ -86,7 +86,7 @@ class WriteTest(unittest.TestCase):
         cells = [self.cell("6.1", Verdict("a.x", OK, 1), Verdict("b.x", SKIP, 1, "no b")),
                  self.cell("7.3", Verdict("a.x", FAIL, 1, "wrong"), Verdict("b.x", OK, 1)),
                  Cell("7.4", reason="it does not build")]
-        results = write_results(self.folder, "suite", "now", 1, cells)
+        results = write_results(self.folder, About("suite", "now", 1), cells)
         self.assertEqual(standing_out(results), [
             "failed:", "  a.x  FAIL 7.3; ok 6.1", "      wrong",
             "passed on some and skipped on others:", "  1 test: SKIP 6.1; ok 7.3", "      b (1)"])
@@ -102,7 +102,7 @@ class WriteTest(unittest.TestCase):
                          Verdict("a.skip", SKIP, 1, "no a"))
         cell.diagnosis["bugs"] = [{"entry": "one", "word": "is", "fix": "mm: <x>", "tests": []}]
         self.assertEqual(totals([cell]), "1 passed, 1 failed, 1 skipped, 1 xfail, 1 flaky")
-        results = write_results(self.folder, "suite", "now", 1, [cell])
+        results = write_results(self.folder, About("suite", "now", 1), [cell])
         self.assertEqual((results["failed"], results["xfail"], results["cells"][0]["flaky"]),
                          (1, 1, 1))
         self.assertEqual([test["result"] for test in results["cells"][0]["tests"]],
