@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from runner import bisect, cli, formats, mutate, regressions, step
 from runner.arch import find_arch
@@ -19,16 +19,18 @@ from runner.bench import bench
 from runner.cache import Cache
 from runner.catalogue import all_bugs, catalogue, choose, globs_of
 from runner.cell import CellRun
+from runner.cells import CellPlan, find_plan, finished, leave, plan_cells, status_of
 from runner.check import check
 from runner.errors import Failure, Interrupted, UnfitKernel, is_disk_full
 from runner.exec import run_command, run_shell_mode
 from runner.host import Host, Testing
 from runner.known import read_known
-from runner.matrix import expand, run_matrix
-from runner.programs import build_suite, new_program
+from runner.matrix import common_suites, expand, run_matrix
+from runner.merge import merge
+from runner.programs import Suite, build_suite, new_program
 from runner.provenance import describe_project
 from runner.request import Request
-from runner.results import FAIL, About, Cell, totals, write_results
+from runner.results import FAIL, About, Cell, totals, totals_of, write_results
 from runner.suite import failed_in_last_run, select
 from runner.terminal import Terminal
 
@@ -67,6 +69,8 @@ async def dispatch(host: Host, request: Request) -> int:
         return await bench(host, request, request.globs)
     if mode == "check":
         return await check(host, request.level)
+    if mode == "merge":
+        return await merge(host, request)
     about = About(mode, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), seed=request.seed,
                   command=shlex.join([f"./{PROGRAM}", *request.words]))
     if mode == "reintroduce":
@@ -85,12 +89,41 @@ async def dispatch(host: Host, request: Request) -> int:
         if not request.globs:
             host.terminal.say("no test failed in the last run")
             return 0
-    kernels = await expand(host, request.kernels)
-    kernels = await expand(host, request.kernels)
+    seeds: List[Optional[int]] = [*request.seeds] or [None]
+    plans = plan_cells(await expand(host, request.kernels), request.archs or [""],
+                       request.configs or [""], seeds)
+    about.planned = [plan.name for plan in plans]
+    if request.list_cells:
+        return list_cells(host, request, plans, about.command)
     about.hmmirror = await describe_project(host)
-    if len(kernels) * max(1, len(request.archs)) * max(1, len(request.configs)) > 1:
-        return await run_matrix(host, request, kernels, about)
-    return await run_one(host, request, kernels[0], about)
+    if request.cell:
+        return await run_cell(host, request, plans, about)
+    if len(plans) > 1:
+        return await run_matrix(host, request, plans, about)
+    return await run_one(host, request, plans[0], about)
+
+
+def list_cells(host: Host, request: Request, plans: Sequence[CellPlan], command: str) -> int:
+    """--cells; with --results those that have no results there."""
+    for plan in plans:
+        if not request.results or not finished(request.results / plan.name, command):
+            host.terminal.out(plan.name)
+    return 0
+
+
+async def run_cell(host: Host, request: Request, plans: Sequence[CellPlan], about: About) -> int:
+    """--cell; nothing is run if there are results of it already."""
+    plan = find_plan(plans, request.cell)
+    about.seed = plan.seed
+    results = finished(request.results / plan.name, about.command) if request.results else None
+    if results and request.results:
+        host.terminal.out(f"{plan.name} has been run: {request.results / plan.name}")
+        host.terminal.out(totals_of(results))
+        formats.deliver(results, request.formats)
+        return status_of(results)
+    suites = await common_suites(host, request, plans, [plan.arch])
+    return await run_one(host, replace(request, seed=plan.seed), plan, about,
+                         suites.get(plan.arch))
 
 
 async def list_tests(host: Host, request: Request) -> int:
@@ -116,16 +149,16 @@ def begin_program(host: Host, request: Request) -> int:
     return 0
 
 
-async def run_one(host: Host, request: Request, kernel: str, about: About) -> int:
+async def run_one(host: Host, request: Request, plan: CellPlan, about: About,
+                  suite: Optional[Suite] = None) -> int:
     """One kernel with one config."""
     begun = time.monotonic()
-    arch = find_arch(request.archs[0] if request.archs else "")
     logs = host.cache.new_logs()
     if request.keep:
         logs.keep()
-    config = request.configs[0] if request.configs else ""
-    cell = Cell("")
-    run = CellRun(host, request, cell, kernel, config, arch, logs.path)
+    cell = Cell(plan.label, plan.name, plan.kernel, seed=plan.seed)
+    run = CellRun(host, request, cell, plan.kernel, plan.config, find_arch(plan.arch), logs.path,
+                  suite)
     stopped: Optional[Failure] = None
     results: Optional[Dict[str, Any]] = None
     try:
@@ -133,7 +166,8 @@ async def run_one(host: Host, request: Request, kernel: str, about: About) -> in
     except Failure as failure:
         stopped = failure
     finally:
-        cell.label = cell.kernel or "the default kernel"
+        if len(about.planned) == 1:
+            cell.label = cell.kernel or plan.label
         about.seconds = int(time.monotonic() - begun)
         with contextlib.suppress(OSError):
             results = write_results(logs.path, about, [cell])
@@ -141,6 +175,8 @@ async def run_one(host: Host, request: Request, kernel: str, about: About) -> in
         assert cell.ledger
         host.terminal.out(f"logs: {logs.path}")
         cell.ledger.tell(totals([cell]))
+    if results and request.results:
+        leave(logs.path, request.results / plan.name)
     if results:
         formats.deliver(results, request.formats)
     if stopped:

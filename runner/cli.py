@@ -66,6 +66,14 @@ own that --new began. What is missing is installed, fetched and built first.
                        regressions/ or a test, and the reason
       --flaky N        run each failed test N times more; one that passes then is
                        shown as flaky and does not count
+      --cells          list the cells (each kernel with each config) that this command
+                       line runs, one name a line; with --results those that have no
+                       results there
+      --cell NAME      run only this one of them
+      --results DIR    with --cell: leave its results in DIR/NAME; what is there already
+                       is not run again
+      --merge DIR...   make one run of several, or of such a DIR; names cells that are
+                       missing, and then ends with 2; docs/using/ci.md
       --format FORMAT[:FILE]
                        write the results as ktap, tap, junit, json, kcidb or lava to
                        FILE, or to standard output, with what people read on standard
@@ -89,7 +97,7 @@ own that --new began. What is missing is installed, fetched and built first.
       --minutes N      for how long, each (1; also less: 0.5)
       --shuffle        run the tests in random order
       --seed S         make the choices of the run that printed this seed, for
-                       --stress and --shuffle
+                       --stress and --shuffle; S-T is a cell for each of these seeds
       --bench [PART...]
                        what the driver costs: driver, growth, short, runner, fresh
       --check[=LEVEL]  all tests and static checks of this checkout, on the default
@@ -111,9 +119,12 @@ SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast"
 MODES = ("upstream", "shell", "list", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
 NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check")
+# those of which results come
+TESTING = ("suite", "regressions", "upstream", "stress")
 # a bug that hangs is to be caught within a minute
 TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT}
 DEFAULT_TIMEOUT = 60
+MOST_SEEDS = 10000
 
 
 def usage() -> str:
@@ -165,6 +176,8 @@ class Parser:
             "--seed": lambda value: setattr(raw, "seed", value),
             "--known": lambda value: setattr(request, "known_file", value),
             "--flaky": lambda value: setattr(raw, "flaky", value),
+            "--cell": lambda value: setattr(request, "cell", value),
+            "--results": lambda value: setattr(request, "results", Path(value).absolute()),
             "--format": lambda value: request.formats.append(formats.split(value)),
             "--tree": lambda value: setattr(request, "tree", Path(value)),
             "--new": lambda value: self.set_named_mode("new", value),
@@ -174,7 +187,7 @@ class Parser:
         }
         self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
                       "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed",
-                      "--shuffle": "shuffle", "--confusion": "confusion"}
+                      "--shuffle": "shuffle", "--confusion": "confusion", "--cells": "list_cells"}
 
     def parse(self) -> None:
         """Until no words are left."""
@@ -217,6 +230,10 @@ class Parser:
             self.set_mode("bisect")
             self.request.ends = (ends[0], ends[1])
             del self.words[:2]
+        elif name == "--merge":
+            self.set_mode("merge")
+            while self.words and not self.words[0].startswith("-"):
+                self.request.merged.append(Path(self.words.pop(0)))
         elif name == "--exec":
             if not self.words:
                 raise Failure("--exec needs a value; see --help")
@@ -275,6 +292,7 @@ def check(request: Request, raw: Raw) -> None:
     check_bisect(request)
     check_failures(request, raw)
     check_formats(request)
+    check_cells(request)
     if request.coverage and mode != "suite":
         raise Failure(f"--coverage and --{mode} exclude each other; give one")
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
@@ -348,9 +366,28 @@ def check_failures(request: Request, raw: Raw) -> None:
         raise Failure("--confusion goes with --reintroduce; see --help")
 
 
+def check_cells(request: Request) -> None:
+    """What several machines share."""
+    if request.mode == "merge":
+        if not request.merged:
+            raise Failure("--merge wants the folders of runs; see --help")
+        if request.globs or request.kernels or request.configs:
+            raise Failure("--merge takes the folders of runs, and no tests, kernels or configs")
+    for option, given in (("--cells", request.list_cells), ("--cell", request.cell)):
+        if given and request.mode not in TESTING:
+            raise Failure(f"{option} is for tests, and not for --{request.mode}")
+        if given and request.rerun_failed:
+            raise Failure(f"{option} and --rerun-failed exclude each other: machines have different "
+                          "last runs")
+    if request.list_cells and request.cell:
+        raise Failure("--cells and --cell exclude each other: one lists, the other runs")
+    if request.results and not request.list_cells and not request.cell:
+        raise Failure("--results goes with --cell or --cells; see --help")
+
+
 def check_formats(request: Request) -> None:
     """Results come of tests, and of nothing else."""
-    if request.formats and request.mode not in ("suite", "regressions", "upstream", "stress"):
+    if request.formats and request.mode not in (*TESTING, "merge"):
         raise Failure(f"--format is for tests, and not for --{request.mode}")
     formats.check_formats(request.formats)
 
@@ -392,6 +429,13 @@ def check_seed(request: Request, raw: Raw) -> None:
         if raw.seed:
             raise Failure("--seed is for --stress and --shuffle; nothing else is left to chance")
         return
-    if raw.seed and not re.fullmatch("[0-9]{1,18}", raw.seed):
-        raise Failure(f"--seed {raw.seed}: a number is wanted, up to 18 digits")
-    request.seed = int(raw.seed) if raw.seed else random.randrange(1 << 30)
+    found = re.fullmatch("([0-9]{1,18})(?:-([0-9]{1,18}))?", raw.seed)
+    if raw.seed and not found:
+        raise Failure(f"--seed {raw.seed}: a number is wanted, up to 18 digits, or two with a - "
+                      "between them")
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else \
+        (random.randrange(1 << 30),) * 2
+    if not first <= last < first + MOST_SEEDS:
+        raise Failure(f"--seed {raw.seed}: that is no range of up to {MOST_SEEDS} seeds")
+    request.seeds = list(range(first, last + 1))
+    request.seed = first if first == last else None

@@ -12,14 +12,14 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from runner import formats, packages, revision
-from runner.arch import Arch, find_arch
+from runner import formats, packages
+from runner.arch import find_arch
 from runner.cache import Logs
 from runner.cell import CellRun
+from runner.cells import CellPlan, short_name
 from runner.errors import Failure
 from runner.host import Host
 from runner.programs import Suite, build_suite
@@ -128,14 +128,6 @@ class Row:
         terminal.say(f"{self.cell.label}: {text}")
 
 
-def short_name(name: str) -> str:
-    """Of a kernel or a config, as the user named it."""
-    at = revision.split(name)
-    if at:
-        return revision.short_name(*at)
-    return Path(name.split(":")[0]).name if "/" in name else name
-
-
 async def expand(host: Host, kernels: Sequence[str]) -> List[str]:
     """ "all" is every release that the suites have now."""
     names: List[str] = []
@@ -172,25 +164,21 @@ class Matrix:
         self.rows: List[Row] = []
         self._drawn = 0
 
-    def add_cells(self, kernels: Sequence[str], archs: Sequence[Arch], configs: Sequence[str],
-                  suites: Mapping[str, Suite], guests: int) -> None:
-        """One for each kernel, architecture and config; suites are those of the architectures."""
-        count = len(kernels) * len(archs) * len(configs)
-        each = max(1, guests // count)
+    def add_cells(self, plans: Sequence[CellPlan], suites: Mapping[str, Suite],
+                  guests: int) -> None:
+        """One for each plan; suites are those of the architectures."""
+        each = max(1, guests // len(plans))
         places = Guests(max(1, guests // each))
-        taken: Dict[str, int] = {}
-        for kernel, arch, config in product(kernels, archs, configs):
-            words = [short_name(kernel), arch.name if len(archs) > 1 else "", short_name(config)]
-            label = " ".join(filter(None, words))
-            taken[label] = taken.get(label, 0) + 1
-            if taken[label] > 1:
-                label += f" ({taken[label]})"
-            folder = self._add_folder(label)
+        several = len({plan.arch for plan in plans}) > 1
+        for plan in plans:
+            folder = self._add_folder(plan.label)
             terminal = CellTerminal(folder / "output")
-            run = CellRun(replace(self.host, terminal=terminal), self.request, Cell(label), kernel,
-                          config, arch, folder, suites.get(arch.name), each)
+            run = CellRun(replace(self.host, terminal=terminal),
+                          replace(self.request, seed=plan.seed),
+                          Cell(plan.label, plan.name, plan.kernel, seed=plan.seed), plan.kernel,
+                          plan.config, find_arch(plan.arch), folder, suites.get(plan.arch), each)
             run.place = partial(places.take, run)
-            self.rows.append(Row(run, terminal, arch.name if len(archs) > 1 else ""))
+            self.rows.append(Row(run, terminal, plan.arch if several else ""))
 
     def _add_folder(self, label: str) -> Path:
         """For what a cell leaves."""
@@ -287,24 +275,28 @@ class Matrix:
         return 1 if any(cell.count(FAIL) for cell in cells) else 0
 
 
-async def run_matrix(host: Host, request: Request, kernels: Sequence[str], about: About) -> int:
-    """All kernels with all architectures and configs."""
+async def common_suites(host: Host, request: Request, plans: Sequence[CellPlan],
+                        archs: Sequence[str]) -> Dict[str, Suite]:
+    """The test programs for each of these architectures, which are the same for all cells."""
+    if request.mode != "suite" or not request.wants_suite:
+        return {}
+    trees = [Path(plan.kernel).resolve() for plan in plans
+             if (Path(plan.kernel) / "tools/testing/selftests").is_dir()]
+    return {arch: await build_suite(host, trees[-1] if trees else None, find_arch(arch))
+            for arch in archs}
+
+
+async def run_matrix(host: Host, request: Request, plans: Sequence[CellPlan], about: About) -> int:
+    """All cells."""
     begun = time.monotonic()
     guests = guests_that_fit(host, Environment.read())
     await packages.require(host, [*packages.KERNEL, *packages.SUITE, *packages.GUEST])
     logs = host.cache.new_logs()
     if request.keep:
         logs.keep()
-    archs = [find_arch(name) for name in request.archs or [""]]
-    suites: Dict[str, Suite] = {}
-    if request.mode == "suite" and request.wants_suite:
-        trees = [Path(name).resolve() for name in kernels
-                 if (Path(name) / "tools/testing/selftests").is_dir()]
-        # the same programs for all of them
-        for arch in archs:
-            suites[arch.name] = await build_suite(host, trees[-1] if trees else None, arch)
+    archs = list(dict.fromkeys(plan.arch for plan in plans))
     matrix = Matrix(host, request, logs)
-    matrix.add_cells(kernels, archs, request.configs or [""], suites, guests)
+    matrix.add_cells(plans, await common_suites(host, request, plans, archs), guests)
     try:
         await matrix.run()
     finally:

@@ -22,7 +22,7 @@ class Request:
     # the command line as it was given
     words: List[str] = field(default_factory=list)
     # suite, upstream, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
-    # bisect, bisect-step, bench or check
+    # bisect, bisect-step, bench, check or merge
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
     configs: List[str] = field(default_factory=list)
@@ -50,7 +50,9 @@ class Request:
     minutes: float = 1
     shuffle: bool = False
     # of --stress and --shuffle
+    # with several of them, each has a cell of its own
     seed: Optional[int] = None
+    seeds: List[int] = field(default_factory=list)
     # of --check
     level: str = ""
     # failures that do not count, of --known FILE
@@ -62,6 +64,11 @@ class Request:
     confusion: bool = False
     # the file of --mutate, and which of its mutants
     mutate: Optional[Selection] = None
+    # --cells; the name of --cell, and where it leaves its results; the folders of --merge
+    list_cells: bool = False
+    cell: str = ""
+    results: Optional[Path] = None
+    merged: List[Path] = field(default_factory=list)
     # of --format: the format, and the file or nothing for standard output
     formats: List[Tuple[str, str]] = field(default_factory=list)
     # entries of the catalogue, where --regressions or --reintroduce was given

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from signal import SIGABRT
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
 OK, FAIL, SKIP = "ok", "FAIL", "SKIP"
 # a failure that --known expects; one that did not come again
@@ -18,6 +18,8 @@ WORDS = {OK: "passed", FAIL: "failed", SKIP: "skipped", XFAIL: "xfail", FLAKY: "
 BOILERPLATE = re.compile(r"$|TAP version|1\.\.|# (Starting|Totals|FAILED|PASSED)|#  RUN")
 # lines of a failed test that are shown
 SHOWN_OUTPUT = 20
+# lines of the console that are kept of a test that failed, and of another one
+KEPT_CONSOLE = {True: 200, False: 20}
 # a failed assertion of the harness, which then calls abort()
 ASSERTION = re.compile(r"# \S+\.[ch]:\d+:\w+:")
 # fields of a cell that say where its results come from
@@ -124,6 +126,8 @@ class Ledger:
         # the reason why a test may fail, empty if it may not
         self.expected: Callable[[str], str] = lambda name: ""
         self.verdicts: Dict[str, Verdict] = {}
+        # what the kernel logged under each test
+        self.consoles: Dict[str, List[str]] = {}
         # tests of a program that ended before it came to them
         self.not_run = 0
         self._show = show
@@ -165,6 +169,8 @@ class Cell:
     label: str
     # the same for each run of the same -k and -c; see cells.py
     name: str = ""
+    # what -k named
+    given: str = ""
     kernel: str = ""
     # of a source in a git repository
     commit: str = ""
@@ -195,11 +201,17 @@ class Cell:
         """The number of tests with this result."""
         return self.ledger.count(result) if self.ledger else 0
 
+    def console_of(self, verdict: Verdict) -> List[str]:
+        """What the kernel logged under a test."""
+        lines = self.ledger.consoles.get(verdict.name, []) if self.ledger else []
+        most = KEPT_CONSOLE[verdict.result in (FAIL, XFAIL, FLAKY)]
+        return [clean(line) for line in lines[:most]]
+
     def as_json(self) -> Dict[str, Any]:
         """The cell for results.json."""
         verdicts = self.ledger.verdicts.values() if self.ledger else ()
         return {
-            "label": self.label, "name": self.name, "kernel": self.kernel,
+            "label": self.label, "name": self.name, "given": self.given, "kernel": self.kernel,
             "commit": self.commit, "describe": self.describe, "compiler": self.compiler,
             "config": self.config, "arch": self.arch, "config_hash": self.config_hash,
             "qemu": self.qemu, "accelerator": self.accelerator, "seed": self.seed,
@@ -207,7 +219,8 @@ class Cell:
             "logs": self.logs,
             **{word: self.count(result) for result, word in WORDS.items()},
             "seconds": self.seconds,
-            "tests": [test_as_json(verdict) for verdict in verdicts],
+            "tests": [{**test_as_json(verdict), "console": self.console_of(verdict)}
+                      for verdict in verdicts],
             "diagnosis": self.diagnosis, "regressions": self.regressions,
             "remarks": [clean(line) for line in self.remarks],
         }
@@ -238,7 +251,13 @@ def clean(text: str) -> str:
 
 def totals(cells: Sequence[Cell]) -> str:
     """The last line of a run."""
-    counts = {word: sum(cell.count(result) for cell in cells) for result, word in WORDS.items()}
+    return totals_of({word: sum(cell.count(result) for cell in cells)
+                      for result, word in WORDS.items()})
+
+
+def totals_of(results: Mapping[str, Any]) -> str:
+    """The same of what results.json has."""
+    counts = {word: results[word] for word in WORDS.values()}
     return ", ".join(f"{count} {word}" for word, count in counts.items()
                      if count or word in (WORDS[OK], WORDS[FAIL], WORDS[SKIP]))
 

@@ -70,13 +70,13 @@ class FormatTest(unittest.TestCase):
                         passed_again=2),
                 Verdict("own prog>", OK, 4)):
             ledger.record(verdict)
-        done = Cell("6.1 x#y", "6.1+x", "6.1.192-3", "a" * 40, "v6.1-3-gaaaaaaaaaaaa",
+        done = Cell("6.1 x#y", "6.1+x", "6.1", "6.1.192-3", "a" * 40, "v6.1-3-gaaaaaaaaaaaa",
                     "gcc 12", "0" * 64, "x", "x86_64", "QEMU 7", "tcg", state="done",
                     ledger=ledger, logs="/logs/1")
         done.diagnosis = {"bugs": [{"entry": "some-bug", "word": "is", "fix": "mm: fix it",
                                     "commit": "b" * 40, "tests": ["a.bad"]}],
                           "unexplained": ["a.crash"]}
-        unbuilt = Cell("7.3", "7.3", "7.3", reason="building linux 7.3 failed", unfit=True,
+        unbuilt = Cell("7.3", "7.3", "7.3", "7.3", reason="building linux 7.3 failed", unfit=True,
                        arch="x86_64",
                        logs="/logs/2")
         about = About("suite", "2026-11-21T07:22:11Z", 12, command="./run_tests.sh")

@@ -10,7 +10,7 @@ from runner.build import KERNEL_ONLY, SPARED, tree_files, tree_words
 from runner.cache import Cache
 from runner.host import Host
 from runner.kernel import Kernel, Kind, has_option, leftover, tree_version
-from runner.matrix import short_name
+from runner.cells import short_name
 from runner.terminal import Terminal
 
 

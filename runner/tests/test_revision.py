@@ -15,7 +15,7 @@ from runner.cache import Cache
 from runner.errors import Failure
 from runner.git import forget_missing
 from runner.host import Host
-from runner.matrix import short_name
+from runner.cells import short_name
 from runner.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
