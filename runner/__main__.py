@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 import time
+import webbrowser
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -29,8 +30,9 @@ from runner.matrix import common_suites, expand, run_matrix
 from runner.merge import merge
 from runner.programs import Suite, build_suite, new_program
 from runner.provenance import describe_project
+from runner.publish import publish
 from runner.request import Request
-from runner.results import FAIL, About, Cell, totals, totals_of, write_results
+from runner.results import FAIL, About, Cell, totals, totals_of
 from runner.suite import failed_in_last_run, select
 from runner.terminal import Terminal
 
@@ -69,6 +71,8 @@ async def dispatch(host: Host, request: Request) -> int:
         return await bench(host, request, request.globs)
     if mode == "check":
         return await check(host, request.level)
+    if mode == "open":
+        return open_report(host)
     if mode == "merge":
         return await merge(host, request)
     about = About(mode, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), seed=request.seed,
@@ -149,6 +153,18 @@ def begin_program(host: Host, request: Request) -> int:
     return 0
 
 
+def open_report(host: Host) -> int:
+    """--open."""
+    for folder in sorted((host.cache.path / "logs").iterdir(), reverse=True):
+        report = folder / "report.html"
+        if report.is_file():
+            host.terminal.out(str(report))
+            if not webbrowser.open(report.as_uri()):
+                raise Failure("no browser is found; open that file in one, or set BROWSER")
+            return 0
+    raise Failure("--open: no run has left a report yet; run the tests first")
+
+
 async def run_one(host: Host, request: Request, plan: CellPlan, about: About,
                   suite: Optional[Suite] = None) -> int:
     """One kernel with one config."""
@@ -170,9 +186,10 @@ async def run_one(host: Host, request: Request, plan: CellPlan, about: About,
             cell.label = cell.kernel or plan.label
         about.seconds = int(time.monotonic() - begun)
         with contextlib.suppress(OSError):
-            results = write_results(logs.path, about, [cell])
+            results = publish(host.cache.path / "logs", logs.path, about, [cell.as_json()])
     if not stopped:
         assert cell.ledger
+        cell.ledger.tell_failures()
         host.terminal.out(f"logs: {logs.path}")
         cell.ledger.tell(totals([cell]))
     if results and request.results:

@@ -128,11 +128,16 @@ class CellRun:
             if request.shuffle:
                 random.Random(request.seed).shuffle(tests)
 
+            begun: List[float] = []
+
             def on_first_test(ms: int) -> None:
                 self.planned = len(tests)
+                begun.append(time.monotonic())
                 if request.verbose:
                     host.terminal.say(f"first test {ms} ms after QEMU's start")
             run.listener.on_first_test = on_first_test
+            run.listener.on_end = lambda _: host.terminal.progress(
+                len(ledger.verdicts), len(tests), ledger.count(FAIL), time.monotonic() - begun[0])
             if request.coverage:
                 run.on_counts = partial(coverage.save_counts, self.logs / "coverage")
             try:

@@ -78,6 +78,7 @@ own that --new began. What is missing is installed, fetched and built first.
                        write the results as ktap, tap, junit, json, kcidb or lava to
                        FILE, or to standard output, with what people read on standard
                        error; may be repeated; docs/using/ci.md
+      --open           show report.html of the last run in a browser ($BROWSER)
       --list           the names of the tests, nothing is run
       --regressions [NAME...]
                        which bugs of the catalogue does the kernel have? Runs their
@@ -111,12 +112,13 @@ own that --new began. What is missing is installed, fetched and built first.
 
 Exit status: 0 no test failed, 1 a test failed, 2 it could not be run.
 Environment: XDG_CACHE_HOME, HMMIRROR_ACCEL, HMMIRROR_GUESTS, HMMIRROR_GUEST_APPEND,
-HMMIRROR_KERNEL_MIRROR, HMMIRROR_KERNEL_KEYRING, CC; see docs/using/running.md.
+HMMIRROR_KERNEL_MIRROR, HMMIRROR_KERNEL_KEYRING, HMMIRROR_KCIDB_ORIGIN, NO_COLOR,
+BROWSER, CC; see docs/using/running.md.
 """
 
 SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast",
          "-v": "--verbose", "-h": "--help"}
-MODES = ("upstream", "shell", "list", "regressions", "reintroduce", "bench", "check")
+MODES = ("upstream", "shell", "list", "open", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
 NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check")
 # those of which results come
@@ -298,7 +300,7 @@ def check(request: Request, raw: Raw) -> None:
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
         raise Failure("--rerun-failed takes the tests of the last run; give no others with it")
     given = [*request.globs, *map(str, request.own_files)]
-    if mode in ("shell", "exec", "new", "new-test", "stress", "check") and given:
+    if mode in ("shell", "exec", "new", "new-test", "stress", "check", "open") and given:
         raise Failure(f"--{mode} takes no test names; got {given[0]}")
     if mode in ("shell", "exec", "new", "new-test") and \
             (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1 or

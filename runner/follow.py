@@ -217,6 +217,8 @@ class Follower:
         self.console.scan()
         if self._given:
             self.console.settle(self._given[-1].name)
+        if self.judged:
+            self.ledger.consoles.update(self.console.lines_by_test())
         self._late_reports()
         self.queue.give_back(self.guest, self._sent)
         return self.outcome

@@ -23,9 +23,9 @@ from runner.cells import CellPlan, short_name
 from runner.errors import Failure
 from runner.host import Host
 from runner.programs import Suite, build_suite
+from runner.publish import publish
 from runner.request import Environment, Request
-from runner.results import FAIL, OK, SKIP, About, Cell, all_differences, standing_out, totals, \
-    write_results
+from runner.results import FAIL, OK, SKIP, About, Cell, all_differences, standing_out, totals
 from runner.source import all_releases, default_release
 from runner.suite import guests_that_fit
 from runner.terminal import Terminal
@@ -246,7 +246,8 @@ class Matrix:
 
     def leave(self, about: About) -> Dict[str, Any]:
         """Writes what is for other programs."""
-        results = write_results(self.logs.path, about, [row.cell for row in self.rows])
+        results = publish(self.host.cache.path / "logs", self.logs.path, about,
+                          [row.cell.as_json() for row in self.rows])
         self.logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
         return results
 

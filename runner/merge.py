@@ -13,9 +13,10 @@ from runner import formats
 from runner.cells import read_results, status_of, without_cell
 from runner.errors import Failure
 from runner.host import Host
+from runner.publish import publish
 from runner.request import Request
 from runner.results import OK, About, Cell, Verdict, all_differences, standing_out, \
-    test_as_json, totals_of, write_json
+    test_as_json, totals_of
 
 HEAD = f"{'cell':<34} {'passed':>6} {'failed':>6} {'skipped':>7} {'time':>7}"
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -136,7 +137,7 @@ async def merge(host: Host, request: Request) -> int:
         merged.add(part)
     cells = merged.all_cells()
     logs = host.cache.new_logs()
-    results = write_json(logs.path, merged.about(), cells)
+    results = publish(host.cache.path / "logs", logs.path, merged.about(), cells)
     logs.write("differences", "".join(f"{line}\n" for line in all_differences(results)))
     lines = [HEAD, *map(row, cells),
              *(f"{cell['label']} cannot be run: {cell['reason']}" for cell in cells

@@ -22,7 +22,7 @@ class Request:
     # the command line as it was given
     words: List[str] = field(default_factory=list)
     # suite, upstream, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
-    # bisect, bisect-step, bench, check or merge
+    # bisect, bisect-step, bench, check, merge or open
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
     configs: List[str] = field(default_factory=list)

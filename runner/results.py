@@ -18,6 +18,8 @@ WORDS = {OK: "passed", FAIL: "failed", SKIP: "skipped", XFAIL: "xfail", FLAKY: "
 BOILERPLATE = re.compile(r"$|TAP version|1\.\.|# (Starting|Totals|FAILED|PASSED)|#  RUN")
 # lines of a failed test that are shown
 SHOWN_OUTPUT = 20
+# failures that are listed once more at the end
+LISTED_FAILURES = 40
 # lines of the console that are kept of a test that failed, and of another one
 KEPT_CONSOLE = {True: 200, False: 20}
 # a failed assertion of the harness, which then calls abort()
@@ -151,6 +153,18 @@ class Ledger:
         self._show(line)
         with (self.folder / "summary").open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
+
+    def tell_failures(self) -> None:
+        """Shows again what failed, which other tests may have pushed out of sight."""
+        failed = [self.verdicts[name] for name in self.failed()]
+        if not failed or len(self.verdicts) == 1:
+            return
+        self.tell("failed:")
+        for verdict in failed[:LISTED_FAILURES]:
+            reason = verdict.reason or (verdict.output[0] if verdict.output else "")
+            self.tell(f"  {verdict.name}{'  ' if reason else ''}{reason}")
+        if len(failed) > LISTED_FAILURES:
+            self.tell(f"  and {len(failed) - LISTED_FAILURES} more")
 
     def count(self, result: str) -> int:
         """The number of tests with this result."""

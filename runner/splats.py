@@ -218,6 +218,10 @@ class Console:
         begin = next((number for number, line in enumerate(lines) if first in line), len(lines))
         return lines[begin:begin + most]
 
+    def lines_by_test(self) -> Dict[str, List[str]]:
+        """All lines under each test."""
+        return self._lines
+
     def name_of(self, test: str) -> str:
         """What the report under a test is known by; empty without one."""
         return name_report(self.lines_of(test, WHOLE_REPORT)) if test in self.reports else ""

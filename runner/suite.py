@@ -23,7 +23,7 @@ from runner.names import matches
 from runner.packages import Need
 from runner.programs import Driver, Suite, build_own
 from runner.request import Environment, Request
-from runner.results import Ledger
+from runner.results import Ending, Ledger
 from runner.toolchain import toolchain
 
 # where the guest has its programs
@@ -284,7 +284,11 @@ class Run:
     def _listener(self, place: Place) -> Listener:
         listener = self.listener
         if self.fail_fast:
-            def stop_at_failure(_: object) -> None:
+            show = listener.on_end
+
+            def stop_at_failure(ending: Ending) -> None:
+                if show:
+                    show(ending)
                 if self.ledger.failed():
                     raise FailFast
             listener = replace(listener, on_end=stop_at_failure)

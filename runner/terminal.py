@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
+from typing import TextIO
 
 # seconds between two lines about one step where there is no terminal
 QUIET = 20
+
+RED, GREEN, YELLOW = "1;31", "32", "33"
+# how a line of a test begins, and the totals
+COLOURS = {"ok": GREEN, "FAIL": RED, "SKIP": YELLOW, "XFAIL": YELLOW, "FLAKY": YELLOW}
+VERDICT = re.compile(r"(ok|FAIL|SKIP|XFAIL|FLAKY)(?=  )")
+FAILED = re.compile(r"(?<=passed, )[1-9]\d* failed")
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """A terminal whose user has not set NO_COLOR (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and \
+        os.environ.get("TERM", "dumb") != "dumb"
+
+
+def paint(line: str) -> str:
+    """A line of the results in colour. The words say the same without."""
+    found = VERDICT.match(line)
+    if found:
+        return f"\033[{COLOURS[found[1]]}m{found[1]}\033[m{line[found.end():]}"
+    return FAILED.sub(lambda counts: f"\033[{RED}m{counts[0]}\033[m", line)
+
+
+def about(seconds: float) -> str:
+    """A length of time, for people who wait."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 class Terminal:
@@ -57,4 +84,13 @@ class Terminal:
     def out(self, text: str) -> None:
         """A line of the results."""
         self.clear()
-        print(text, file=sys.stderr if self.aside else sys.stdout, flush=True)
+        stream = sys.stderr if self.aside else sys.stdout
+        print(paint(text) if wants_colour(stream) else text, file=stream, flush=True)
+
+    def progress(self, done: int, planned: int, failed: int, seconds: float) -> None:
+        """How far the tests are, where that can be shown on a line that is rewritten."""
+        if not self.interactive or not done:
+            return
+        left = about(seconds / done * (planned - done))
+        bad = f", {failed} failed" if failed else ""
+        self.step(f"{done} of {planned} tests{bad}, about {left} left")
