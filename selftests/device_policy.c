@@ -24,7 +24,8 @@
 #endif
 
 #define KSM		"/sys/kernel/mm/ksm/"
-#define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+#define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define KHUGEPAGED	THP "khugepaged/"
 #define NODE1		2UL	/* mask of node 1 */
 #define NODE_BITS	(8 * sizeof(unsigned long))
 
@@ -463,10 +464,14 @@ TEST_F(device_policy_collapse, madv_collapse)
 TEST_F(device_policy_collapse, khugepaged)
 {
 	struct device_case *c = &self->c;
+	char enabled[64];
 	int huge;
 
 	if (!REQUIRE(prepare_collapse(_metadata, c), c->area.why))
 		return;
+	ASSERT_EQ(0, hmm_read_text(THP "enabled", enabled, sizeof(enabled)));
+	if (strstr(enabled, "[never]"))
+		SKIP(return, "khugepaged does not run with " THP "enabled set to never");
 	ASSERT_EQ(0, madvise(c->area.addr, self->length, MADV_HUGEPAGE));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "pages_to_scan", "100000"));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "scan_sleep_millisecs", "1"));
