@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import AsyncIterator, Dict, List, Set, Tuple
 
 from runner import compiler, packages
+from runner.arch import Arch
 from runner.cache import Entry, hash_text, try_lock
 from runner.compiler import Compiler
 from runner.config import Config, base_fragments, read, unmet
@@ -48,6 +49,23 @@ COMPILER_ERROR = re.compile(r"^[^ :]+:\d+:\d+: (fatal )?error: ", re.M)
 async def compiler_id(host: Host, prefix: str = "") -> str:
     """Of the compiler, for names in the cache."""
     return (await host.capture([f"{prefix}{compiler.DEFAULT}", "--version"])).split("\n")[0]
+
+
+async def link_words(host: Host, arch: Arch, *libraries: str) -> List[str]:
+    """-static where these libraries can be linked so. Elsewhere they are in the guest's image.
+
+    Fedora, for instance, has libc.a in a package of its own and no libnuma.a. What other
+    architectures get is Debian's.
+    """
+    if not arch.is_native:
+        return ["-static"]
+    with host.cache.temporary("static") as folder:
+        (folder / "main.c").write_text("int main(void) { return 0; }\n", encoding="utf-8")
+        await host.capture(["gcc", "-static", "-o", str(folder / "main"), str(folder / "main.c"),
+                            # all of it: nothing here calls it
+                            "-Wl,--whole-archive", *libraries, "-Wl,--no-whole-archive",
+                            "-Wl,--allow-multiple-definition"])
+        return ["-static"] if (folder / "main").exists() else []
 
 
 async def prepare(host: Host, kernel: Kernel, config: Config) -> Kernel:

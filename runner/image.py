@@ -64,7 +64,7 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
         add_program(host, tools, beside.split()[0], root)
     for program in payload.programs:
         put(program, root / "tests" / program.name)
-    add_libraries(tools, payload.programs, root)
+    add_libraries(tools, [*payload.programs, payload.agent], root)
     (root / "guest.conf").write_text(guest_conf(payload, modules), encoding="utf-8")
     await pack(host, root, image)
     shutil.rmtree(root)

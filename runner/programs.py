@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages, source
 from runner.arch import Arch, native_arch
-from runner.build import compiler_id, driver_state
+from runner.build import compiler_id, driver_state, link_words
 from runner.cache import files_below, hash_files, hash_text
 from runner.errors import Failure
 from runner.host import Host, make_flags
@@ -20,6 +20,8 @@ from runner.toolchain import Toolchain, toolchain
 
 # the image has the libraries; all symbols are found before the program forks for a test
 LINK = "LINK=-Wl,-z,now -s"
+# of libhmmirror
+LIBRARIES = ("-lhugetlbfs", "-lnuma")
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,13 @@ def copy_changed(host: Host, origin: Path, to: Path) -> None:
 
 
 async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
-                      arch: Optional[Arch], command: Callable[[Toolchain, Path], List[str]]) -> Path:
+                      arch: Optional[Arch], command: Callable[[Toolchain, List[str], Path],
+                                                      List[str]]) -> Path:
     """The folder of a cache entry that one command makes of these files and folders.
 
     Each checkout has its own: another one's run may have replaced the files before ours reads them.
-    So has each architecture.
+    So has each architecture. The command gets what compiles, what links a program (see
+    link_words()), and the folder.
     """
     arch = arch or native_arch()
     whose = f"{host.root}\n" if arch.is_native else f"{host.root}\n{arch.name}\n"
@@ -101,8 +105,9 @@ async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
         tools = await toolchain(host, arch)
         async with entry.make(state, f"building {what}", host.terminal) as fresh:
             if fresh:
+                link = await link_words(host, arch)
                 with host.cache.temporary(name) as folder:
-                    await host.run_or_fail(f"building {what}", command(tools, entry.path),
+                    await host.run_or_fail(f"building {what}", command(tools, link, entry.path),
                                            folder / "log")
     return entry.path
 
@@ -112,8 +117,8 @@ async def build_agent(host: Host, arch: Optional[Arch] = None) -> Path:
     folder = host.root / "guest"
     origin = [*sorted(folder.glob("*.[ch]")), host.root / "driver/uapi"]
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
-    built = await build_files(host, "agent", "the guest agent", origin, arch, lambda tools, to: [
-        *tools.gcc, "-O2", "-Wall", "-Wextra", "-static", "-o", str(to / "agent"), *sources])
+    built = await build_files(host, "agent", "the guest agent", origin, arch, lambda tools, link, to: [
+        *tools.gcc, "-O2", "-Wall", "-Wextra", *link, "-o", str(to / "agent"), *sources])
     return built / "agent"
 
 
@@ -166,7 +171,7 @@ async def build_library(host: Host, arch: Arch) -> Path:
     """libhmmirror.a for programs of the user's own."""
     name = "libhmmirror.a"
     origin = [host.root / "lib", host.root / "driver/uapi"]
-    built = await build_files(host, "lib", "the library", origin, arch, lambda tools, to: [
+    built = await build_files(host, "lib", "the library", origin, arch, lambda tools, _, to: [
         "make", "-C", str(to), *tools.make_words, *make_flags(host),
         "-f", str(host.root / "lib/libhmmirror.mk"), f"OUTPUT={to}", str(to / name)])
     return built / name
@@ -179,10 +184,11 @@ async def build_own(host: Host, file: Path, folder: Path, arch: Optional[Arch] =
     tools = await toolchain(host, arch)
     program = folder / file.stem
     log = folder / f"{file.stem}.log"
+    link = await link_words(host, arch, *LIBRARIES)
     status = await host.run(f"building {file.name}", [
-        *tools.gcc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE=", "-static",
+        *tools.gcc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE=", *link,
         "-I", str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o", str(program),
-        str(file), str(library), "-lhugetlbfs", "-lnuma", "-lpthread"], log)
+        str(file), str(library), *LIBRARIES, "-lpthread"], log)
     text = log.read_text(errors="replace")
     if status:
         if "No space left on device" in text or host.cache.is_full():
@@ -203,7 +209,7 @@ async def build_own(host: Host, file: Path, folder: Path, arch: Optional[Arch] =
 async def build_stress(host: Host, arch: Optional[Arch] = None) -> Path:
     """The folder with the programs of --stress."""
     origin = [host.root / "stress", host.root / "lib", host.root / "driver/uapi"]
-    return await build_files(host, "stress", "the stress programs", origin, arch, lambda tools, to: [
+    return await build_files(host, "stress", "the stress programs", origin, arch, lambda tools, _, to: [
         "make", "-C", str(host.root / "stress"), *tools.make_words, f"OUTPUT={to}",
         *make_flags(host)])
 

@@ -13,7 +13,7 @@ from typing import List, Optional
 
 from runner import packages, source
 from runner.arch import Arch, native_arch
-from runner.build import compiler_id
+from runner.build import compiler_id, link_words
 from runner.cache import hash_files, hash_text
 from runner.config import read
 from runner.errors import Failure
@@ -120,8 +120,10 @@ async def compile_tests(host: Host, tests: UpstreamTests, folder: Path, program:
     if "pidfd_open" in read(tests.folder.parent / "kselftest_harness.h"):
         words += ["-Wl,--wrap=syscall", str(shims / "pidfd.c")]
     words += ["-Wl,--wrap=alarm,--wrap=poll", str(shims / "patience.c")]
+    libraries = ["-lhugetlbfs"] if "-lhugetlbfs" in words else []
+    link = await link_words(host, arch, *libraries)
     await host.run_or_fail(f"building the hmm-tests of {tests.name}", [
-        *tools.gcc, "-O2", "-static", "-D_GNU_SOURCE=", f'-DHMM_TESTS="{tests.folder}/hmm-tests.c"',
+        *tools.gcc, "-O2", *link, "-D_GNU_SOURCE=", f'-DHMM_TESTS="{tests.folder}/hmm-tests.c"',
         "-I", str(tests.tree), "-I", str(tests.tree / "tools/testing/selftests"),
         "-I", str(tests.tree / "tools/include"), "-I", str(tests.folder),
         "-I", str(host.root / "selftests"), "-o", str(program), str(shims / "hmm_tests.c"), *words,
