@@ -17,20 +17,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 from runner import packages
 from runner.cache import Logs, hash_text, lock_folder
 from runner.config import read
-from runner.errors import Failure
+from runner.errors import Failure, UnfitKernel
 from runner.follow import Test
 from runner.git import Done, add_worktree, commit_of, git, last_line, remove_worktree, repository_of
 from runner.host import Host
+from runner.patches import Patch, apply_patches, read_patches
 from runner.request import Request
 from runner.results import FAIL, OK, SKIP
-from runner.step import BAD, GOOD, Laps, StepResult, chosen_tests, test_revision
+from runner.step import BAD, GOOD, SKIPPED, Laps, StepResult, chosen_tests, test_revision
 from runner.terminal import Terminal
 
 
@@ -58,6 +59,8 @@ class History:
     repository: Path
     good: str
     bad: str
+    # where their branches part, if neither comes after the other; git tests these first
+    bases: List[str] = field(default_factory=list)
 
 
 def find_history(request: Request) -> History:
@@ -74,15 +77,18 @@ def find_history(request: Request) -> History:
         if not git(tree, "merge-base", "--is-ancestor", *reversed(commits)).returncode:
             raise Failure(f"{good} comes after {bad}; the good revision is given first, and has to "
                           "be the older one")
-        raise Failure(f"{good} is no ancestor of {bad}; give as good what {bad} was made from "
-                      f"(git merge-base {good} {bad})")
+        bases = git(tree, "merge-base", "--all", *commits).stdout.split()
+        if not bases:
+            raise Failure(f"{good} and {bad} have no commit in common")
+        return History(repository, commits[0], commits[1], bases)
     return History(repository, commits[0], commits[1])
 
 
 class Session:
     """One bisection, in its logs folder."""
 
-    def __init__(self, host: Host, request: Request, history: History) -> None:
+    def __init__(self, host: Host, request: Request, history: History,
+                 patches: Sequence[Patch] = ()) -> None:
         self.host = host
         self.history = history
         config = request.configs[0] if request.configs else ""
@@ -90,7 +96,13 @@ class Session:
             config = str(Path(config).resolve())
         name = "\n".join([str(history.repository), history.good, history.bad, config,
                           str(request.timeout), str(request.repeat), *request.globs,
-                          *(read(file) for file in request.own_files)])
+                          *(read(file) for file in request.own_files),
+                          *([f"--upstream={request.tests_of}"] if request.upstream else []),
+                          *(["--bisect-build"] if request.bisect_build else []),
+                          *(["--first-parent"] if request.first_parent else []),
+                          *(f"--path {path}" for path in request.paths),
+                          *(f"--patch {patch.key}" for patch in patches)])
+        self.patches = patches
         self.logs = self._find(name) or self._new(name)
         self.request = replace(request, configs=[config] if config else [])
         self.steps = self._read_steps()
@@ -196,14 +208,18 @@ class Bisection:
         """Finds the commit; the exit status."""
         await self.check_ends()
         if self.worktree.git("bisect", "log").returncode:
-            done = self.worktree.git("bisect", "start", self.worktree.history.bad,
-                                     self.worktree.history.good)
+            request = self.session.request
+            words = ["--first-parent"] if request.first_parent else []
+            done = self.worktree.git("bisect", "start", *words, self.worktree.history.bad,
+                                     self.worktree.history.good, "--", *request.paths)
             self.session.git_log(done)
             if done.returncode:
                 raise Failure(f"git cannot bisect: {last_line(done)}")
         while not self.is_over():
             revision = self.worktree.git("rev-parse", "HEAD").stdout.strip()
             word = self.session.steps.get(revision) or await self.step(revision)
+            if revision in self.worktree.history.bases:
+                self.tell_base(revision, word)
             done = self.worktree.git("bisect", word)
             self.session.git_log(done)
             if done.returncode and not self.is_over():
@@ -214,6 +230,21 @@ class Bisection:
         for line in lines:
             self.host.terminal.out(line)
         return 1 if self.candidates() else 0
+
+    def tell_base(self, revision: str, word: str) -> None:
+        """What it means how a merge base of the two ends is."""
+        good, bad = self.session.request.ends
+        where = f"{revision[:12]}, from which {good} and {bad} both come,"
+        if word == BAD:
+            raise NothingToTell(
+                f"{where} is bad, too: {bad} does not have the bug from a commit of its own, but "
+                f"{good} has a fix. To find that, run git bisect with --term-old=broken "
+                f"--term-new=fixed between {revision[:12]} and {good}")
+        if word == SKIPPED:
+            self.host.terminal.say(f"{where} cannot be tested. If it is bad, the commit that is "
+                                   "found is not the first bad one")
+        else:
+            self.host.terminal.say(f"{where} is good: the first bad commit is between it and {bad}")
 
     def bisect_log(self) -> str:
         """git's, which goes into the session."""
@@ -246,8 +277,14 @@ class Bisection:
         self.host.terminal.say(
             f"testing {name}{self.worktree.git('log', '-1', '--format=%h %s').stdout.strip()}")
         host = replace(self.host, terminal=FileTerminal(folder / "output"))
-        result = await test_revision(host, self.session.request, self.worktree.tree, self.tests,
-                                     folder, laps)
+        try:
+            apply_patches(self.worktree.tree, self.session.patches, folder)
+            result = await test_revision(host, self.session.request, self.worktree.tree, self.tests,
+                                         folder, laps)
+        except UnfitKernel as failure:
+            result = StepResult(SKIPPED, laps.seconds, str(laps), str(failure))
+        if self.session.patches:
+            self.worktree.git("reset", "-q", "--hard")
         (folder / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
         took = f" ({result.laps})" if result.laps else ""
         why = f": {result.why}" if result.why else ""
@@ -270,6 +307,8 @@ class Bisection:
         """Is BAD bad and GOOD good? Keeps the tests that tell them apart."""
         good_name, bad_name = self.session.request.ends
         bad = await self.end_result(BAD, self.worktree.history.bad)
+        if self.session.request.bisect_build:
+            return await self.check_builds(bad)
         if not bad.tests:
             raise NothingToTell(f"BAD cannot be tested: {bad.why}; see {self.folder / BAD}")
         failing = [name for name, (result, _) in bad.tests.items() if result == FAIL]
@@ -296,7 +335,21 @@ class Bisection:
                                 f"not pass there; {(skipped or [f'see {self.folder / GOOD}'])[0]}")
         self.session.logs.write("tests", "".join(f"{name}\n" for name in deciding))
         self.host.terminal.say("GOOD is good and BAD is bad; deciding: " + " ".join(deciding))
-        self.tests = [test for test in self.tests if test.name in deciding]
+        self.tests = [test for test in self.tests if test.name in deciding] or \
+            [Test(name, Path(name)) for name in deciding]
+
+    async def check_builds(self, bad: StepResult) -> None:
+        """--bisect-build: GOOD builds and boots, and BAD does not."""
+        good_name, bad_name = self.session.request.ends
+        if bad.word != BAD:
+            raise NothingToTell(f"BAD ({bad_name}) is not bad: "
+                                f"{bad.why or 'it builds and boots'}; see {self.folder / BAD}")
+        good = await self.end_result(GOOD, self.worktree.history.good)
+        if good.word != GOOD:
+            raise NothingToTell(f"GOOD ({good_name}) is not good: {good.why}; see "
+                                f"{self.folder / GOOD}")
+        self.session.logs.write("tests", "")
+        self.host.terminal.say(f"GOOD builds and boots, and BAD does not: {bad.why}")
 
     def report(self) -> List[str]:
         """The table of the steps, and the commit."""
@@ -320,6 +373,8 @@ class Bisection:
             for revision in self.candidates():
                 lines += self._log(revision, "  %h %s (%an, %ad)")
         tests = "".join(f"{name} " for name in read(self.folder / "tests").split())
+        if self.session.request.bisect_build:
+            tests = "does it build and boot"
         return [*lines, f"decided by: {tests}", f"logs: {self.folder}",
                 f"{len(steps)} steps and the two ends in {total // 60} min {total % 60} s"]
 
@@ -349,7 +404,8 @@ async def bisect(host: Host, request: Request) -> int:
         tree = (request.tree or Path(".")).resolve()
         # once, and the same programs for all revisions
         tests = await chosen_tests(host, request, tree, folder)
-        session = Session(host, request, history)
+        patches = read_patches(tree, request.picks, request.patches)
+        session = Session(host, request, history, patches)
         worktree = Worktree(host, history, session.logs.path)
         try:
             await worktree.make()

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
-from runner import coverage, packages, source, upstream
+from runner import collection, coverage, hmm_tests, packages, source
 from runner.arch import Arch
 from runner.build import prepare
 from runner.catalogue import all_bugs, catalogue, choose
@@ -30,7 +30,7 @@ from runner.provenance import describe_guest, describe_kernel
 from runner.request import Request
 from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
 from runner.stress import stress_tests
-from runner.suite import Machine, Run, own_tests, repeated, select, suite_tests
+from runner.suite import Machine, Run, own_tests, repeated, suite_tests
 from runner.terminal import Terminal
 
 
@@ -232,27 +232,19 @@ class CellRun:
             run.listener.on_output = lambda line: run.ledger.tell(f"      {line[2:]}") \
                 if line.startswith("# ") else None
             return await stress_tests(host, request, run.machine)
+        if request.mode == "collection":
+            chosen, more, unbuilt = await collection.tests_of(
+                host, run.machine.kernel, request.collection, request.timeout, folder)
+            for name, why in unbuilt.items():
+                run.ledger.record(Verdict(name, SKIP, 0, why))
+            return chosen, more
         if request.mode == "upstream":
-            return await self._upstream_tests(run), ()
+            return await hmm_tests.choose_tests(host, request, run), ()
         tests = await own_tests(host, request, suite, folder, self.arch)
         request.known.check_tests([*(test.name for test in tests), *(suite.tests if suite else ())])
         if suite:
             tests += suite_tests(suite, request)
         return repeated(tests, request.repeat), ()
-
-    async def _upstream_tests(self, run: Run) -> List[Test]:
-        host, request = self.host, self.request
-        found = await upstream.find_tests(host, run.machine.kernel, request.tests_of)
-        suite = await upstream.build_tests(host, found, self.arch)
-        if found.abi:
-            run.machine.module_words = (f"test_abi={found.abi}",)
-        run.machine.coherent_mb = upstream.COHERENT_MB
-        run.excuse = partial(upstream.excuse, run.machine.driver,
-                             upstream.read_lacks(host.root))
-        request.known.check_tests(list(suite.tests))
-        names = select(list(suite.tests), request.globs, request.excluded)
-        return [Test(name, suite.programs / suite.tests[name], (name,), request.timeout,
-                     forked=True) for name in names]
 
 
 def can_be_flaky(verdict: Verdict) -> bool:

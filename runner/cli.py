@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
-from runner import formats
+from runner import collection, formats
 from runner.arch import all_archs, find_arch
 from runner.errors import Failure
 from runner.host import is_static
@@ -48,7 +48,10 @@ own that --new began. What is missing is installed, fetched and built first.
                        of mm/hmm.c and mm/migrate_device.c no test took
       --upstream[=KERNEL]
                        run the kernel tree's own hmm-tests instead, or those of
-                       another release or source tree
+                       another release or source tree; also with --bisect
+      --collection mm/PROGRAM
+                       other kselftests of the kernel's tree, by its run_kselftest.sh;
+                       PROGRAM can be a glob; may be repeated
       --shell          a shell in the guest, driver loaded
       --exec PROG ...  run a static program or a C file there; ends with its exit
                        status
@@ -58,6 +61,13 @@ own that --new began. What is missing is installed, fetched and built first.
       --bisect GOOD BAD
                        find the commit after which the tests fail, with git bisect,
                        in a worktree of its own; goes on where it was interrupted
+      --bisect-build GOOD BAD
+                       the same for a kernel that does not build or boot
+      --path PATH      with these: only commits that change PATH; may be repeated
+      --first-parent   with these: only the first parents of merges
+      --cherry-pick COMMIT, --patch FILE
+                       with these: apply the fix of another bug at each step where it
+                       is not in yet; may be repeated
       --tree DIR       the git checkout for that (the current folder)
       --bisect-step    for git bisect run: test what is checked out in that tree;
                        ends with 0 good, 1 bad, 125 cannot be tested, 129 stop
@@ -120,11 +130,12 @@ SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast"
          "-v": "--verbose", "-h": "--help"}
 MODES = ("upstream", "shell", "list", "open", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
-NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check")
+NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check", "collection")
 # those of which results come
-TESTING = ("suite", "regressions", "upstream", "stress")
+TESTING = ("suite", "regressions", "upstream", "collection", "stress")
 # a bug that hangs is to be caught within a minute
-TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT}
+TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT,
+            "collection": collection.TIMEOUT}
 DEFAULT_TIMEOUT = 60
 MOST_SEEDS = 10000
 
@@ -181,15 +192,20 @@ class Parser:
             "--cell": lambda value: setattr(request, "cell", value),
             "--results": lambda value: setattr(request, "results", Path(value).absolute()),
             "--format": lambda value: request.formats.append(formats.split(value)),
+            "--path": request.paths.append,
+            "--cherry-pick": request.picks.append,
+            "--patch": lambda value: request.patches.append(Path(value)),
             "--tree": lambda value: setattr(request, "tree", Path(value)),
             "--new": lambda value: self.set_named_mode("new", value),
             "--new-test": lambda value: self.set_named_mode("new-test", value),
+            "--collection": self.add_collection,
             "--stress": self.set_stress,
             "--mutate": self.set_mutate,
         }
         self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
                       "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed",
-                      "--shuffle": "shuffle", "--confusion": "confusion", "--cells": "list_cells"}
+                      "--shuffle": "shuffle", "--confusion": "confusion", "--cells": "list_cells",
+                      "--first-parent": "first_parent"}
 
     def parse(self) -> None:
         """Until no words are left."""
@@ -225,11 +241,12 @@ class Parser:
             self.set_mode(name[2:])
         elif name == "--bisect-step":
             self.set_mode("bisect-step")
-        elif name == "--bisect":
+        elif name in ("--bisect", "--bisect-build"):
             ends = self.words[:2]
             if len(ends) < 2 or any(end.startswith("-") for end in ends):
-                raise Failure("--bisect needs two revisions, a good one and a bad one; see --help")
+                raise Failure(f"{name} needs two revisions, a good one and a bad one; see --help")
             self.set_mode("bisect")
+            self.request.bisect_build = name == "--bisect-build"
             self.request.ends = (ends[0], ends[1])
             del self.words[:2]
         elif name == "--merge":
@@ -247,7 +264,12 @@ class Parser:
             raise Failure(f"unknown option: {given}; see --help")
 
     def set_mode(self, mode: str) -> None:
-        """There is one."""
+        """There is one. A bisection can be on the kernel's own tests, too."""
+        self.request.upstream |= mode == "upstream"
+        if {mode, self.request.mode} & {"bisect", "bisect-step"} and self.request.upstream and \
+                {mode, self.request.mode} & {"upstream"}:
+            self.request.mode = mode if mode != "upstream" else self.request.mode
+            return
         if self.request.mode != "suite":
             raise Failure(f"--{self.request.mode} and --{mode} exclude each other; give one")
         self.request.mode = mode
@@ -256,6 +278,12 @@ class Parser:
         """--new and --new-test."""
         self.set_mode(mode)
         self.request.new_name = name
+
+    def add_collection(self, name: str) -> None:
+        """--collection FOLDER/GLOB."""
+        if self.request.mode != "collection":
+            self.set_mode("collection")
+        self.request.collection.append(collection.split(name))
 
     def set_stress(self, name: str) -> None:
         """--stress NAME."""
@@ -286,7 +314,8 @@ def check(request: Request, raw: Raw) -> None:
     mode = request.mode
     if raw.timeout and not re.fullmatch("[1-9][0-9]{0,4}", raw.timeout):
         raise Failure(f"--timeout {raw.timeout}: seconds are wanted, 1 to 99999")
-    request.timeout = int(raw.timeout or TIMEOUTS.get(mode, DEFAULT_TIMEOUT))
+    request.timeout = int(raw.timeout or TIMEOUTS.get("upstream" if request.upstream else mode,
+                                                      DEFAULT_TIMEOUT))
     if raw.repeat and not re.fullmatch("[1-9][0-9]{0,3}", raw.repeat):
         raise Failure(f"--repeat {raw.repeat}: a number is wanted, 1 to 9999")
     request.repeat = int(raw.repeat or 1)
@@ -300,7 +329,9 @@ def check(request: Request, raw: Raw) -> None:
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
         raise Failure("--rerun-failed takes the tests of the last run; give no others with it")
     given = [*request.globs, *map(str, request.own_files)]
-    if mode in ("shell", "exec", "new", "new-test", "stress", "check", "open") and given:
+    if mode in ("shell", "exec", "new", "new-test", "stress", "check", "open",
+                "collection") and \
+            given:
         raise Failure(f"--{mode} takes no test names; got {given[0]}")
     if mode in ("shell", "exec", "new", "new-test") and \
             (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1 or
@@ -317,7 +348,7 @@ def check(request: Request, raw: Raw) -> None:
         raise Failure(f"--{mode} takes one -c")
     if mode == "mutate" and request.own_files:
         raise Failure(f"--mutate takes tests of the suite; got {request.own_files[0]}")
-    if mode == "upstream" and request.own_files:
+    if request.upstream and request.own_files:
         raise Failure(f"--upstream takes no program; got {request.own_files[0]}")
     if mode == "exec":
         check_command(request)
@@ -343,8 +374,20 @@ def check_bisect(request: Request) -> None:
             raise Failure(f"--{mode} tests a git checkout; give it with --tree and not with -k")
         if len(request.configs) > 1:
             raise Failure(f"--{mode} works with one config; give one -c")
-        if not request.globs and not request.own_files:
+        if not request.globs and not request.own_files and not request.bisect_build:
             raise Failure(f"--{mode} needs the tests that decide; name them")
+        if request.bisect_build and (request.globs or request.own_files or request.upstream):
+            raise Failure("--bisect-build takes no tests: the kernel is to build and boot")
+    if mode == "bisect":
+        for patch in request.patches:
+            if not patch.is_file():
+                raise Failure(f"--patch {patch}: no such file")
+        return
+    for option, given in (("--path", request.paths), ("--first-parent", request.first_parent),
+                          ("--cherry-pick", request.picks), ("--patch", request.patches)):
+        if given:
+            raise Failure(f"{option} is for --bisect; see --help")
+    if mode == "bisect-step":
         return
     if request.tree:
         raise Failure("--tree is for --bisect; without it the kernel is given with -k")

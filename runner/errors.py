@@ -15,6 +15,10 @@ class UnfitKernel(Failure):
     """The kernel under test cannot be tested. A bisection skips such a revision."""
 
 
+class UnfitDriver(UnfitKernel):
+    """The driver cannot be built for a kernel, or does not load in it."""
+
+
 class CompilerTooNew(UnfitKernel):
     """gcc refuses the kernel for what gcc says since a release only."""
 

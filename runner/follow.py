@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set
 
-from runner.errors import Failure, UnfitKernel
+from runner.errors import Failure, UnfitDriver
 from runner.guest import Agent
 from runner.results import FAIL, OK, SHOWN_OUTPUT, SKIP, Ending, Ledger, Verdict, judge, \
-    worth_showing
+    nested_verdicts, worth_showing
 from runner.splats import Console, taint_letters
 from runner.terminal import Terminal
 
@@ -38,6 +38,8 @@ class Test:
     forked: bool = False
     # a program of the user's own
     own: bool = False
+    # the kernel's run_kselftest.sh, whose output has that of a program in it
+    nested: bool = False
 
     @property
     def base(self) -> str:
@@ -256,7 +258,7 @@ class Follower:
         elif word == "broken":
             for tail in self.console.tail(10):
                 self.terminal.say(tail)
-            raise UnfitKernel(f"the driver does not load: {rest}; see {self.agent.console}")
+            raise UnfitDriver(f"the driver does not load: {rest}; see {self.agent.console}")
         elif word == "busy":
             self.ledger.record(Verdict("module.unload", FAIL, 0, rest))
         elif word == "lockdep":
@@ -308,7 +310,14 @@ class Follower:
         if ending.how == "timeout":
             self.queue.lost(test)
         if self.judged:
-            self._record(self._verdict(test, ending))
+            verdict = self._verdict(test, ending)
+            parts = nested_verdicts(test.name, self._output) if test.nested else []
+            for part in parts:
+                self._record(part)
+            failed = any(part.result == FAIL for part in parts)
+            # what its lines do not say has to be said
+            if not parts or (verdict.result == FAIL and (verdict.reason or not failed)):
+                self._record(verdict)
         if self.listener.on_end:
             self.listener.on_end(ending)
 

@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from runner.arch import find_arch
 from runner.names import base_name
 from runner.results import PROVENANCE
 
@@ -260,14 +261,18 @@ def test_data(test: Mapping[str, Any], before: Optional[str]) -> Dict[str, Any]:
             "console": test.get("console", []), **({"before": before} if before else {})}
 
 
-def again(results: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    """The options that run a test of this cell again."""
+def again(results: Mapping[str, Any], cell: Mapping[str, Any]) -> Optional[str]:
+    """The options that run a test of this cell again by its name, if any do."""
+    if results["mode"] not in ("suite", "upstream"):
+        return None
     words = []
     if results["mode"] == "upstream":
         words.append("--upstream")
     kernel = cell.get("given", "")
     if kernel:
         words += ["-k", kernel]
+    if not find_arch(cell["arch"]).is_native:
+        words += ["-a", cell["arch"]]
     if cell["config"]:
         words += ["-c", cell["config"]]
     return shlex.join(words)

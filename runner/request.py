@@ -21,7 +21,7 @@ class Request:
 
     # the command line as it was given
     words: List[str] = field(default_factory=list)
-    # suite, upstream, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
+    # suite, upstream, collection, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
     # bisect, bisect-step, bench, check, merge or open
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
@@ -41,11 +41,23 @@ class Request:
     verbose: bool = False
     fail_fast: bool = False
     rerun_failed: bool = False
+    # the kernel's own hmm-tests; also with --bisect
+    upstream: bool = False
+    # of --collection: the folder of the kernel's selftests, and a glob for programs in it
+    collection: List[Tuple[str, str]] = field(default_factory=list)
     # what --upstream= named
     tests_of: str = ""
     new_name: str = ""
     tree: Optional[Path] = None
     ends: Tuple[str, str] = ("", "")
+    # of a bisection: look for the commit after which the kernel does not build or boot
+    bisect_build: bool = False
+    first_parent: bool = False
+    # paths that the first bad commit changes
+    paths: List[str] = field(default_factory=list)
+    # what is applied at each step: commits, and patch files
+    picks: List[str] = field(default_factory=list)
+    patches: List[Path] = field(default_factory=list)
     stress: str = ""
     minutes: float = 1
     shuffle: bool = False
@@ -86,7 +98,7 @@ class Request:
     @property
     def wants_suite(self) -> bool:
         """Are tests of the suite asked for, or only programs of the user's own?"""
-        return not self.own_files or bool(self.globs)
+        return not self.upstream and (not self.own_files or bool(self.globs))
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,34 @@ def judge(name: str, ending: Ending, output: Sequence[str], timeout: int,
     return Verdict(name, SKIP if skip else OK, ending.ms, skip)
 
 
+NESTED = re.compile(r"# (ok|not ok) \d+ ?(?:- )?(.*?)(?: # (SKIP|XFAIL|TODO)\b:? ?(.*))?$")
+
+
+def nested_verdicts(name: str, output: Sequence[str]) -> List[Verdict]:
+    """The lines of KTAP that a program printed under the kernel's run_kselftest.sh, as tests of
+    their own. What stands before one that failed is its output."""
+    verdicts: Dict[str, Verdict] = {}
+    notes: List[str] = []
+    for line in output:
+        found = NESTED.match(line)
+        if not found:
+            notes.append(line)
+            continue
+        word, said, directive, reason = found.groups()
+        part = re.sub(r"[^\w.]+", "_", said).strip("_.")[:80] or "unnamed"
+        full, number = f"{name}.{part}", 1
+        while full in verdicts:
+            number += 1
+            full = f"{name}.{part}_{number}"
+        result = SKIP if directive == "SKIP" else XFAIL if directive else \
+            OK if word == "ok" else FAIL
+        verdicts[full] = Verdict(full, result, 0, "" if result == XFAIL else reason or "",
+                                 worth_showing(notes[-SHOWN_OUTPUT:]) if result == FAIL else [],
+                                 known=reason or "" if result == XFAIL else "")
+        notes = []
+    return list(verdicts.values())
+
+
 def worth_showing(output: Iterable[str]) -> List[str]:
     """The lines of a failed test that say something."""
     return [line for line in output if not BOILERPLATE.match(line)][:SHOWN_OUTPUT]

@@ -10,9 +10,10 @@ from typing import Dict, List, Sequence
 from runner import packages
 from runner.build import build_kernel, prepare
 from runner.config import read, read_config
-from runner.errors import Failure, UnfitKernel
+from runner.errors import Failure, UnfitDriver, UnfitKernel
 from runner.follow import Listener, Test
 from runner.git import top_of
+from runner.hmm_tests import choose_tests
 from runner.host import Host
 from runner.kernel import leftover, resolve, resolve_tree
 from runner.programs import build_agent, build_driver, build_suite
@@ -46,6 +47,8 @@ class Laps:
     def __init__(self) -> None:
         self.start = self._last = time.monotonic()
         self._laps: List[str] = []
+        # what is under way: building the driver, for instance
+        self.doing = "build"
 
     def end(self, name: str) -> None:
         """Ends a lap."""
@@ -63,12 +66,18 @@ class Laps:
 
 
 async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -> List[Test]:
-    """The tests that decide. It is not the revision's fault if there is none."""
+    """The tests that decide. It is not the revision's fault if there is none.
+
+    The kernel's own are those of each revision, so they are chosen when it is built.
+    """
+    if request.upstream:
+        return []
     suite = await build_suite(host, tree) if request.wants_suite else None
     tests = await own_tests(host, request, suite, folder)
     if suite:
         tests += suite_tests(suite, request)
-    return tests
+    # that a guest comes up is told by any of them
+    return tests[:1] if request.bisect_build else tests
 
 
 async def test_revision(host: Host, request: Request, tree: Path, tests: Sequence[Test],
@@ -81,9 +90,14 @@ async def test_revision(host: Host, request: Request, tree: Path, tests: Sequenc
     host = replace(host, log_folder=folder)
     ledger = Ledger(folder, host.terminal.out)
     try:
-        await run_step(host, request, tree, repeated(tests, request.repeat), folder, laps, ledger)
+        await run_step(host, request, tree, tests, folder, laps, ledger)
     except UnfitKernel as failure:
-        return StepResult(SKIPPED, laps.seconds, str(laps), str(failure), results_of(ledger))
+        # a driver of ours that does not build says nothing about the kernel
+        its_own = not isinstance(failure, UnfitDriver) and laps.doing != "driver"
+        word = BAD if request.bisect_build and its_own else SKIPPED
+        return StepResult(word, laps.seconds, str(laps), str(failure), results_of(ledger))
+    if request.bisect_build:
+        return StepResult(GOOD, laps.seconds, str(laps), "", results_of(ledger))
     ledger.tell(totals([Cell("", ledger=ledger)]))
     word, why = GOOD, ""
     skipped = [verdict for verdict in ledger.verdicts.values() if verdict.result == SKIP]
@@ -101,21 +115,25 @@ async def run_step(host: Host, request: Request, tree: Path, tests: Sequence[Tes
     config = read_config(host.root, request.configs[0] if request.configs else "")
     await packages.require(host, config.needs)
     if host.testing.built:
-        word = read(tree / "word").strip()
-        environment = replace(environment, append=f"{environment.append} fake={word}")
-        if word == "broken":
+        words = read(tree / "word").split()
+        environment = replace(environment, append=f"{environment.append} fake={words[0]}")
+        if "broken" in words:
             raise UnfitKernel("the kernel does not build")
         kernel = await prepare(host, await resolve(host, str(host.testing.built)), config)
     else:
         kernel = await build_kernel(host, replace(resolve_tree(tree), config=config), shared=True)
     laps.end("build")
+    laps.doing = "driver"
     driver = await build_driver(host, kernel)
     laps.end("driver")
+    laps.doing = "guest"
     machine = Machine(host, kernel, driver, await build_agent(host), environment)
     await machine.require()
     run = Run(machine, ledger, folder, Listener(verbose=request.verbose), request.keep,
               patient=True)
-    await run.run(tests)
+    if request.upstream:
+        tests = await choose_tests(host, request, run, tree, [test.name for test in tests])
+    await run.run(repeated(tests, request.repeat), one_cpu=not request.upstream)
     laps.end("guest")
 
 

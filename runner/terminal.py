@@ -89,7 +89,7 @@ class Terminal:
 
     def progress(self, done: int, planned: int, failed: int, seconds: float) -> None:
         """How far the tests are, where that can be shown on a line that is rewritten."""
-        if not self.interactive or not done:
+        if not self.interactive or not 0 < done < planned:
             return
         left = about(seconds / done * (planned - done))
         bad = f", {failed} failed" if failed else ""

@@ -16,7 +16,7 @@ from runner.arch import Arch, native_arch
 from runner.build import compiler_id, link_words
 from runner.cache import hash_files, hash_text
 from runner.config import read
-from runner.errors import Failure
+from runner.errors import Failure, UnfitKernel
 from runner.host import Host
 from runner.kernel import Kernel, leftover, tree_version
 from runner.programs import Driver, Suite
@@ -67,7 +67,9 @@ async def find_tests(host: Host, kernel: Kernel, tests_of: str) -> UpstreamTests
     for folder in (tree / "tools/testing/selftests" / part for part in ("mm", "vm")):
         if (folder / "hmm-tests.c").is_file():
             return UpstreamTests(name, tree, folder)
-    raise Failure(f"linux {name} has no hmm-tests; they are there since 5.8; --upstream=X.Y takes "
+    # a bisection can come to such a revision
+    failure = Failure if tests_of else UnfitKernel
+    raise failure(f"linux {name} has no hmm-tests; they are there since 5.8; --upstream=X.Y takes "
                   "those of another release")
 
 
@@ -148,9 +150,8 @@ def read_lacks(root: Path) -> List[Lack]:
 
 def excuse(driver: Driver, lacks: List[Lack], name: str) -> str:
     """Why a test that failed is a skip on this kernel; empty if it is none."""
-    features = read(driver.features)
     for lack in lacks:
         if lack.test == name.split(".")[-1] and \
-                not re.search(rf"^#define HAVE_({lack.probes}) ", features, re.M):
+                not re.search(rf"^#define HAVE_({lack.probes}) ", read(driver.features), re.M):
             return lack.reason
     return ""

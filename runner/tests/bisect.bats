@@ -200,7 +200,14 @@ bisect() {
 	bad_input 'unknown revision: c1:word' "$RUN" --bisect c1:word c2 --tree "$REPO" cell
 	bad_input 'the same commit' "$RUN" --bisect c1 c1 --tree "$REPO" cell
 	bad_input 'c2 comes after c1' "$RUN" --bisect c2 c1 --tree "$REPO" cell
-	bad_input 'c1 is no ancestor of other' "$RUN" --bisect c1 other --tree "$REPO" cell
+	bad_input 'c1 and other have no commit in common' "$RUN" --bisect c1 other --tree "$REPO" cell
+	bad_input '--bisect-build takes no tests' "$RUN" --bisect-build c1 c2 --tree "$REPO" cell
+	bad_input '--bisect-build needs two revisions' "$RUN" --bisect-build c1
+	bad_input '--patch none: no such file' "$RUN" --bisect c1 c2 --tree "$REPO" --patch none cell
+	bad_input 'unknown revision: c9' "$RUN" --bisect c1 c2 --tree "$REPO" --cherry-pick c9 cell
+	bad_input 'no merge' "$RUN" --bisect c1 c2 --tree "$REPO" --cherry-pick c1 cell
+	bad_input '--first-parent is for --bisect' "$RUN" --first-parent cell
+	bad_input '--path is for --bisect' "$RUN" --path mm/ cell
 	bad_input "no test matches 'banana'" "$RUN" --bisect c1 c2 --tree "$REPO" banana
 	bad_input 'not with -k' "$RUN" -k 6.1 --bisect c1 c2 --tree "$REPO" cell
 	bad_input '--tree is for --bisect' "$RUN" --tree "$REPO" cell
@@ -210,6 +217,146 @@ bisect() {
 		'as root: apt-get install --no-install-recommends ccache' \
 		"$RUN" --bisect c1 c2 --tree "$REPO" cell
 	nothing_of_it
+}
+
+# branch FROM NAME WORD...: commits on a branch of their own; the checkout goes back
+branch() {
+	local from=$1 name=$2 word
+	git -C "$REPO" checkout -q -b "$name" "$from"
+	for word in "${@:3}"; do
+		printf '%s\n' "$word" > "$REPO/word"
+		echo "$name $word" >> "$REPO/other"
+		git -C "$REPO" add -A
+		git -C "$REPO" commit -q -m "$name: $word"
+	done
+	git -C "$REPO" checkout -q -
+}
+
+@test "two branches: their merge base is good, and the bug is on the bad one" {
+	history pass pass pass fail fail
+	branch c2 stable pass pass
+	bisect stable c5 cell.fails
+	[ "$status" = 0 ]
+	grep -qE '^[0-9a-f]{12}, from which stable and c5 both come, is good: ' <<< "$output"
+	grep -qx '  commit 4: fail' <<< "$output"
+	# the merge base is one of the steps
+	grep -q '^[0-9a-f]\{12\}  good .* commit 2: pass' <<< "$output"
+	nothing_of_it
+}
+
+@test "two branches: their merge base is bad, so the good one has a fix" {
+	history pass fail fail fail
+	branch c2 stable pass
+	bad_input 'from which stable and c4 both come, is bad, too: c4 does not have the bug from a commit of its own, but stable has a fix' \
+		"$RUN" --bisect stable c4 --tree "$REPO" cell.fails
+	nothing_of_it
+}
+
+@test "--first-parent finds the merge, without it a commit of the branch" {
+	history pass pass
+	branch c1 topic pass fail
+	git -C "$REPO" merge -q --no-ff -X theirs -m 'merge topic' topic
+	printf 'fail\n' > "$REPO/word"
+	git -C "$REPO" commit -q -a --amend --no-edit
+	bisect c1 HEAD cell.fails --first-parent
+	[ "$status" = 0 ]
+	grep -qx '  merge topic' <<< "$output"
+	bisect c1 HEAD cell.fails
+	[ "$status" = 0 ]
+	grep -qx '  topic: fail' <<< "$output"
+	nothing_of_it
+}
+
+@test "--path: only commits that change it" {
+	history pass pass pass pass fail fail fail
+	bisect c1 c7 cell.fails --path word
+	[ "$status" = 0 ]
+	grep -qx '  commit 5: fail' <<< "$output"
+	[[ ${lines[-1]} == '1 steps and the two ends in '* ]]
+	nothing_of_it
+}
+
+@test "--cherry-pick and --patch: another bug is fixed at each step" {
+	local rest=$'\n1\n2\n3\n4'
+	history "pass$rest" "pass$rest"$'\nbroken' "pass$rest"$'\nbroken' "fail$rest"$'\nbroken'
+	printf 'fail%s\n' "$rest" > "$REPO/word"
+	git -C "$REPO" commit -q -a -m mend
+	git -C "$REPO" tag c5
+	# without it, the commits that do not build hide the first bad one
+	bisect c1 c5 cell.fails
+	[ "$status" = 1 ]
+	bisect c1 c5 cell.fails --cherry-pick c5
+	[ "$status" = 0 ]
+	grep -qx "  commit 4: fail 1 2 3 4 broken" <<< "$output"
+	[ "$(grep -c ' skip ' <<< "$output")" = 0 ]
+	git -C "$REPO" diff c4 c5 -- word > mend.patch
+	bisect c1 c5 cell.fails --patch mend.patch
+	[ "$status" = 0 ]
+	grep -qx "  commit 4: fail 1 2 3 4 broken" <<< "$output"
+	# one that does not apply is the step's own fault
+	sed -i 's/^ 4/ 5/' mend.patch
+	bad_input 'BAD cannot be tested: mend.patch does not apply' \
+		"$RUN" --bisect c1 c5 --tree "$REPO" cell.fails --patch mend.patch
+	nothing_of_it
+}
+
+@test "--bisect-build finds the commit after which it does not build" {
+	history pass fail pass broken broken
+	run "$RUN" --bisect-build c1 c5 --tree "$REPO"
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -q '^GOOD builds and boots, and BAD does not: the kernel does not build$' <<< "$output"
+	grep -qx '  commit 4: broken' <<< "$output"
+	grep -qx 'decided by: does it build and boot' <<< "$output"
+	bad_input 'BAD (c3) is not bad: it builds and boots' "$RUN" --bisect-build c1 c3 --tree "$REPO"
+	bad_input 'GOOD (c4) is not good: the kernel does not build' "$RUN" --bisect-build c4 c5 --tree "$REPO"
+	nothing_of_it
+}
+
+# hmm_history VALUE...: revisions with hmm-tests of their own, which want this to be 1
+hmm_history() {
+	local value n=0 tests=$REPO/tools/testing/selftests
+	export HMMIRROR_TEST_BUILT=$KERNEL_BUILD
+	mkdir -p "$tests/mm" "$REPO/lib"
+	cp "$KERNEL_SOURCE"/tools/testing/selftests/kselftest*.h "$tests/"
+	cp "$KERNEL_SOURCE/lib/test_hmm_uapi.h" "$REPO/lib/"
+	echo pass > "$REPO/word"
+	# built in place: its headers are not made
+	touch "$REPO/.config"
+	git init -q "$REPO"
+	for value; do
+		n=$((n + 1))
+		cat > "$tests/mm/hmm-tests.c" <<-END
+			#include "../kselftest_harness.h"
+			FIXTURE(hmm) {};
+			FIXTURE_SETUP(hmm) {}
+			FIXTURE_TEARDOWN(hmm) {}
+			TEST_F(hmm, migrate) { ASSERT_EQ(1, $value); }
+			TEST_F(hmm, other) { ASSERT_EQ(1, 2); }
+			TEST_HARNESS_MAIN
+		END
+		echo "$n" > "$REPO/n"
+		git -C "$REPO" add -A -f
+		git -C "$REPO" commit -q -m "commit $n: $value"
+		git -C "$REPO" tag "c$n"
+	done
+}
+
+@test "--bisect with --upstream: the hmm-tests of each revision decide, and have to build" {
+	hmm_history 1 1 'does not compile' 1 2 2
+	bisect c1 c6 --upstream 'hmm.mig*'
+	[ "$status" = 0 ]
+	grep -qx '  commit 5: 2' <<< "$output"
+	grep -qx 'decided by: hmm.migrate ' <<< "$output"
+	git -C "$REPO" checkout -q c3
+	run "$RUN" --bisect-step --tree "$REPO" --upstream hmm.migrate
+	echo "$output"
+	[ "$status" = 125 ]
+	[[ $output == *'cannot be tested: building the hmm-tests of '* ]]
+	git -C "$REPO" checkout -q c5
+	run "$RUN" --bisect-step --tree "$REPO" --upstream hmm.migrate
+	[ "$status" = 1 ]
+	bad_input "no test matches 'banana'" "$RUN" --bisect c1 c6 --tree "$REPO" --upstream banana
 }
 
 @test "full disk under a bisection" {

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import List, Tuple
 from xml.etree import ElementTree
 
-from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, About, Cell, Ending, Ledger, Verdict, judge, \
-    standing_out, test_as_json as as_json, totals, verdict_from_json, worth_showing, write_results
+from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, About, Cell, Ending, Ledger, Verdict, \
+    judge, nested_verdicts, standing_out, test_as_json as as_json, totals, verdict_from_json, \
+    worth_showing, write_results
 
 
 def verdict(output: List[str], end: str = "exit 0 5 ms", own: bool = False) -> Tuple[str, str]:
@@ -54,6 +55,33 @@ class JudgeTest(unittest.TestCase):
     def test_what_is_shown(self) -> None:
         self.assertEqual(worth_showing(["TAP version 13", "1..1", "# Starting", "#  RUN  a", "",
                                         "# a.c:1:Expected 1 == 2"]), ["# a.c:1:Expected 1 == 2"])
+
+
+class NestedTest(unittest.TestCase):
+    """What the kernel's run_kselftest.sh prints of a program."""
+
+    def results(self, *lines: str) -> List[Tuple[str, str, str]]:
+        """Name, result, and reason."""
+        return [(one.name, one.result, one.reason or one.known)
+                for one in nested_verdicts("mm.cow", lines)]
+
+    def test_each_line_is_a_test(self) -> None:
+        self.assertEqual(self.results(
+            "TAP version 13", "1..1", "# timeout set to 180", "# selftests: mm: cow",
+            "# TAP version 13", "# 1..4", "# ok 1 Basic COW after fork() with ... THP (2048 kB)",
+            "# # a remark", "# not ok 2 - second", "# ok 3 third # SKIP no such thing",
+            "# not ok 4 fourth # XFAIL on its way", "not ok 1 selftests: mm: cow # exit=1"),
+            [("mm.cow.Basic_COW_after_fork_with_..._THP_2048_kB", OK, ""),
+             ("mm.cow.second", FAIL, ""), ("mm.cow.third", SKIP, "no such thing"),
+             ("mm.cow.fourth", XFAIL, "on its way")])
+
+    def test_names_are_unique(self) -> None:
+        self.assertEqual([name for name, _, _ in self.results("# ok 1 a", "# ok 2 a", "# ok 3")],
+                         ["mm.cow.a", "mm.cow.a_2", "mm.cow.unnamed"])
+
+    def test_output_of_a_failure(self) -> None:
+        [_, failed] = nested_verdicts("mm.cow", ["# ok 1 a", "# # x.c:1: expected", "# not ok 2 b"])
+        self.assertEqual(failed.output, ["# # x.c:1: expected"])
 
 
 class WriteTest(unittest.TestCase):

@@ -61,6 +61,7 @@ class ProgressTest(unittest.TestCase):
     def test_only_on_a_terminal(self) -> None:
         self.assertEqual(self.shown(False, 10, 40, 2, 5), "")
         self.assertEqual(self.shown(True, 0, 40, 0, 0), "")
+        self.assertEqual(self.shown(True, 40, 40, 0, 9), "")
 
 
 if __name__ == "__main__":
