@@ -26,6 +26,7 @@ from runner.errors import Failure, Interrupted, UnfitKernel, is_disk_full
 from runner.exec import run_command, run_shell_mode
 from runner.host import Host, Testing
 from runner.known import read_known
+from runner.manual import candidates, completion, manual, place_of
 from runner.matrix import common_suites, expand, run_matrix
 from runner.merge import merge
 from runner.programs import Suite, build_suite, new_program
@@ -71,6 +72,12 @@ async def dispatch(host: Host, request: Request) -> int:
         return await bench(host, request, request.globs)
     if mode == "check":
         return await check(host, request.level)
+    if mode == "man":
+        print(manual(cli.usage()), end="")
+        return 0
+    if mode == "completion":
+        print(completion(request.shell), end="")
+        return 0
     if mode == "open":
         return open_report(host)
     if mode == "merge":
@@ -223,6 +230,9 @@ async def run_until_signal(host: Host, request: Request) -> int:
 
 def main(arguments: List[str]) -> int:
     """Returns the exit status."""
+    if arguments[:1] == ["--complete"]:
+        print(*candidates(cli.usage(), place_of(ROOT), arguments[1:]), sep="\n")
+        return 0
     terminal = Terminal()
     stepping = "--bisect-step" in arguments
     try:

@@ -117,6 +117,9 @@ own that --new began. What is missing is installed, fetched and built first.
       --timeout SEC    for each test (60; with --upstream 180)
       --keep           leave what it takes to start the guest again by hand with
                        the logs, and never remove these logs
+      --completion SHELL
+                       print what completes this command line in bash or zsh
+      --man            print the manual page; see it with | man -l -
   -v, --verbose        show the output of every test
   -h, --help           this text
 
@@ -128,7 +131,7 @@ BROWSER, CC; see docs/using/running.md.
 
 SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast",
          "-v": "--verbose", "-h": "--help"}
-MODES = ("upstream", "shell", "list", "open", "regressions", "reintroduce", "bench", "check")
+MODES = ("upstream", "shell", "list", "open", "man", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
 NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check", "collection")
 # those of which results come
@@ -199,6 +202,7 @@ class Parser:
             "--new": lambda value: self.set_named_mode("new", value),
             "--new-test": lambda value: self.set_named_mode("new-test", value),
             "--collection": self.add_collection,
+            "--completion": self.set_completion,
             "--stress": self.set_stress,
             "--mutate": self.set_mutate,
         }
@@ -285,6 +289,11 @@ class Parser:
             self.set_mode("collection")
         self.request.collection.append(collection.split(name))
 
+    def set_completion(self, shell: str) -> None:
+        """--completion SHELL."""
+        self.set_mode("completion")
+        self.request.shell = shell
+
     def set_stress(self, name: str) -> None:
         """--stress NAME."""
         self.set_mode("stress")
@@ -329,7 +338,7 @@ def check(request: Request, raw: Raw) -> None:
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
         raise Failure("--rerun-failed takes the tests of the last run; give no others with it")
     given = [*request.globs, *map(str, request.own_files)]
-    if mode in ("shell", "exec", "new", "new-test", "stress", "check", "open",
+    if mode in ("shell", "exec", "new", "new-test", "stress", "check", "open", "man", "completion",
                 "collection") and \
             given:
         raise Failure(f"--{mode} takes no test names; got {given[0]}")

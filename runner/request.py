@@ -22,7 +22,7 @@ class Request:
     # the command line as it was given
     words: List[str] = field(default_factory=list)
     # suite, upstream, collection, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
-    # bisect, bisect-step, bench, check, merge or open
+    # bisect, bisect-step, bench, check, merge, open, man or completion
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
     configs: List[str] = field(default_factory=list)
@@ -48,6 +48,8 @@ class Request:
     # what --upstream= named
     tests_of: str = ""
     new_name: str = ""
+    # of --completion
+    shell: str = ""
     tree: Optional[Path] = None
     ends: Tuple[str, str] = ("", "")
     # of a bisection: look for the commit after which the kernel does not build or boot
