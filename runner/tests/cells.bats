@@ -153,7 +153,9 @@ start_sshd() {
 	rm dies
 	run --separate-stderr "${CELLS[@]}" --cells --results out
 	[ "$output" = build+plain.config ]
-	parallel --ssh "$SSH" -S 1/127.0.0.1 -a <(echo "$output") "$PWD/cell" {}
+	# as it is documented, but for the variables that make these tests short
+	"${CELLS[@]}" --cells --results "$PWD/out" | parallel --ssh "$SSH" -S 1/127.0.0.1 --workdir . \
+		--env HMMIRROR_TEST_DRIVER --env HMMIRROR_TEST_SUITE "${CELLS[*]@Q}" --results "$PWD/out" --cell {}
 	run "$RUN" --merge out
 	echo "$output"
 	[ "$status" = 1 ]
