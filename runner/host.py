@@ -32,6 +32,7 @@ class Testing:
     catalogue: Optional[Path] = None
     built: Optional[Path] = None
     native: Optional[Path] = None
+    os_release: Optional[Path] = None
     missing: Sequence[str] = ()
     uid: Optional[int] = None
 
@@ -43,7 +44,7 @@ class Testing:
             return Path(value) if value else None
         uid = environment.get("HMMIRROR_TEST_UID")
         return Testing(path("DRIVER"), path("SUITE"), path("CATALOGUE"), path("BUILT"),
-                       path("NATIVE"), environment.get("HMMIRROR_TEST_MISSING", "").split(),
+                       path("NATIVE"), path("OS_RELEASE"), environment.get("HMMIRROR_TEST_MISSING", "").split(),
                        int(uid) if uid else None)
 
 

@@ -84,9 +84,10 @@ async def require(host: Host, wanted: Sequence[Need]) -> None:
     if not missing:
         return
     names = " ".join(missing)
-    if not host.which("apt-get"):
-        raise Failure(f"these Debian packages are needed and there is no apt-get: {names}; "
-                      "install what they hold")
+    if not has(host, "apt-get"):
+        lacking = [need for need in wanted if not has(host, need.what)]
+        raise Failure(f"these are missing: {' '.join(need.what for need in lacking)}; "
+                      f"{install_hint(read_os_release(host), lacking)}")
     if not host.is_root():
         raise Failure("packages are missing; as root: "
                       f"apt-get install --no-install-recommends {names}")
@@ -104,6 +105,44 @@ async def require(host: Host, wanted: Sequence[Need]) -> None:
             raise Failure(f"{need.package} is installed and there is still no {need.what}; "
                           "check the package")
     host.terminal.say(f"installed {names}")
+
+
+def read_os_release(host: Host) -> str:
+    """What this distribution says of itself; empty if it says nothing."""
+    for file in (host.testing.os_release, Path("/etc/os-release"), Path("/usr/lib/os-release")):
+        if file and file.is_file():
+            return file.read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def install_hint(os_release: str, lacking: Sequence[Need]) -> str:
+    """How to install what is missing where there is no apt.
+
+    dnf and zypper take the file that is wanted, and apk a command, so no list of names of packages
+    has to be right here. Debian's names are for the others.
+    """
+    words = re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)"?$', os_release, re.M)
+    families = set(" ".join(words).split())
+    # static, so not by the name of the command
+    files = [need.what if need.what.startswith("/") or need.what == "busybox"
+             else f"/usr/bin/{need.what}" for need in lacking]
+    if families & {"fedora", "rhel", "centos"}:
+        return f"as root: dnf install {' '.join(files)}"
+    if families & {"suse", "opensuse"}:
+        return f"as root: zypper install {' '.join(files)}".replace(" busybox", " busybox-static")
+    debian = " ".join(dict.fromkeys(need.package for need in lacking))
+    if "alpine" in families:
+        commands = [f"cmd:{need.what}" if need.what != "busybox" else need.package
+                    for need in lacking if not need.what.startswith("/")]
+        headers = [need for need in lacking if need.what.startswith("/")]
+        rest = f"; of {' '.join(need.what for need in headers)} the packages are called " \
+               f"{' '.join(dict.fromkeys(need.package for need in headers))} on Debian" \
+            if headers else ""
+        return (f"as root: apk add {' '.join(commands)}" if commands else "install them") + rest
+    if "arch" in families:
+        return (f"pacman -F {' '.join(Path(file).name for file in files)} names the packages "
+                "(after pacman -Fy), and pacman -S installs them")
+    return f"install what these packages of Debian hold: {debian}"
 
 
 async def require_lists(host: Host) -> None:

@@ -139,6 +139,22 @@ fake_tree() {
 		"$RUN" -k "$KERNEL_SOURCE"
 }
 
+@test "packages are missing and there is no apt: the line of the machine's own package manager" {
+	local rel=$BATS_TEST_TMPDIR/os-release
+	export HMMIRROR_TEST_MISSING='bc /usr/include/numa.h apt-get' HMMIRROR_TEST_OS_RELEASE=$rel
+	# the kernel is looked at first, and then the suite
+	printf 'NAME="Fedora Linux"\nID=fedora\n' > "$rel"
+	bad_input 'these are missing: bc; as root: dnf install /usr/bin/bc' "$RUN" -k "$KERNEL_SOURCE"
+	printf 'ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n' > "$rel"
+	bad_input 'as root: zypper install /usr/bin/bc' "$RUN" -k "$KERNEL_SOURCE"
+	printf 'ID=alpine\n' > "$rel"
+	bad_input 'as root: apk add cmd:bc' "$RUN" -k "$KERNEL_SOURCE"
+	printf 'ID=manjaro\nID_LIKE=arch\n' > "$rel"
+	bad_input 'pacman -F bc names the packages' "$RUN" -k "$KERNEL_SOURCE"
+	printf 'ID=nixos\n' > "$rel"
+	bad_input 'install what these packages of Debian hold: bc' "$RUN" -k "$KERNEL_SOURCE"
+}
+
 @test "no network" {
 	own_cache
 	cat > "$BATS_TEST_TMPDIR/apt.conf" <<-'END'
