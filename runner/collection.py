@@ -25,8 +25,8 @@ from runner.kernel import Kernel, leftover
 
 SELFTESTS = "tools/testing/selftests"
 # what programs of mm/ take from the tree besides their own folder and headers of userspace
-BESIDES = (f"{SELFTESTS}/kselftest", "tools/include", "tools/arch/x86/include", "include/vdso",
-           "mm/gup_test.h", "lib/test_hmm_uapi.h", "scripts/subarch.include")
+BESIDES = (f"{SELFTESTS}/kselftest", "tools/include", f"tools/arch/{native_arch().srcarch}/include",
+           "include/vdso", "mm/gup_test.h", "lib/test_hmm_uapi.h", "scripts/subarch.include")
 # mm/ was vm/ until 6.3
 FORMER = {"mm": "vm"}
 # their own limit is in the file settings, for which a guest has no timeout(1)
@@ -160,6 +160,8 @@ def pack(selftests: Path, folder: str, names: Sequence[str], to: Path) -> None:
 SCRIPT = """\
 #!/bin/sh
 [ -d /tmp/kselftest ] || { mkdir /tmp/kselftest && tar -xf /tests/@ARCHIVE@ -C /tmp/kselftest; } || exit 1
+# the tree's runner writes to this
+[ -e /dev/stdout ] || ln -s /proc/self/fd/1 /dev/stdout
 cd /tmp/kselftest && exec sh ./run_kselftest.sh -t @FOLDER@:@NAME@
 """
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
+from runner.arch import native_arch
 from runner.errors import Failure
 from runner.formats import FORMATS
 from runner.request import STRESS_PROGRAMS
@@ -143,7 +144,7 @@ class Place:
     def kernels(self) -> List[str]:
         """Releases whose source is here, and words."""
         trees = [path.name.replace("linux-", "", 1) for path in self.cache.glob("source/linux-*")]
-        return [*trees, "all", "native", "linux-image-amd64"]
+        return [*trees, "all", "native", f"linux-image-{native_arch().debian}"]
 
     def configs(self) -> List[str]:
         """Fragments."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 # --format: results for other programs, on standard output and in files.
+# shellcheck disable=SC2154 # bats sets status, output, stderr and lines
 
 load helper
 
