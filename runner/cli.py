@@ -269,10 +269,10 @@ class Parser:
 
     def set_mode(self, mode: str) -> None:
         """There is one. A bisection can be on the kernel's own tests, too."""
+        both = {mode, self.request.mode}
         self.request.upstream |= mode == "upstream"
-        if {mode, self.request.mode} & {"bisect", "bisect-step"} and self.request.upstream and \
-                {mode, self.request.mode} & {"upstream"}:
-            self.request.mode = mode if mode != "upstream" else self.request.mode
+        if "upstream" in both and both & {"bisect", "bisect-step"}:
+            [self.request.mode] = both - {"upstream"}
             return
         if self.request.mode != "suite":
             raise Failure(f"--{self.request.mode} and --{mode} exclude each other; give one")
@@ -338,9 +338,8 @@ def check(request: Request, raw: Raw) -> None:
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
         raise Failure("--rerun-failed takes the tests of the last run; give no others with it")
     given = [*request.globs, *map(str, request.own_files)]
-    if mode in ("shell", "exec", "new", "new-test", "stress", "check", "open", "man", "completion",
-                "collection") and \
-            given:
+    if given and mode in ("shell", "exec", "new", "new-test", "stress", "check", "open", "man",
+                          "completion", "collection"):
         raise Failure(f"--{mode} takes no test names; got {given[0]}")
     if mode in ("shell", "exec", "new", "new-test") and \
             (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1 or
