@@ -34,7 +34,7 @@ teardown() {
 # comparable FILE: a results.json without what differs from one run to the next
 comparable() {
 	jq -S 'del(.started, .seconds, .command, .hmmirror) | del(.cells[].logs, .cells[].seconds,
-		.cells[].tests[].ms)' "$1"
+		.cells[].since, .cells[].tests[].ms, .cells[].tests[].console)' "$1"
 }
 
 logs_of_run() {
