@@ -30,7 +30,8 @@ async def choose_tests(host: Host, request: Request, run: Run, tree: Optional[Pa
     if found.abi:
         run.machine.module_words = (f"test_abi={found.abi}",)
     run.machine.coherent_mb = upstream.COHERENT_MB
-    run.excuse = partial(upstream.excuse, run.machine.driver, upstream.read_lacks(host.root))
+    run.excuse = partial(upstream.excuse, run.machine.driver, found,
+                         upstream.read_lacks(host.root))
     request.known.check_tests(list(suite.tests))
     for name in names:
         if name not in suite.tests:

@@ -137,8 +137,17 @@ class Lack:
     """What a test takes for granted, and why it is skipped without."""
 
     test: str
+    # one of these probes must hold, or with ! before them none
     probes: str
     reason: str
+    # only of tests whose source has this
+    source: str = ""
+
+    def holds(self, features: str, source: str) -> bool:
+        """Is it lacking on a kernel with these features, for tests with this source?"""
+        wanted = not self.probes.startswith("!")
+        has = re.search(rf"^#define HAVE_({self.probes.lstrip('!')}) ", features, re.M) is not None
+        return has != wanted and re.search(self.source, source) is not None
 
 
 def read_lacks(root: Path) -> List[Lack]:
@@ -148,10 +157,10 @@ def read_lacks(root: Path) -> List[Lack]:
     return [Lack(*row) for row in rows]
 
 
-def excuse(driver: Driver, lacks: List[Lack], name: str) -> str:
+def excuse(driver: Driver, tests: UpstreamTests, lacks: List[Lack], name: str) -> str:
     """Why a test that failed is a skip on this kernel; empty if it is none."""
     for lack in lacks:
         if lack.test == name.split(".")[-1] and \
-                not re.search(rf"^#define HAVE_({lack.probes}) ", read(driver.features), re.M):
+                lack.holds(read(driver.features), read(tests.folder / "hmm-tests.c")):
             return lack.reason
     return ""
