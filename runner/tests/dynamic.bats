@@ -35,5 +35,5 @@ setup() {
 	echo "$output"
 	[ "$status" = 0 ]
 	grep -q '^ok    own ' <<< "$output"
-	grep -q ld-linux "$(cache)/agent/agent"
+	grep -q ld-linux "$(cache)"/agent/*/agent
 }
