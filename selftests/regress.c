@@ -325,10 +325,6 @@ TEST_F(regress, lazyfree_written)
 
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
-	/* this feature and the fix are of 6.0; only this test tells the fix */
-	if (!REQUIRE(hmm_area_feature(&self->area, HMMIRROR_FEAT_DEVICE_COHERENT),
-		     "kernels before 6.0 lose the dirty bit"))
-		return;
 	if (madvise(self->addr, self->length, MADV_FREE))
 		SKIP(return, "no MADV_FREE");
 	drain_lru_batches();
