@@ -28,6 +28,8 @@ config HMMIRROR_OVERLAY
 \tselect HMM_MIRROR
 \tselect MMU_NOTIFIER
 """
+# In 5.3 nothing of ours selects migrate_vma() any more; without this it always fails.
+SELECT_MIGRATE_VMA = "\tselect MIGRATE_VMA_HELPER\n"
 KCONFIG = "Kconfig.hmmirror"
 # no program that is built reads these
 UNUSED = (".git", "Documentation", "LICENSES", "tools/testing")
@@ -118,7 +120,10 @@ def kernel_id(host: Host, kernel: Kernel, version: str, lines: List[str],
 def overlay_text(tree: Path) -> str:
     """The tree's Kconfig, and ours behind it."""
     text = read(tree / "Kconfig")
-    return re.sub(r"^mainmenu .*", 'mainmenu "hmmirror"', text, flags=re.M) + OVERLAY
+    # another Kconfig makes another entry of the cache: only kernels that have the option get it
+    helper = "\nconfig MIGRATE_VMA_HELPER\n" in read(tree / "mm/Kconfig")
+    return re.sub(r"^mainmenu .*", 'mainmenu "hmmirror"', text, flags=re.M) + OVERLAY \
+        + (SELECT_MIGRATE_VMA if helper else "")
 
 
 async def build_kernel(host: Host, kernel: Kernel, shared: bool = False) -> Kernel:
