@@ -143,6 +143,7 @@ static int move_node(struct hmm_area *area, size_t length)
 	int nodes[PAGES], status[PAGES];
 	void *pages[PAGES];
 	size_t i, count = length / hmm_page_size();
+	long left;
 
 	for (i = 0; i < count; i++)
 		pages[i] = area->addr + i * hmm_page_size();
@@ -150,8 +151,11 @@ static int move_node(struct hmm_area *area, size_t length)
 		return -errno;
 	for (i = 0; i < count; i++)
 		nodes[i] = !status[i];
-	if (move_pages(0, count, pages, nodes, status, MPOL_MF_MOVE))
+	left = move_pages(0, count, pages, nodes, status, MPOL_MF_MOVE);
+	if (left < 0)
 		return -errno;
+	if (left)
+		return hmm_fail(area, 0, "move_pages() says that it left %ld pages", left);
 	for (i = 0; i < count; i++)
 		if (status[i] != nodes[i])
 			return -EBUSY;
