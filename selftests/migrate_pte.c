@@ -148,19 +148,22 @@ TEST_F(migrate_pte, softdirty)
 			hmm_pattern_fill(self->addr + i * self->page, self->page, 2);
 	find_softdirty(_metadata, self->addr, HMM_PM_PRESENT, before);
 	for (i = 0; i < PAGES; i++) {
-		ASSERT_EQ(want[i], before[i]) TH_LOG("page %d", i);
+		ASSERT_EQ(want[i], before[i])
+			TH_LOG("page %d", i);
 	}
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, self->length, NULL, &migrated));
 	ASSERT_EQ((__u64)PAGES, migrated);
 	find_softdirty(_metadata, self->addr, HMM_PM_SWAP, on_device);
 	for (i = 0; i < PAGES; i++) {
-		ASSERT_EQ(want[i], on_device[i]) TH_LOG("page %d", i);
+		ASSERT_EQ(want[i], on_device[i])
+			TH_LOG("page %d", i);
 	}
 	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, self->length, NULL, &migrated));
 	ASSERT_EQ((__u64)PAGES, migrated);
 	find_softdirty(_metadata, self->addr, HMM_PM_PRESENT, back);
 	for (i = 0; i < PAGES; i++) {
-		ASSERT_EQ(want[i], back[i]) TH_LOG("page %d", i);
+		ASSERT_EQ(want[i], back[i])
+			TH_LOG("page %d", i);
 	}
 }
 
