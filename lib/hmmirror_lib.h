@@ -17,6 +17,7 @@
 #include "hmm_area.h"
 #include "hmm_buffer.h"
 #include "hmm_call.h"
+#include "hmm_count.h"
 #include "hmm_device.h"
 #include "hmm_hooks.h"
 #include "hmm_ksm.h"
