@@ -6,10 +6,11 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, List, Sequence, Tuple
+from typing import BinaryIO, Iterable, List, Sequence, Tuple
 
 from runner.errors import Failure
 from runner.host import Host, is_static
@@ -38,6 +39,8 @@ class Payload:
     mode: str = "run"
     # the agent and the tests start out on one CPU
     one_cpu: bool = False
+    # moves timers against tests
+    seed: int = 0
 
 
 async def make_image(host: Host, payload: Payload, folder: Path, image: Path) -> None:
@@ -78,6 +81,7 @@ def guest_conf(payload: Payload, modules: Iterable[str]) -> str:
         "AGENT_LINE": f"/dev/{payload.kernel.arch.agent_device}",
         "AGENT_ARGS": "-1" if payload.one_cpu and not guest.spread else "",
         "BESIDE": guest.beside,
+        "SEED": str(payload.seed),
         "MODULES": " ".join(modules),
         "MODULE_ARGS": " ".join(payload.module_words),
         "HUGEPAGES": str(guest.hugepages),
@@ -132,13 +136,50 @@ def is_script(path: Path) -> bool:
 
 async def pack(host: Host, root: Path, image: Path, append: bool = False) -> None:
     """Makes an archive of a folder."""
-    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
-    with image.open("ab" if append else "wb") as out:
-        done = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, stdout=out,
-                              input="".join(f"{name}\n" for name in names), text=True,
-                              stderr=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        raise host.cache.disk_full("making the guest's image")
+    try:
+        with image.open("ab" if append else "wb") as out:
+            write_archive(root, out)
+    except OSError as error:
+        raise host.cache.disk_full("making the guest's image") from error
+
+
+def write_archive(root: Path, out: BinaryIO) -> None:
+    """Writes the files of a folder in cpio's format "newc". The same files give the same bytes.
+
+    So dates, owners and inode numbers of this machine do not go in.
+    """
+    start = out.tell()
+    for number, path in enumerate(sorted(root.rglob("*")), 1):
+        name = str(path.relative_to(root))
+        if path.is_symlink():
+            data = os.readlink(path).encode()
+            write_header(out, name, number, stat.S_IFLNK | 0o777, len(data))
+            out.write(data)
+        elif path.is_dir():
+            write_header(out, name, number, stat.S_IFDIR | 0o755, 0)
+        else:
+            mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            write_header(out, name, number, stat.S_IFREG | mode, path.stat().st_size)
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, out)
+        pad(out, 4)
+    write_header(out, "TRAILER!!!", 0, 0, 0)
+    # another archive can follow
+    pad(out, 512, start)
+
+
+def write_header(out: BinaryIO, name: str, number: int, mode: int, size: int) -> None:
+    """The head of a file in the archive, with its name."""
+    encoded = name.encode() + b"\0"
+    # inode, mode, user, group, links, date, size, 4 numbers of devices, length of the name, sum
+    fields = (number, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, len(encoded), 0)
+    out.write(b"070701" + b"".join(b"%08x" % field for field in fields) + encoded)
+    pad(out, 4)
+
+
+def pad(out: BinaryIO, unit: int, start: int = 0) -> None:
+    """Zeros up to the next multiple of the unit."""
+    out.write(bytes(-(out.tell() - start) % unit))
 
 
 async def add_modules(host: Host, kernel: Kernel, to: Path) -> List[str]:

@@ -31,7 +31,7 @@ KERNEL = needs("gcc:gcc make:make bc:bc bison:bison flex:flex cpio:cpio perl:per
                "/usr/include/stdio.h:libc6-dev /usr/include/gelf.h:libelf-dev")
 SUITE = needs("gcc:gcc make:make /usr/include/stdio.h:libc6-dev /usr/include/numa.h:libnuma-dev "
               "/usr/include/hugetlbfs.h:libhugetlbfs-dev")
-GUEST = needs("cpio:cpio busybox:busybox-static")
+GUEST = needs("busybox:busybox-static")
 FETCH = needs("xz:xz-utils")
 DISTRO = needs("depmod:kmod")
 REINTRODUCE = needs("spatch:coccinelle")
