@@ -19,7 +19,7 @@ import re
 import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages
 from runner.cache import Logs, hash_text, lock_folder
@@ -96,6 +96,7 @@ class Session:
             config = str(Path(config).resolve())
         name = "\n".join([str(history.repository), history.good, history.bad, config,
                           str(request.timeout), str(request.repeat), *request.globs,
+                          *([request.mode, str(request.worse)] if request.mode != "bisect" else []),
                           *(read(file) for file in request.own_files),
                           *([f"--upstream={request.tests_of}"] if request.upstream else []),
                           *(["--bisect-build"] if request.bisect_build else []),
@@ -279,8 +280,7 @@ class Bisection:
         host = replace(self.host, terminal=FileTerminal(folder / "output"))
         try:
             apply_patches(self.worktree.tree, self.session.patches, folder)
-            result = await test_revision(host, self.session.request, self.worktree.tree, self.tests,
-                                         folder, laps)
+            result = await self.examine(host, folder, laps)
         except UnfitKernel as failure:
             result = StepResult(SKIPPED, laps.seconds, str(laps), str(failure))
         if self.session.patches:
@@ -290,6 +290,11 @@ class Bisection:
         why = f": {result.why}" if result.why else ""
         self.host.terminal.say(f"  {result.word}, {result.seconds} s{took}{why}")
         return result
+
+    async def examine(self, host: Host, folder: Path, laps: Laps) -> StepResult:
+        """Is what is checked out good?"""
+        return await test_revision(host, self.session.request, self.worktree.tree, self.tests,
+                                   folder, laps)
 
     async def end_result(self, name: str, revision: str) -> StepResult:
         """Of one end of the history, from before if it has been tested."""
@@ -404,19 +409,26 @@ async def bisect(host: Host, request: Request) -> int:
         tree = (request.tree or Path(".")).resolve()
         # once, and the same programs for all revisions
         tests = await chosen_tests(host, request, tree, folder)
-        patches = read_patches(tree, request.picks, request.patches)
-        session = Session(host, request, history, patches)
-        worktree = Worktree(host, history, session.logs.path)
-        try:
-            await worktree.make()
-            status = await Bisection(host, session, worktree, tests).run()
-        except NothingToTell:
-            close(session, worktree, request.keep)
-            raise
-        except BaseException:
-            host.terminal.say("the same command goes on from here")
-            raise
+        return await search(host, request, history, lambda session, worktree: Bisection(
+            host, session, worktree, tests))
+
+
+async def search(host: Host, request: Request, history: History,
+                 make: Callable[[Session, Worktree], Bisection]) -> int:
+    """A bisection from its beginning, or where it was interrupted, to its end."""
+    tree = (request.tree or Path(".")).resolve()
+    session = Session(host, request, history, read_patches(tree, request.picks, request.patches))
+    worktree = Worktree(host, history, session.logs.path)
+    try:
+        await worktree.make()
+        status = await make(session, worktree).run()
+    except NothingToTell:
         close(session, worktree, request.keep)
+        raise
+    except BaseException:
+        host.terminal.say("the same command goes on from here")
+        raise
+    close(session, worktree, request.keep)
     return status
 
 

@@ -21,8 +21,9 @@ class Request:
 
     # the command line as it was given
     words: List[str] = field(default_factory=list)
-    # suite, upstream, collection, shell, exec, list, regressions, reintroduce, mutate, new, new-test, stress,
-    # bisect, bisect-step, bench, check, merge, open, man or completion
+    # suite, upstream, collection, shell, exec, count, list, regressions, reintroduce, mutate, new,
+    # new-test, stress, bisect, bisect-step, bench, bench-bisect, check, merge, open, man or
+    # completion
     mode: str = "suite"
     kernels: List[str] = field(default_factory=list)
     configs: List[str] = field(default_factory=list)
@@ -52,6 +53,8 @@ class Request:
     shell: str = ""
     tree: Optional[Path] = None
     ends: Tuple[str, str] = ("", "")
+    # of --bench --bisect, in percent; 0 is half of what lies between the ends
+    worse: float = 0
     # of a bisection: look for the commit after which the kernel does not build or boot
     bisect_build: bool = False
     first_parent: bool = False
@@ -63,10 +66,12 @@ class Request:
     stress: str = ""
     minutes: float = 1
     shuffle: bool = False
-    # of --stress and --shuffle
+    # of --stress, --shuffle and --exact
     # with several of them, each has a cell of its own
     seed: Optional[int] = None
     seeds: List[int] = field(default_factory=list)
+    # guests that count instructions, and that nothing differs in but the seed
+    exact: bool = False
     # of --check
     level: str = ""
     # failures that do not count, of --known FILE
@@ -93,6 +98,8 @@ class Request:
         """The line that tells the user the seed; empty without one."""
         if self.seed is None:
             return ""
+        if self.exact:
+            return f"seed {self.seed}: --exact {self.seed} makes the same run again"
         if self.shuffle:
             return f"seed {self.seed}: --shuffle --seed {self.seed} gives the same order again"
         return f"seed {self.seed}: --seed {self.seed} makes the same choices again"

@@ -83,10 +83,7 @@ async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -
 async def test_revision(host: Host, request: Request, tree: Path, tests: Sequence[Test],
                         folder: Path, laps: Laps) -> StepResult:
     """Builds what is checked out, and runs these tests on it; their logs go into a folder."""
-    left = "" if host.testing.built else leftover(tree)
-    if left:
-        raise Failure(f"{tree} is not clean, {left} is there; revisions are built in the cache, so "
-                      "clean it (make mrproper)")
+    refuse_unclean(host, tree)
     host = replace(host, log_folder=folder)
     ledger = Ledger(folder, host.terminal.out)
     try:
@@ -108,9 +105,28 @@ async def test_revision(host: Host, request: Request, tree: Path, tests: Sequenc
     return StepResult(word, laps.seconds, str(laps), why, results_of(ledger))
 
 
+def refuse_unclean(host: Host, tree: Path) -> None:
+    """What was built in a tree gets in the way of a build elsewhere."""
+    left = "" if host.testing.built else leftover(tree)
+    if left:
+        raise Failure(f"{tree} is not clean, {left} is there; revisions are built in the cache, so "
+                      "clean it (make mrproper)")
+
+
 async def run_step(host: Host, request: Request, tree: Path, tests: Sequence[Test], folder: Path,
                    laps: Laps, ledger: Ledger) -> None:
     """The way from the checkout to the verdicts."""
+    machine = await build_machine(host, request, tree, laps)
+    run = Run(machine, ledger, folder, Listener(verbose=request.verbose), request.keep,
+              patient=True)
+    if request.upstream:
+        tests = await choose_tests(host, request, run, tree, [test.name for test in tests])
+    await run.run(repeated(tests, request.repeat), one_cpu=not request.upstream)
+    laps.end("guest")
+
+
+async def build_machine(host: Host, request: Request, tree: Path, laps: Laps) -> Machine:
+    """The kernel that is checked out, with all that it needs to be tested."""
     environment = Environment.read()
     config = read_config(host.root, request.configs[0] if request.configs else "")
     await packages.require(host, config.needs)
@@ -129,12 +145,7 @@ async def run_step(host: Host, request: Request, tree: Path, tests: Sequence[Tes
     laps.doing = "guest"
     machine = Machine(host, kernel, driver, await build_agent(host), environment)
     await machine.require()
-    run = Run(machine, ledger, folder, Listener(verbose=request.verbose), request.keep,
-              patient=True)
-    if request.upstream:
-        tests = await choose_tests(host, request, run, tree, [test.name for test in tests])
-    await run.run(repeated(tests, request.repeat), one_cpu=not request.upstream)
-    laps.end("guest")
+    return machine
 
 
 def results_of(ledger: Ledger) -> Dict[str, List[str]]:
