@@ -27,7 +27,7 @@ check-all:
 	@./run_tests.sh --check=all
 
 bench:
-	@./run_tests.sh --bench
+	@./run_tests.sh --bench counts driver runner
 
 module:
 	mkdir -p $(BUILD)/driver

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from runner import bisect, cli, formats, mutate, regressions, step
+from runner import bisect, cli, formats, mutate, regressions, slower, step
 from runner.arch import find_arch
 from runner.bench import bench
 from runner.cache import Cache
@@ -22,6 +22,7 @@ from runner.catalogue import all_bugs, catalogue, choose, globs_of
 from runner.cell import CellRun
 from runner.cells import CellPlan, find_plan, finished, leave, plan_cells, status_of
 from runner.check import check
+from runner.counting import run_count
 from runner.errors import Failure, Interrupted, UnfitKernel, is_disk_full
 from runner.exec import run_command, run_shell_mode
 from runner.host import Host, Testing
@@ -62,12 +63,16 @@ async def dispatch(host: Host, request: Request) -> int:
         return begin_program(host, request)
     if mode == "bisect":
         return await bisect.bisect(host, request)
+    if mode == "bench-bisect":
+        return await slower.bisect_counts(host, request)
     if mode == "bisect-step":
         return await step.bisect_step(host, request)
     if mode == "shell":
         return await run_shell_mode(host, request)
     if mode == "exec":
         return await run_command(host, request)
+    if mode == "count":
+        return await run_count(host, request)
     if mode == "bench":
         return await bench(host, request, request.globs)
     if mode == "check":

@@ -1,39 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0
-"""--bench: what the driver costs, beside the kernel's own test_hmm.ko, and how costs grow.
+"""--bench: what the driver and the kernel under it cost.
 
+    counts   instructions of every operation (bench/hmm_count.c); of several kernels, a comparison
+    growth   the same by the length of the range, up to 1 GiB, with a plot
+    held     are the driver's counts within bench/held? For make check
+    record   writes that table
     driver   hmmirror.ko and test_hmm.ko in turns in one guest, 64 MiB of 4K pages
-    growth   hmmirror.ko alone, 4 KiB to 1 GiB
-    short    as growth, up to 64 MiB, once: does it still run?
     runner   ./run_tests.sh with a full cache: Enter to verdict, guest to first test
     fresh    the same with an empty cache, downloads included, step by step
 
-docs/records/performance.md has results.
+Other words are names of operations, or globs. docs/records/performance.md has results.
 """
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from runner.counting import KIB, Selection, count_operations
+from runner.counts import Counts, Held, comparison, growth_faults, held_text, table
 from runner.errors import Failure
 from runner.exec import prepare_machine
 from runner.follow import Follower, Listener, Queue, Test
 from runner.guest import start_guest
 from runner.host import Host, make_flags
 from runner.kernel import Kernel
+from runner.plot import plot_growth
 from runner.request import Request
 from runner.results import Ending, Ledger
-from runner.suite import GUEST_FOLDER, Machine
+from runner.source import default_release
+from runner.suite import GUEST_FOLDER, Exact, Machine, add_commands
 
-PARTS = ("driver", "growth", "short", "runner", "fresh")
-# all but the one that downloads everything
-USUAL = ("driver", "growth", "runner")
+COUNTED = ("counts", "growth", "held", "record")
+PARTS = (*COUNTED, "driver", "runner", "fresh")
+MIB = 1024 * KIB
+# of growth; 1 GiB costs minutes, so only what a device does all the time goes so far
+GROWTH = Selection(("snapshot.anon", "read.absent", "read.anon", "write.anon", "write.swapped",
+                    "map.anon", "copy_in.anon", "copy_out.anon", "to_device.anon",
+                    "to_system.device", "cpu_fault.device", "exclusive.make"),
+                   tuple(size * KIB for size in (4, 64)) +
+                   tuple(size * MIB for size in (1, 16, 128, 1024)), 1)
+# of held and record: what is in the table, and lengths between which it shows how counts grow
+HELD = Selection((), (4 * KIB, 2 * MIB), 3)
+LONG = Selection(("snapshot.anon", "read.absent", "read.anon", "read.file", "write.absent",
+                  "write.shared", "copy_in.anon", "to_device.anon", "to_system.device",
+                  "cpu_fault.device", "exclusive.make"), (2 * MIB, 32 * MIB), 1)
+HELD_FILE = "bench/held"
 OPERATIONS = ("memcpy", "snapshot", "read", "write", "to_device", "to_system")
 PAGE = 4096
 # the device holds what is migrated to it: more than its limit, a quarter of the guest's memory
@@ -46,20 +65,14 @@ rmmod test_hmm
 {LOAD}/tests/hmm_bench hmmirror 64 5
 rmmod hmmirror
 """ + LOAD
-GROWTH = f"""\
+# counts come out the same each time
+COUNTED_TURNS = f"""\
 set -e
 rmmod hmmirror
-{LOAD}for size in 4k 64k 1024k 16 64 256; do
-	/tests/hmm_bench hmmirror $size 5
-done
-/tests/hmm_bench hmmirror 1024 1
-"""
-SHORT = f"""\
-set -e
-rmmod hmmirror
-{LOAD}for size in 4k 1024k 64; do
-	/tests/hmm_bench hmmirror $size 1
-done
+insmod /tests/test_hmm.ko
+/tests/hmm_bench test_hmm 64 1
+rmmod test_hmm
+{LOAD}/tests/hmm_bench hmmirror 64 1
 """
 
 
@@ -73,42 +86,110 @@ class Measurement:
     median_ns: int
 
 
-async def bench(host: Host, request: Request, parts: Sequence[str]) -> int:
-    """Runs the parts that are named."""
-    parts = parts or USUAL
-    for part in parts:
-        if part not in PARTS:
-            raise Failure(f"--bench {part}: there is no such part; it is one of {' '.join(PARTS)}")
+async def bench(host: Host, request: Request, words: Sequence[str]) -> int:
+    """Runs the parts that are named, or counts the operations that are; the exit status."""
+    parts = [word for word in words if word in PARTS]
+    operations = tuple(word for word in words if word not in PARTS)
+    if not parts:
+        parts = ["counts"]
+    if operations and parts != ["counts"]:
+        raise Failure(f"--bench {operations[0]}: that is neither one of {' '.join(PARTS)}, nor does "
+                      f"an operation go with {parts[0]}")
+    kernels = request.kernels or [""]
+    if len(kernels) > 1 and any(part not in ("counts", "growth") for part in parts):
+        raise Failure("--bench compares kernels by counts; give one -k for the other parts")
+    status = 0
     async with host.cache.lock("bench", "another benchmark", host.terminal):
         with host.cache.temporary("bench") as folder:
             for part in parts:
-                if part in ("runner", "fresh"):
-                    await bench_runner(host, part == "fresh")
+                if part in ("counts", "growth"):
+                    await bench_counts(host, request, part, operations, folder)
+                elif part in ("held", "record"):
+                    status |= await bench_held(host, request, part == "record", folder)
+                elif part == "driver":
+                    await bench_driver(host, request, folder)
                 else:
-                    await bench_driver(host, request, part, folder)
-    return 0
+                    await bench_runner(host, part == "fresh")
+    return status
 
 
-async def bench_driver(host: Host, request: Request, part: str, folder: Path) -> None:
-    """One of the parts that run in a guest."""
-    machine = await prepare_machine(host, request)
-    commands = {"driver": TURNS, "growth": GROWTH, "short": SHORT}[part]
-    programs = [folder / "commands", await build_bench(host, folder)]
-    programs[0].write_text(commands, encoding="utf-8")
-    if part == "driver":
-        programs.append(await build_test_hmm(host, machine.kernel, folder))
-    host.terminal.step(f"linux {machine.kernel.name}, {part}")
-    lines, accelerator = await run_commands(machine, folder, programs)
-    host.terminal.clear()
-    found = re.findall(r"^(\w+) (\w+) (\d+) \d+ (\d+)$", "\n".join(lines), re.M)
-    measured = [Measurement(name, operation, int(size), int(median))
-                for name, operation, size, median in found]
-    if not measured:
-        raise Failure("the benchmark printed no figures; see the console in the logs")
-    where = f"linux {machine.kernel.name}, {accelerator}, ns a page"
-    shown = compare(measured, where) if part == "driver" else growth(measured, where)
-    for line in shown:
+async def bench_counts(host: Host, request: Request, part: str, operations: Tuple[str, ...],
+                       folder: Path) -> None:
+    """Counts with each kernel."""
+    logs = host.cache.new_logs()
+    selection = GROWTH if part == "growth" else Selection(operations)
+    results = []
+    for number, name in enumerate(request.kernels or [""]):
+        machine = await prepare_machine(host, replace(request, kernels=[name]))
+        results.append(await counts_of(machine, selection, logs.path / f"kernel.{number + 1}",
+                                       folder / f"{part}.{number}"))
+    if len(results) > 1:
+        lines = comparison(results)
+    else:
+        lines = table(results[0])
+        if part == "growth":
+            lines += [f"  GROWS {fault}" for fault in growth_faults(results[0])]
+    for line in lines:
         host.terminal.out(line)
+    logs.write("counts.json", json.dumps({"kernels": [one.as_json() for one in results]}, indent=1))
+    if part == "growth":
+        await plot_growth(host, results, logs.path)
+    host.terminal.out(f"logs: {logs.path}")
+
+
+async def counts_of(machine: Machine, selection: Selection, logs: Path, folder: Path) -> Counts:
+    """The counts of one kernel, in folders of its own."""
+    logs.mkdir()
+    folder.mkdir()
+    return await count_operations(machine, selection, logs, folder)
+
+
+async def bench_held(host: Host, request: Request, record: bool, folder: Path) -> int:
+    """Compares with the table, or writes it; the exit status."""
+    file = host.root / HELD_FILE
+    machine = await prepare_machine(host, request)
+    logs = host.cache.new_logs()
+    counts = await counts_of(machine, HELD, logs.path / "kernel.1", folder / "held")
+    logs.write("counts.json", json.dumps({"kernels": [counts.as_json()]}, indent=1))
+    if record:
+        file.write_text(held_text(counts), encoding="utf-8")
+        host.terminal.out(f"wrote the counts of linux {counts.kernel} into {HELD_FILE}")
+        return 0
+    longer = await counts_of(machine, LONG, logs.path / "kernel.1.long", folder / "long")
+    faults = [f"GROWS {fault}" for fault in growth_faults(longer)]
+    held = Held.read(file)
+    other = held.why_other(counts)
+    if other:
+        host.terminal.out(f"SKIP  {HELD_FILE}: {other}")
+    else:
+        faults += [f"OVER  {fault}" for fault in held.faults(counts)]
+    for fault in faults:
+        host.terminal.out(fault)
+    if faults:
+        host.terminal.out(f"if that is wanted, ./run_tests.sh --bench record writes {HELD_FILE}; "
+                          "commit it with the change")
+    host.terminal.out(f"{len(counts.counts)} counts, {len(faults)} over; logs: {logs.path}")
+    return 1 if faults else 0
+
+
+async def bench_driver(host: Host, request: Request, folder: Path) -> None:
+    """hmmirror.ko beside test_hmm.ko, in instructions and in time."""
+    machine = await prepare_machine(host, request)
+    programs = [folder / "commands", await build_bench(host, folder),
+                await build_test_hmm(host, machine.kernel, folder)]
+    for exact, commands, unit in ((Exact(), COUNTED_TURNS, "instructions a page"),
+                                  (None, TURNS, "ns a page, median of 15")):
+        programs[0].write_text(commands, encoding="utf-8")
+        host.terminal.step(f"linux {machine.kernel.name}, {unit}")
+        lines, accelerator = await run_commands(replace(machine, exact=exact), folder, programs)
+        host.terminal.clear()
+        found = re.findall(r"^(\w+) (\w+) (\d+) \d+ (\d+)$", "\n".join(lines), re.M)
+        measured = [Measurement(name, operation, int(size), int(median))
+                    for name, operation, size, median in found]
+        if not measured:
+            raise Failure("the benchmark printed no figures; see the console in the logs")
+        for line in compare(measured, f"linux {machine.kernel.name}, {accelerator}, {unit}"):
+            host.terminal.out(line)
 
 
 async def build_bench(host: Host, folder: Path) -> Path:
@@ -143,11 +224,14 @@ async def run_commands(machine: Machine, folder: Path, programs: Sequence[Path])
     work = folder / f"work.{time.monotonic_ns()}"
     work.mkdir()
     plan = await machine.plan(work, programs)
+    test = Test("exec", Path("/bin/sh"), [str(GUEST_FOLDER / programs[0].name)], 0)
+    if machine.exact:
+        # /bin/sh is not among the programs
+        plan = await add_commands(machine, plan, [test], work / "image", work, None)
     lines: List[str] = []
     endings: List[Ending] = []
     console = logs.path / "console.1"
     agent = await start_guest(plan, console, work / "qemu.err")
-    test = Test("exec", Path("/bin/sh"), [str(GUEST_FOLDER / programs[0].name)], 0)
     follower = Follower(agent, 0, None, Queue([test], 1), Ledger(logs.path, lines.append),
                         machine.host.terminal, logs.path / "results",
                         Listener(on_output=lines.append, on_end=endings.append), judged=False)
@@ -170,7 +254,7 @@ def compare(measured: Sequence[Measurement], where: str) -> List[str]:
             one.median_ns / (one.size / PAGE) for one in measured
             if (one.driver, one.operation) == (name, operation)) for operation in OPERATIONS}
     copy = min(values["memcpy"] for values in median.values())
-    lines = [f"64 MiB of 4K pages, {where} (median of 15):",
+    lines = [f"64 MiB of 4K pages, {where}:",
              f"  {'':<10} {'test_hmm':>10} {'hmmirror':>10} {'ratio':>7} {'/ memcpy':>12}"]
     for operation in OPERATIONS:
         theirs, ours = median["test_hmm"][operation], median["hmmirror"][operation]
@@ -183,18 +267,6 @@ def compare(measured: Sequence[Measurement], where: str) -> List[str]:
 def round_trip(median: Mapping[str, float]) -> float:
     """To the device and back."""
     return median["to_device"] + median["to_system"]
-
-
-def growth(measured: Sequence[Measurement], where: str) -> List[str]:
-    """A row a size."""
-    lines = [f"hmmirror.ko, {where} (median of 5; 1 GiB: of 1):",
-             f"  {'KiB':<10}" + "".join(f" {operation:>10}" for operation in OPERATIONS)]
-    for size in dict.fromkeys(one.size for one in measured):
-        values = {one.operation: one.median_ns / (one.size / PAGE) for one in measured
-                  if one.size == size}
-        lines.append(f"  {size // 1024:<10}" + "".join(f" {values[operation]:>10.0f}"
-                                                       for operation in OPERATIONS))
-    return lines
 
 
 async def bench_runner(host: Host, fresh: bool) -> None:

@@ -30,7 +30,7 @@ from runner.provenance import describe_guest, describe_kernel
 from runner.request import Request
 from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
 from runner.stress import stress_tests
-from runner.suite import Machine, Run, own_tests, repeated, suite_tests
+from runner.suite import Machine, Run, exact_of, own_tests, repeated, suite_tests
 from runner.terminal import Terminal
 
 
@@ -117,7 +117,7 @@ class CellRun:
             prepare(host, kernel, config), self._suite(kernel), self._agent())
         await describe_kernel(host, kernel, self.cell)
         machine = Machine(host, kernel, await build_driver(host, kernel), agent,
-                          guests=self.guests)
+                          guests=self.guests, exact=exact_of(request))
         await machine.require()
         run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
                   request.fail_fast, one_by_one=request.shuffle, place=self.place)

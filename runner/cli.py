@@ -55,6 +55,8 @@ own that --new began. What is missing is installed, fetched and built first.
       --shell          a shell in the guest, driver loaded
       --exec PROG ...  run a static program or a C file there; ends with its exit
                        status
+      --count PROG ... run it in the same way, and print how many instructions lie
+                       between its hmm_count_begin() and hmm_count_end()
       --new NAME       make NAME.c, a reproducer to be filled in
       --new-test SUBJECT
                        make selftests/SUBJECT.c, tests to be filled in
@@ -109,8 +111,18 @@ own that --new began. What is missing is installed, fetched and built first.
       --shuffle        run the tests in random order
       --seed S         make the choices of the run that printed this seed, for
                        --stress and --shuffle; S-T is a cell for each of these seeds
-      --bench [PART...]
-                       what the driver costs: driver, growth, short, runner, fresh
+      --exact [SEED]   one guest with one CPU, whose clock is the number of instructions
+                       that it has executed: the same SEED makes the same run again,
+                       for tests, --exec and --stress; docs/using/counting.md
+      --bench [OPERATION|PART...]
+                       count the instructions of what the driver does, all of it or
+                       the operations named (read.thp, 'to_device.*'); with several
+                       -k compare these kernels. A PART is one of counts, growth,
+                       held, record, driver, runner, fresh; docs/using/counting.md
+      --bench --bisect GOOD BAD OPERATION
+                       find the commit after which an operation takes more
+      --worse N%       a commit is bad if it takes N % more than GOOD (half of what
+                       BAD takes more)
       --check[=LEVEL]  all tests and static checks of this checkout, on the default
                        kernel; ci: on those that CI runs, all: on all packaged ones,
                        machine: in a whole Debian that is booted in QEMU
@@ -133,11 +145,12 @@ SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast"
          "-v": "--verbose", "-h": "--help"}
 MODES = ("upstream", "shell", "list", "open", "man", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
-NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "check", "collection")
+NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "bench-bisect", "count",
+                "check", "collection")
 # those of which results come
 TESTING = ("suite", "regressions", "upstream", "collection", "stress")
 # a bug that hangs is to be caught within a minute
-TIMEOUTS = {"exec": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT,
+TIMEOUTS = {"exec": 0, "count": 0, "reintroduce": 30, "mutate": 3, "upstream": UPSTREAM_TIMEOUT,
             "collection": collection.TIMEOUT}
 DEFAULT_TIMEOUT = 60
 MOST_SEEDS = 10000
@@ -161,6 +174,7 @@ class Raw:
     minutes: str = ""
     seed: str = ""
     flaky: str = ""
+    worse: str = ""
 
 
 def parse(arguments: Sequence[str]) -> Request:
@@ -199,6 +213,7 @@ class Parser:
             "--cherry-pick": request.picks.append,
             "--patch": lambda value: request.patches.append(Path(value)),
             "--tree": lambda value: setattr(request, "tree", Path(value)),
+            "--worse": lambda value: setattr(raw, "worse", value),
             "--new": lambda value: self.set_named_mode("new", value),
             "--new-test": lambda value: self.set_named_mode("new-test", value),
             "--collection": self.add_collection,
@@ -243,13 +258,15 @@ class Parser:
             setattr(self.request, self.flags[name], True)
         elif name[2:] in MODES:
             self.set_mode(name[2:])
+        elif name == "--exact":
+            self.set_exact()
         elif name == "--bisect-step":
             self.set_mode("bisect-step")
         elif name in ("--bisect", "--bisect-build"):
             ends = self.words[:2]
             if len(ends) < 2 or any(end.startswith("-") for end in ends):
                 raise Failure(f"{name} needs two revisions, a good one and a bad one; see --help")
-            self.set_mode("bisect")
+            self.set_mode("bench-bisect" if self.request.mode == "bench" else "bisect")
             self.request.bisect_build = name == "--bisect-build"
             self.request.ends = (ends[0], ends[1])
             del self.words[:2]
@@ -257,18 +274,27 @@ class Parser:
             self.set_mode("merge")
             while self.words and not self.words[0].startswith("-"):
                 self.request.merged.append(Path(self.words.pop(0)))
-        elif name == "--exec":
+        elif name in ("--exec", "--count"):
             if not self.words:
-                raise Failure("--exec needs a value; see --help")
-            self.set_mode("exec")
+                raise Failure(f"{name} needs a value; see --help")
+            self.set_mode(name[2:])
             self.request.command, self.words[:] = list(self.words), []
         elif name == "--help":
             raise HelpWanted
         else:
             raise Failure(f"unknown option: {given}; see --help")
 
+    def set_exact(self) -> None:
+        """--exact [SEED]."""
+        self.request.exact = True
+        if self.words and re.fullmatch("[0-9]+(-[0-9]+)?", self.words[0]):
+            self.raw.seed = self.words.pop(0)
+
     def set_mode(self, mode: str) -> None:
-        """There is one. A bisection can be on the kernel's own tests, too."""
+        """There is one. A bisection can be on the kernel's own tests, or on counts, too."""
+        if mode == "bench-bisect":
+            self.request.mode = mode
+            return
         both = {mode, self.request.mode}
         self.request.upstream |= mode == "upstream"
         if "upstream" in both and both & {"bisect", "bisect-step"}:
@@ -329,7 +355,7 @@ def check(request: Request, raw: Raw) -> None:
         raise Failure(f"--repeat {raw.repeat}: a number is wanted, 1 to 9999")
     request.repeat = int(raw.repeat or 1)
     check_arch(request)
-    check_bisect(request)
+    check_bisect(request, raw)
     check_failures(request, raw)
     check_formats(request)
     check_cells(request)
@@ -338,10 +364,10 @@ def check(request: Request, raw: Raw) -> None:
     if request.rerun_failed and (mode != "suite" or request.globs or request.own_files):
         raise Failure("--rerun-failed takes the tests of the last run; give no others with it")
     given = [*request.globs, *map(str, request.own_files)]
-    if given and mode in ("shell", "exec", "new", "new-test", "stress", "check", "open", "man",
-                          "completion", "collection"):
+    if given and mode in ("shell", "exec", "count", "new", "new-test", "stress", "check", "open",
+                          "man", "completion", "collection"):
         raise Failure(f"--{mode} takes no test names; got {given[0]}")
-    if mode in ("shell", "exec", "new", "new-test") and \
+    if mode in ("shell", "exec", "count", "new", "new-test") and \
             (len(request.kernels) > 1 or "all" in request.kernels or len(request.configs) > 1 or
              len(request.archs) > 1):
         raise Failure(f"--{mode} works on one kernel; give one -k, one -a and one -c")
@@ -358,7 +384,7 @@ def check(request: Request, raw: Raw) -> None:
         raise Failure(f"--mutate takes tests of the suite; got {request.own_files[0]}")
     if request.upstream and request.own_files:
         raise Failure(f"--upstream takes no program; got {request.own_files[0]}")
-    if mode == "exec":
+    if mode in ("exec", "count"):
         check_command(request)
     check_stress(request, raw)
     check_seed(request, raw)
@@ -368,25 +394,27 @@ def check_arch(request: Request) -> None:
     """Architectures that there are, and what runs on another one than this machine's."""
     archs = [find_arch(name) for name in request.archs]
     foreign = [arch.name for arch in archs if not arch.is_native]
-    if foreign and (request.mode in NATIVE_MODES or request.coverage):
-        option = "coverage" if request.coverage else request.mode
+    if foreign and (request.mode in NATIVE_MODES or request.coverage or request.exact):
+        option = "coverage" if request.coverage else "exact" if request.exact else request.mode
         raise Failure(f"--{option} works on this machine's architecture only, and not with "
                       f"-a {foreign[0]}")
 
 
-def check_bisect(request: Request) -> None:
+def check_bisect(request: Request, raw: Raw) -> None:
     """What goes with a bisection only."""
     mode = request.mode
-    if mode in ("bisect", "bisect-step"):
+    if mode in ("bisect", "bisect-step", "bench-bisect"):
         if request.kernels:
             raise Failure(f"--{mode} tests a git checkout; give it with --tree and not with -k")
         if len(request.configs) > 1:
             raise Failure(f"--{mode} works with one config; give one -c")
-        if not request.globs and not request.own_files and not request.bisect_build:
+        if mode == "bench-bisect":
+            check_worse(request, raw)
+        elif not request.globs and not request.own_files and not request.bisect_build:
             raise Failure(f"--{mode} needs the tests that decide; name them")
         if request.bisect_build and (request.globs or request.own_files or request.upstream):
             raise Failure("--bisect-build takes no tests: the kernel is to build and boot")
-    if mode == "bisect":
+    if mode in ("bisect", "bench-bisect"):
         for patch in request.patches:
             if not patch.is_file():
                 raise Failure(f"--patch {patch}: no such file")
@@ -397,10 +425,24 @@ def check_bisect(request: Request) -> None:
             raise Failure(f"{option} is for --bisect; see --help")
     if mode == "bisect-step":
         return
+    if raw.worse:
+        raise Failure("--worse is for --bench --bisect; see --help")
     if request.tree:
         raise Failure("--tree is for --bisect; without it the kernel is given with -k")
     if request.repeat != 1 and mode != "suite":
         raise Failure(f"--repeat is for tests, and not for --{mode}")
+
+
+def check_worse(request: Request, raw: Raw) -> None:
+    """What goes with --bench --bisect only."""
+    if len(request.globs) != 1 or request.own_files:
+        raise Failure("--bench --bisect needs the one operation that became slower; --bench shows "
+                      "their names")
+    if raw.worse:
+        found = re.fullmatch(r"([0-9]{1,3}(\.[0-9]{1,2})?)%?", raw.worse)
+        if not found or not float(found[1]):
+            raise Failure(f"--worse {raw.worse}: percent are wanted, such as 5%")
+        request.worse = float(found[1])
 
 
 def check_failures(request: Request, raw: Raw) -> None:
@@ -446,16 +488,18 @@ def check_formats(request: Request) -> None:
 
 
 def check_command(request: Request) -> None:
-    """--exec takes a static program, or a C file."""
+    """--exec and --count take a static program, or a C file."""
+    option = f"--{request.mode}"
     name = request.command[0]
     path = Path(name)
     if name.endswith(".c") and path.is_file():
         request.own_files = [path.resolve()]
         return
     if not path.is_file() or not path.stat().st_mode & 0o111:
-        raise Failure(f"--exec {name}: no such program; give the path of a static one, or of a C file")
+        raise Failure(f"{option} {name}: no such program; give the path of a static one, or of a C "
+                      "file")
     if not is_static(path):
-        raise Failure(f"--exec {name}: it is linked dynamically; link it with -static")
+        raise Failure(f"{option} {name}: it is linked dynamically; link it with -static")
 
 
 def check_stress(request: Request, raw: Raw) -> None:
@@ -478,7 +522,9 @@ def check_seed(request: Request, raw: Raw) -> None:
     """What is left to chance."""
     if request.shuffle and request.mode not in ("suite", "upstream"):
         raise Failure(f"--shuffle is for tests, and not for --{request.mode}")
-    if not request.shuffle and request.mode != "stress":
+    if request.exact:
+        check_exact(request)
+    elif not request.shuffle and request.mode != "stress":
         if raw.seed:
             raise Failure("--seed is for --stress and --shuffle; nothing else is left to chance")
         return
@@ -492,3 +538,16 @@ def check_seed(request: Request, raw: Raw) -> None:
         raise Failure(f"--seed {raw.seed}: that is no range of up to {MOST_SEEDS} seeds")
     request.seeds = list(range(first, last + 1))
     request.seed = first if first == last else None
+    if request.exact and request.mode == "exec" and request.seed is None:
+        raise Failure("--exact of a single program takes one seed; give a .c file among the tests "
+                      "for several")
+
+
+def check_exact(request: Request) -> None:
+    """What goes with --exact."""
+    if request.mode not in ("suite", "upstream", "exec", "stress"):
+        raise Failure(f"--exact is for tests, --exec and --stress, and not for --{request.mode}")
+    if "native" in request.kernels:
+        raise Failure("--exact wants a guest, whose clock QEMU is; leave -k native out")
+    if request.flaky:
+        raise Failure("--exact and --flaky exclude each other: what fails fails each time")

@@ -18,7 +18,8 @@ from runner.kernel import Kind, resolve
 from runner.programs import build_agent, build_driver, build_own
 from runner.request import Request
 from runner.results import Ending, Ledger
-from runner.suite import GUEST_FOLDER, Machine, Place, keep_guest, no_guest
+from runner.suite import GUEST_FOLDER, Machine, Place, add_commands, exact_of, keep_guest, \
+    no_guest
 
 
 async def prepare_machine(host: Host, request: Request) -> Machine:
@@ -30,7 +31,7 @@ async def prepare_machine(host: Host, request: Request) -> Machine:
     if kernel.kind is Kind.NATIVE:
         raise Failure(f"--{request.mode} is for a guest; on this machine just run it")
     machine = Machine(host, kernel, await build_driver(host, kernel),
-                      await build_agent(host, arch))
+                      await build_agent(host, arch), exact=exact_of(request))
     await machine.require()
     return machine
 
@@ -76,11 +77,14 @@ async def run_in_guest(machine: Machine, request: Request, folder: Path, program
         logs.keep()
     plan = await machine.plan(folder, [file or program])
     test = Test("exec", program, arguments, request.timeout)
+    where = GUEST_FOLDER if not file else None
+    if machine.exact:
+        plan = await add_commands(machine, plan, [test], folder / "exact", folder, where)
     host.terminal.step(f"booting linux {machine.kernel.name} ({plan.hardware.accelerator})")
     console, errors = logs.path / "console.1", folder / "qemu.err"
     endings: List[Ending] = []
     agent = await start_guest(plan, console, errors)
-    follower = Follower(agent, 0, GUEST_FOLDER if not file else None, Queue([test], 1),
+    follower = Follower(agent, 0, where, Queue([test], 1),
                         Ledger(logs.path, host.terminal.out), host.terminal,
                         logs.path / "results", Listener(on_output=host.terminal.out,
                                                         on_end=endings.append),

@@ -116,8 +116,12 @@ class Queue:
 
     def is_empty(self, guest: int) -> bool:
         """Is there nothing left for this guest?"""
+        return not self.left(guest)
+
+    def left(self, guest: int) -> List[Test]:
+        """What this guest would be given, in that order, if it took all."""
         waiting = [*self._shares.get(guest, ()), *self._tests]
-        return not any(self.is_wanted(test) for test in waiting)
+        return [test for test in waiting if self.is_wanted(test)]
 
     def clear(self) -> None:
         """Nothing more is handed out."""

@@ -38,6 +38,9 @@ class GuestPlan:
     hardware: GuestHardware
     # words for the kernel's command line, from the environment
     append: str = ""
+    # the image has all commands for the agent: those that came in on the line would come at
+    # another instruction in each run
+    has_commands: bool = False
 
     def command(self) -> List[str]:
         """QEMU's command line, but for the serial lines."""
@@ -54,13 +57,15 @@ class GuestPlan:
 class Agent:
     """The agent at work: commands go to it, and lines come from it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, console: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, console: Path,
+                 deaf: bool = False) -> None:
         self._process = process
         self.console = console
+        self._deaf = deaf
 
     def send(self, line: str) -> None:
-        """Sends a command."""
-        if self._process.stdin and not self._process.stdin.is_closing():
+        """Sends a command, unless the agent has all of them already."""
+        if not self._deaf and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(f"{line}\n".encode())
 
     async def read(self, limit: Optional[float]) -> Optional[str]:
@@ -82,10 +87,11 @@ class Agent:
 
 async def start_guest(plan: GuestPlan, console: Path, errors: Path) -> Agent:
     """Starts a guest."""
-    return await start_qemu(plan.kernel.arch, plan.command(), console, errors)
+    return await start_qemu(plan.kernel.arch, plan.command(), console, errors, plan.has_commands)
 
 
-async def start_qemu(arch: Arch, command: Sequence[str], console: Path, errors: Path) -> Agent:
+async def start_qemu(arch: Arch, command: Sequence[str], console: Path, errors: Path,
+                     deaf: bool = False) -> Agent:
     """Starts QEMU. A second serial line is the agent's; it dies with us, even if we are killed."""
     console.touch()
     command = [*command, "-serial", f"file:{console}",
@@ -94,7 +100,7 @@ async def start_qemu(arch: Arch, command: Sequence[str], console: Path, errors: 
         process = await asyncio.create_subprocess_exec(
             "setpriv", "--pdeathsig", "KILL", *command, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=err, limit=LONGEST_LINE, start_new_session=True)
-    return Agent(process, console)
+    return Agent(process, console, deaf)
 
 
 async def run_shell(plan: GuestPlan) -> int:

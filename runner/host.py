@@ -33,6 +33,7 @@ class Testing:
     built: Optional[Path] = None
     native: Optional[Path] = None
     os_release: Optional[Path] = None
+    counter: Optional[Path] = None
     missing: Sequence[str] = ()
     uid: Optional[int] = None
 
@@ -44,8 +45,8 @@ class Testing:
             return Path(value) if value else None
         uid = environment.get("HMMIRROR_TEST_UID")
         return Testing(path("DRIVER"), path("SUITE"), path("CATALOGUE"), path("BUILT"),
-                       path("NATIVE"), path("OS_RELEASE"), environment.get("HMMIRROR_TEST_MISSING", "").split(),
-                       int(uid) if uid else None)
+                       path("NATIVE"), path("OS_RELEASE"), path("COUNTER"),
+                       environment.get("HMMIRROR_TEST_MISSING", "").split(), int(uid) if uid else None)
 
 
 @dataclass

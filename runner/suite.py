@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
@@ -31,6 +32,8 @@ GUEST_FOLDER = Path("/tests")
 # tests that a second guest has to have, to be worth its boot
 LEAST_SHARE = 32
 GUEST_MB = 4096
+# a second of a guest that counts instructions can take many of ours
+EXACT_PATIENCE = 1800
 # a guest that is lost before it has begun a test is tried again so often
 MOST_IDLE = 3
 
@@ -84,6 +87,21 @@ def guests_that_fit(host: Host, environment: Environment) -> int:
     return max(1, min(host.jobs, room))
 
 
+@dataclass(frozen=True)
+class Exact:
+    """Guests whose time is the number of their instructions, and in which nothing else differs."""
+
+    # what random numbers are made from
+    seed: int = 0
+    # a plugin of QEMU, with its arguments
+    plugin: str = ""
+
+
+def exact_of(request: Request) -> Optional[Exact]:
+    """What --exact asks for."""
+    return Exact(request.seed or 0) if request.exact else None
+
+
 @dataclass
 class Machine:
     """A kernel with all that is needed to run tests on it."""
@@ -98,6 +116,7 @@ class Machine:
     module_words: Tuple[str, ...] = ()
     # how many guests may run side by side; None: as many as fit
     guests: Optional[int] = None
+    exact: Optional[Exact] = None
 
     @property
     def is_native(self) -> bool:
@@ -133,7 +152,7 @@ class Machine:
 
     def guests_for(self, tests: int) -> int:
         """How many guests so many tests are good for."""
-        if self.is_native:
+        if self.is_native or self.exact:
             return 1
         most = self.guests or guests_that_fit(self.host, self.environment)
         least = 1 if self.environment.guests else LEAST_SHARE
@@ -143,9 +162,12 @@ class Machine:
                    one_cpu: bool = False) -> GuestPlan:
         """Makes the image in a folder, and says how guests are started with it."""
         payload = Payload(self.kernel, self.driver, self.agent, tuple(programs),
-                          self.all_module_words(), mode, one_cpu)
+                          self.all_module_words(), mode, one_cpu,
+                          self.exact.seed if self.exact else 0)
         image = folder / "initramfs"
         await make_image(self.host, payload, folder, image)
+        if self.exact:
+            return self.exact_plan(self.exact, image)
         hardware = GuestHardware(self.kernel.config.guest.cpus, "tcg", self.coherent_size_mb)
         plan = GuestPlan(self.kernel, image, hardware, self.environment.append)
         accelerator = await choose_accelerator(
@@ -153,6 +175,15 @@ class Machine:
         has_tsc = accelerator == "tcg" and self.kernel.arch.has_tsc
         khz = await tsc_khz(self.host, self.agent) if has_tsc else None
         return replace(plan, hardware=replace(hardware, accelerator=accelerator, tsc_khz=khz))
+
+    def exact_plan(self, exact: Exact, image: Path) -> GuestPlan:
+        """For a guest whose clock is the number of its instructions."""
+        if not self.kernel.arch.module_addresses:
+            raise Failure(f"a guest of {self.kernel.arch.name} cannot count instructions here; "
+                          "that is for x86_64")
+        hardware = GuestHardware(1, "icount", self.coherent_size_mb, seed=exact.seed,
+                                 plugin=exact.plugin)
+        return GuestPlan(self.kernel, image, hardware, self.environment.append)
 
 
 class FailFast(Exception):
@@ -189,7 +220,9 @@ class Run:
         """Runs these tests, in as many guests as they are good for."""
         host = self.machine.host
         count = self.machine.guests_for(len(tests))
-        queue = Queue(tests, count, self.one_by_one, self.give_up, self.every_run)
+        # a guest that has its commands already runs them all
+        queue = Queue(tests, count, self.one_by_one, self.give_up,
+                      self.every_run or bool(self.machine.exact))
         leave = await self.place() if self.place else None
         try:
             with host.cache.temporary("work") as folder:
@@ -237,7 +270,11 @@ class Run:
             number += 1
             console = self.logs / f"console.{place.console(number)}"
             errors = folder / f"qemu.{place.number}.err"
-            follower = await self._follow(place, queue, plan, console, errors)
+            given_plan = plan
+            if plan and self.machine.exact:
+                given_plan = await add_commands(self.machine, plan, queue.left(place.number),
+                                                folder / "exact", folder)
+            follower = await self._follow(place, queue, given_plan, console, errors)
             outcome = follower.outcome
             given += follower.handed_out
             if not outcome.lost:
@@ -268,6 +305,8 @@ class Run:
                             self.machine.host.terminal, self.logs / "results",
                             self._listener(place), slow=self.machine.kernel.config.guest.slow,
                             excuse=self.excuse)
+        if self.machine.exact:
+            follower.patience = EXACT_PATIENCE
         try:
             await follower.follow()
         finally:
@@ -325,19 +364,27 @@ def no_guest(machine: Machine, outcome: Outcome, console: Path, errors: Path) ->
                        f"{outcome.lost}; see {console}")
 
 
+async def add_commands(machine: Machine, plan: GuestPlan, tests: Sequence[Test], image: Path,
+                       folder: Path, programs: Optional[Path] = GUEST_FOLDER) -> GuestPlan:
+    """A copy of the plan's image whose agent runs these tests without a word from us.
+
+    programs is where the guest has their programs; None: where they say.
+    """
+    shutil.copyfile(plan.image, image)
+    script = Path(tempfile.mkdtemp(dir=folder))
+    commands = [test.command(programs) for test in tests]
+    (script / "commands").write_text("".join(f"{line}\n" for line in [*commands, "quit"]),
+                                     encoding="utf-8")
+    await pack(machine.host, script, image, append=True)
+    return replace(plan, image=image, has_commands=True)
+
+
 async def keep_guest(machine: Machine, plan: GuestPlan, logs: Path, place: Place,
                      given: Sequence[Test], folder: Path) -> None:
     """--keep: what QEMU was given, with the tests that it ran, to be started by hand."""
     (logs / "keep").touch()
-    image = logs / f"initramfs{place.suffix}"
-    shutil.copyfile(plan.image, image)
-    script = folder / f"script.{place.number}"
-    script.mkdir()
-    commands = [test.command(machine.folder) for test in given]
-    (script / "commands").write_text("".join(f"{line}\n" for line in [*commands, "quit"]),
-                                     encoding="utf-8")
-    await pack(machine.host, script, image, append=True)
-    command = shell_command(replace(plan, image=image))
+    plan = await add_commands(machine, plan, given, logs / f"initramfs{place.suffix}", folder)
+    command = shell_command(plan)
     (logs / f"qemu.cmd{place.suffix}").write_text(f"{command}\n", encoding="utf-8")
 
 

@@ -22,6 +22,10 @@ class GuestHardware:
     coherent_mb: int
     # of this machine's time stamp counter; None if it is not known
     tsc_khz: Optional[int] = None
+    # with the accelerator "icount": what the guest's random numbers are made from
+    seed: int = 0
+    # a plugin of QEMU, with its arguments
+    plugin: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ class Arch:
     image_release: Callable[[Path], str]
     # does an emulated guest have the time stamp counter of this machine?
     has_tsc: bool = False
+    # where modules are, if the kernel is not moved; None: an emulated guest of this architecture
+    # cannot count instructions
+    module_addresses: Optional[Tuple[int, int]] = None
 
     @property
     def is_native(self) -> bool:

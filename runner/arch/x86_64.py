@@ -34,21 +34,37 @@ def qemu_options(hardware: GuestHardware) -> List[str]:
         "-object", "memory-backend-ram,id=p2,size=128M", "-device", "nvdimm,memdev=p2",
         "-device", "intel-iommu,intremap=off",
         "-device", "pcie-pci-bridge,id=b0", "-device", "edu,bus=b0,addr=1",
-        "-device", "nvme,serial=near,cmb_size_mb=2,bus=b0,addr=2",
-        "-device", "nvme,serial=far,cmb_size_mb=2",
     ]
+    if hardware.accelerator != "icount":
+        # QEMU lets them work beside the CPU, for as long as the host takes
+        options += ["-device", "nvme,serial=near,cmb_size_mb=2,bus=b0,addr=2",
+                    "-device", "nvme,serial=far,cmb_size_mb=2"]
     if hardware.accelerator == "kvm":
         return options + ["-accel", "kvm", "-cpu", "host"]
     # rep movsb and stosb are slow when emulated
-    return options + ["-accel", "tcg,thread=multi",
-                      "-cpu", "max,-erms,-fsrm,family=23,model=1,stepping=2"]
+    options += ["-cpu", "max,-erms,-fsrm,family=23,model=1,stepping=2"]
+    if hardware.accelerator == "icount":
+        return options + exact_options(hardware)
+    return options + ["-accel", "tcg,thread=multi"]
+
+
+def exact_options(hardware: GuestHardware) -> List[str]:
+    """An instruction is a nanosecond, and the host's clock and random numbers stay outside."""
+    options = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+               "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", str(hardware.seed)]
+    return options + (["-plugin", hardware.plugin] if hardware.plugin else [])
 
 
 def kernel_words(hardware: GuestHardware) -> List[str]:
     """The kernel's command line, as far as it is about the machine."""
-    words = ["tsc=reliable", "no_timer_check", "mitigations=off", "intel_iommu=on",
+    words = ["no_timer_check", "mitigations=off", "intel_iommu=on",
              # their driver would map all of the NVDIMMs at each boot
              "initcall_blacklist=nd_pmem_driver_init"]
+    if hardware.accelerator == "icount":
+        # the kernel measures the TSC itself, and finds 1 GHz
+        words += ["nokaslr", "norandmaps"]
+    else:
+        words.append("tsc=reliable")
     words += [f"memmap={hardware.coherent_mb}M${address:#x}" for address in COHERENT_ADDRESSES]
     if hardware.accelerator != "kvm":
         # Timers and grace periods take a fifth of an emulated guest's time, most of it on the
@@ -101,5 +117,7 @@ ARCH = Arch(
     kernel_words=kernel_words,
     is_image=is_image,
     image_release=image_release,
+    # behind the kernel's image, for which 512 MiB or 1 GiB are left
+    module_addresses=(0xffffffffa0000000, 0xffffffffff000000),
     has_tsc=True,
 )

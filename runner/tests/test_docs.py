@@ -17,7 +17,7 @@ EXAMPLES = {"selftests/walk_fork.c"}
 KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/xarray.c", "scripts/dtc",
                 "scripts/sign-file"}
 # options of other programs
-OTHER_OPTIONS = {"-accel", "-cpu", "-no-reboot", "--dirty"}
+OTHER_OPTIONS = {"-accel", "-cpu", "-icount", "-no-reboot", "-seed", "--dirty"}
 
 OWN_FOLDERS = "bench|configs|docs|driver|guest|lib|regressions|runner|scripts|selftests|stress"
 PATH = re.compile(rf"(?<![\w/.~-])(?:{OWN_FOLDERS})/[\w./*-]*")

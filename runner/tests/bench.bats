@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# --bench, --bench --bisect, --count and --exact: the numbers and the runs are the same each time,
+# whatever else the machine does, and what takes more is found.
+# shellcheck disable=SC2154 # bats sets status, output and lines
+
+load helper
+
+setup_file() {
+	default_kernel
+	export GIT_AUTHOR_NAME='A Developer' GIT_AUTHOR_EMAIL=dev@example.org
+	export GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org
+}
+
+setup() {
+	REPO=$BATS_TEST_TMPDIR/repo
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# counter: a program whose operation takes 3 % more if the kernel's command line says so
+counter() {
+	export HMMIRROR_TEST_COUNTER=$BATS_TEST_TMPDIR/counter
+	gcc -O2 -static -I "$ROOT/lib" -o "$HMMIRROR_TEST_COUNTER" "$ROOT/runner/tests/counter.c" \
+		"$ROOT/lib/count.c"
+}
+
+# history WORD...: a commit each, with the tags c1, c2, ...
+history() {
+	local word n=0
+	export HMMIRROR_TEST_BUILT=$KERNEL_BUILD
+	git init -q "$REPO"
+	for word; do
+		n=$((n + 1))
+		printf '%s\n' "$word" > "$REPO/word"
+		printf '%s\n' "$n" > "$REPO/n"
+		git -C "$REPO" add -A
+		git -C "$REPO" commit -q -m "commit $n: $word"
+		git -C "$REPO" tag "c$n"
+	done
+}
+
+# kept: copies counts.json of the run that has just ended
+kept() {
+	cp "${lines[-1]#logs: }/counts.json" "$1"
+}
+
+@test "counts are the same to the last digit, also on a busy machine" {
+	unset HMMIRROR_TEST_DRIVER
+	run "$RUN" --bench open_close 'read.anon' to_device.anon
+	echo "$output"
+	[ "$status" = 0 ]
+	kept first
+	local busy=()
+	for _ in 1 2 3 4; do
+		sh -c 'while :; do :; done' & busy+=($!)
+	done
+	run "$RUN" --bench open_close 'read.anon' to_device.anon
+	kill "${busy[@]}"
+	echo "$output"
+	[ "$status" = 0 ]
+	kept second
+	cmp first second
+	# the driver has a part of each
+	grep -q '"operation": "read.anon"' first
+	if grep -q '"driver": 0,' first; then return 1; fi
+}
+
+@test "finds the commit that adds 3 % to an operation" {
+	counter
+	history fast fast fast fast fast broken fast slow slow slow slow slow
+	run "$RUN" --bench --bisect c1 c12 loop --tree "$REPO"
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -qx '  commit 8: slow' <<< "$output"
+	grep -q '(+3[.]0 %)' <<< "$output"
+	grep -q 'commit 6: broken (the kernel does not build)$' <<< "$output"
+}
+
+@test "says so if the bad end does not take so much more" {
+	counter
+	history fast slow
+	bad_input 'BAD is not 5.0 % worse' "$RUN" --bench --bisect c1 c2 loop --worse 5% --tree "$REPO"
+}
+
+@test "--count prints what lies between the marks of a program" {
+	cat > mine.c <<-'END'
+	#include "hmmirror_lib.h"
+	#include <unistd.h>
+	int main(void)
+	{
+		__u64 begun = hmm_count_begin();
+		int i;
+
+		for (i = 0; i < 1000; i++)
+			asm volatile("");
+		hmm_count_end(begun);
+		begun = hmm_count_begin();
+		getppid();
+		hmm_count_end(begun);
+		return 3;
+	}
+	END
+	run "$RUN" --count mine.c
+	echo "$output"
+	[ "$status" = 3 ]
+	# two pairs: one is the program's alone, the other has a system call in it
+	[[ ${lines[-2]} =~ ^' '+1' '+[0-9]+' '+([0-9]+)' '+0' '+0$ ]]
+	((BASH_REMATCH[1] >= 2000 && BASH_REMATCH[1] < 4000))
+	[[ ${lines[-1]} =~ ^' '+2' '+[0-9]+' '+[0-9]+' '+([0-9]+)' '+0$ ]]
+	((BASH_REMATCH[1] > 10))
+}
+
+@test "--exact makes the same run again, also one in which the guest dies" {
+	run "$RUN" --exact 7 fake.pass fake.fail fake.crash fake.taints last.pass
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -qx 'seed 7: --exact 7 makes the same run again' <<< "$output"
+	local first=${lines[-2]#logs: }
+	run "$RUN" --exact 7 fake.pass fake.fail fake.crash fake.taints last.pass
+	echo "$output"
+	local second=${lines[-2]#logs: } file
+	[ -s "$first/console.2" ]
+	for file in console.1 console.2 results summary; do
+		cmp "$first/$file" "$second/$file"
+	done
+	run "$RUN" --exact --exec "$HMMIRROR_TEST_SUITE/../counter.c"
+	echo "$output"
+	[ "$status" = 0 ]
+	local count=${lines[-1]}
+	[[ $count == 'count loop 1048576 '* ]]
+	run "$RUN" --exact --exec "$HMMIRROR_TEST_SUITE/../counter.c"
+	[ "${lines[-1]}" = "$count" ]
+}
+
+@test "refuses what it cannot count" {
+	bad_input 'there is no operation no.such' "$RUN" --bench no.such
+	bad_input 'one operation' "$RUN" --bench --bisect a b
+	bad_input 'percent are wanted' "$RUN" --bench --bisect a b loop --worse much
+	bad_input '--worse is for' "$RUN" --worse 5% walk_anon
+	bad_input 'does an operation go with' "$RUN" --bench held read.anon
+	bad_input 'give one -k' "$RUN" --bench held -k 6.1 -k 7.2
+}
