@@ -179,8 +179,8 @@ class Machine:
     def exact_plan(self, exact: Exact, image: Path) -> GuestPlan:
         """For a guest whose clock is the number of its instructions."""
         if not self.kernel.arch.module_addresses:
-            raise Failure(f"a guest of {self.kernel.arch.name} cannot count instructions here; "
-                          "that is for x86_64")
+            raise Failure(f"a guest of {self.kernel.arch.name} cannot count instructions; leave "
+                          "--exact, --count and --bench out there")
         hardware = GuestHardware(1, "icount", self.coherent_size_mb, seed=exact.seed,
                                  plugin=exact.plugin)
         return GuestPlan(self.kernel, image, hardware, self.environment.append)
