@@ -365,7 +365,7 @@ class Follower:
         reason = self.outcome.lost + (f": {report}" if report else "")
         output = self._output[:SHOWN_OUTPUT]
         output += self.console.lines_of(name) if report else self.console.tail(TAIL)
-        ms = int((time.monotonic() - self._begun) * 1000) if test else 0
+        ms = int((time.monotonic() - self._begun) * 1000) if test and not self.agent.deaf else 0
         self._record(Verdict(name, FAIL, ms, reason, output, self.console.name_of(name)))
 
     def _late_reports(self) -> None:

@@ -61,11 +61,12 @@ class Agent:
                  deaf: bool = False) -> None:
         self._process = process
         self.console = console
-        self._deaf = deaf
+        # it has all commands already, and a clock of its own
+        self.deaf = deaf
 
     def send(self, line: str) -> None:
         """Sends a command, unless the agent has all of them already."""
-        if not self._deaf and self._process.stdin and not self._process.stdin.is_closing():
+        if not self.deaf and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(f"{line}\n".encode())
 
     async def read(self, limit: Optional[float]) -> Optional[str]:
