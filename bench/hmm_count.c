@@ -467,7 +467,7 @@ static size_t unit_of(const struct operation *op)
 	/* half of the pages are one at least; before one huge page there is something to walk */
 	if (op->share > 1)
 		return op->share * hmm_page_size();
-	return op->prepare == migrate_last ? 3 * hmm_pmd_size() : hmm_state_unit(state);
+	return op->prepare == migrate_last ? 5 * hmm_pmd_size() : hmm_state_unit(state);
 }
 
 static void run_sizes(const struct operation *op, const size_t *sizes, size_t n, int repeats)
