@@ -111,9 +111,9 @@ own that --new began. What is missing is installed, fetched and built first.
       --shuffle        run the tests in random order
       --seed S         make the choices of the run that printed this seed, for
                        --stress and --shuffle; S-T is a cell for each of these seeds
-      --exact [SEED]   one guest with one CPU, whose clock is the number of instructions
-                       that it has executed: the same SEED makes the same run again,
-                       for tests, --exec and --stress; docs/using/counting.md
+      --exact [SEED]   one guest, whose clock is the number of instructions that it has
+                       executed: the same SEED makes the same run again, for tests,
+                       --exec and --stress; S-T as above; docs/using/counting.md
       --bench [OPERATION|PART...]
                        count the instructions of what the driver does, all of it or
                        the operations named (read.thp, 'to_device.*'); with several
@@ -403,6 +403,8 @@ def check_arch(request: Request) -> None:
 def check_bisect(request: Request, raw: Raw) -> None:
     """What goes with a bisection only."""
     mode = request.mode
+    if raw.worse and mode != "bench-bisect":
+        raise Failure("--worse is for --bench --bisect; see --help")
     if mode in ("bisect", "bisect-step", "bench-bisect"):
         if request.kernels:
             raise Failure(f"--{mode} tests a git checkout; give it with --tree and not with -k")
@@ -425,8 +427,6 @@ def check_bisect(request: Request, raw: Raw) -> None:
             raise Failure(f"{option} is for --bisect; see --help")
     if mode == "bisect-step":
         return
-    if raw.worse:
-        raise Failure("--worse is for --bench --bisect; see --help")
     if request.tree:
         raise Failure("--tree is for --bisect; without it the kernel is given with -k")
     if request.repeat != 1 and mode != "suite":
@@ -435,6 +435,8 @@ def check_bisect(request: Request, raw: Raw) -> None:
 
 def check_worse(request: Request, raw: Raw) -> None:
     """What goes with --bench --bisect only."""
+    if request.bisect_build:
+        raise Failure("--bench goes with --bisect, and not with --bisect-build")
     if len(request.globs) != 1 or request.own_files:
         raise Failure("--bench --bisect needs the one operation that became slower; --bench shows "
                       "their names")

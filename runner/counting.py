@@ -7,7 +7,6 @@ Nothing comes into the guest from outside, so that the counts are the same on an
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
@@ -17,7 +16,7 @@ from runner.counts import Counts, marks_table, read_counts
 from runner.errors import Failure
 from runner.exec import prepare_machine, status_of
 from runner.follow import TAIL, Follower, Listener, Queue, Test
-from runner.guest import start_guest
+from runner.guest import qemu_release, start_guest
 from runner.host import Host
 from runner.programs import build_files, build_library, build_own
 from runner.request import Request
@@ -40,18 +39,14 @@ class Selection:
     repeats: int = 3
 
 
-def plugin_api(version: str) -> int:
-    """Which interface for plugins a QEMU has, by what it says of its version."""
-    found = re.search(r"version (\d+)\.(\d+)", version)
-    if not found:
-        raise Failure(f"QEMU does not tell its version: {version.strip()}")
-    release = int(found[1]), int(found[2])
+def plugin_api(release: Tuple[int, int]) -> int:
+    """Which interface for plugins a release of QEMU has."""
     return 1 if release < (9, 0) else 2 if release < (9, 1) else 3
 
 
 async def build_plugin(host: Host, qemu: str) -> Path:
     """The plugin for this QEMU."""
-    api = plugin_api(await host.capture([qemu, "--version"], check=True))
+    api = plugin_api(await qemu_release(host, qemu))
     origin = [host.root / "bench/plugin.c", host.root / "bench/qemu_plugin.h"]
 
     def command(_: Toolchain, to: Path) -> List[str]:

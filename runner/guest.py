@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from runner.arch import Arch, GuestHardware
 from runner.cache import hash_text
@@ -119,6 +120,19 @@ def shell_command(plan: GuestPlan) -> str:
     """The command that starts a guest by hand, as a line of shell."""
     return shlex.join([*plan.command(), "-serial", "file:console.again",
                        "-chardev", "stdio,id=agent,signal=off", *plan.kernel.arch.agent_line])
+
+
+async def qemu_release(host: Host, qemu: str) -> Tuple[int, int]:
+    """7, 2 of this machine's QEMU."""
+    return release_in(await host.capture([qemu, "--version"], check=True))
+
+
+def release_in(version: str) -> Tuple[int, int]:
+    """7, 2 of "QEMU emulator version 7.2.22 (Debian ...)"."""
+    found = re.search(r"version (\d+)\.(\d+)", version)
+    if not found:
+        raise Failure(f"QEMU does not tell its version: {version.strip()}")
+    return int(found[1]), int(found[2])
 
 
 async def tsc_khz(host: Host, agent: Path) -> Optional[int]:

@@ -11,6 +11,7 @@ from runner.counting import plugin_api
 from runner.counts import Count, Counts, Held, changes, comparison, compiler_of, growth_faults, \
     held_text, marks_table, read_counts, size_name, table
 from runner.errors import Failure
+from runner.guest import release_in
 
 MIB = 1 << 20
 
@@ -55,7 +56,8 @@ class ReadTest(unittest.TestCase):
 
     def test_interface_of_plugins(self) -> None:
         for version, api in (("7.2.22", 1), ("8.2.0", 1), ("9.0.1", 2), ("9.1.0", 3), ("10.0.2", 3)):
-            self.assertEqual(api, plugin_api(f"QEMU emulator version {version} (Debian)"))
+            release = release_in(f"QEMU emulator version {version} (Debian)")
+            self.assertEqual(api, plugin_api(release))
 
 
 class CompareTest(unittest.TestCase):
