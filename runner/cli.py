@@ -119,10 +119,10 @@ own that --new began. What is missing is installed, fetched and built first.
                        the operations named (read.thp, 'to_device.*'); with several
                        -k compare these kernels. A PART is one of counts, growth,
                        held, record, driver, runner, fresh; docs/using/counting.md
-      --bench --bisect GOOD BAD OPERATION
-                       find the commit after which an operation takes more
-      --worse N%       a commit is bad if it takes N % more than GOOD (half of what
-                       BAD takes more)
+                       With --bisect GOOD BAD, an OPERATION: find the commit after
+                       which it takes more
+      --worse N%       of --bench --bisect: a commit is bad if it takes N % more than
+                       GOOD (half of what BAD takes more)
       --check[=LEVEL]  all tests and static checks of this checkout, on the default
                        kernel; ci: on those that CI runs, all: on all packaged ones,
                        machine: in a whole Debian that is booted in QEMU

@@ -49,7 +49,7 @@ async def build_plugin(host: Host, qemu: str) -> Path:
     api = plugin_api(await qemu_release(host, qemu))
     origin = [host.root / "bench/plugin.c", host.root / "bench/qemu_plugin.h"]
 
-    def command(_: Toolchain, to: Path) -> List[str]:
+    def command(_: Toolchain, __: List[str], to: Path) -> List[str]:
         return ["gcc", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=hidden",
                 f"-DQEMU_API={api}", "-o", str(to / "plugin.so"), str(origin[0])]
     built = await build_files(host, f"plugin-{api}", "the plugin for QEMU", origin, None, command)
@@ -63,9 +63,9 @@ async def build_counter(host: Host) -> Path:
     library = await build_library(host, native_arch())
     origin = [host.root / "bench/hmm_count.c", host.root / "lib", host.root / "driver/uapi"]
 
-    def command(_: Toolchain, to: Path) -> List[str]:
-        return ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE=", "-static", "-I",
-                str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o",
+    def command(tools: Toolchain, link: List[str], to: Path) -> List[str]:
+        return [*tools.gcc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE=", *link,
+                "-I", str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o",
                 str(to / "hmm_count"), str(origin[0]), str(library), "-Wl,--whole-archive",
                 "-lhugetlbfs", "-Wl,--no-whole-archive", "-lnuma", "-lpthread"]
     built = await build_files(host, "counter", "the program that is counted", origin, None, command)
