@@ -188,27 +188,34 @@ def comparison(all_counts: Sequence[Counts]) -> List[str]:
     first, others = all_counts[0], all_counts[1:]
     by_key: List[Mapping[Key, Change]] = [
         {(one.operation, one.size): one for one in changes(first, other)} for other in others]
+    keys = dict.fromkeys(key for counts in all_counts for key in counts.counts)
     lines = [f"instructions a page, and the change against linux {first.kernel}; "
              f"* is over {MARKED:.0f} %",
              f"  {'':<22} {'':>8} {first.kernel:>14}"
              + "".join(f" {other.kernel:>24}" for other in others)]
     marked = 0
-    for (name, size), one in first.counts.items():
-        row = f"  {name:<22} {size_name(size):>8} {per_page(one.total, one.pages):>14}"
-        for found in by_key:
-            change = found.get((name, size))
-            if not change:
-                row += f" {'-':>24}"
-                continue
-            marked += change.is_marked
-            mark = "*" if change.is_marked else " "
-            row += f" {per_page(change.after, one.pages):>12} {change.percent:>+8.1f} %{mark}"
+    for key in keys:
+        row = f"  {key[0]:<22} {size_name(key[1]):>8} {page_count(first, key):>14}"
+        for other, found in zip(others, by_key):
+            change = found.get(key)
+            row += f" {page_count(other, key):>12}"
+            if change:
+                marked += change.is_marked
+                row += f" {change.percent:>+8.1f} %{'*' if change.is_marked else ' '}"
+            else:
+                row += 12 * " "
         lines.append(row.rstrip())
     for counts in all_counts:
         reasons = dict.fromkeys((name, reason) for (name, _), reason in counts.skipped.items())
         lines += [f"  {counts.kernel} has no {name}: {reason}" for name, reason in reasons]
     return [*lines, f"{marked} of {sum(len(found) for found in by_key)} changed by more than "
                     f"{MARKED:.0f} %"]
+
+
+def page_count(counts: Counts, key: Key) -> str:
+    """Instructions a page of an operation, or a dash where the kernel has none."""
+    one = counts.counts.get(key)
+    return per_page(one.total, one.pages) if one else "-"
 
 
 def growth_faults(counts: Counts) -> List[str]:

@@ -72,6 +72,14 @@ class CompareTest(unittest.TestCase):
         self.assertRegex(lines[3], r"write .* \+2\.0 %\*$")
         self.assertEqual("2 of 3 changed by more than 2 %", lines[-1])
 
+    def test_what_only_one_kernel_has(self) -> None:
+        before = counts_of("6.1", {"read": 25600, "exclusive": 25600})
+        after = counts_of("7.2", {"read": 25600, "dma": 25600})
+        lines = comparison([before, after])
+        self.assertRegex(lines[3], r"exclusive +1 MiB +100\.0 +-$")
+        self.assertRegex(lines[4], r"dma +1 MiB +- +100\.0$")
+        self.assertEqual("0 of 1 changed by more than 2 %", lines[-1])
+
     def test_growth(self) -> None:
         counts = counts_of("6.1", {"read": 1000000}, 2 * MIB)
         counts.counts["read", 8 * MIB] = Count("read", 8 * MIB, 0, 5000000, 0)
