@@ -214,6 +214,8 @@ setup_file() {
 	[ "$status" = 0 ]
 	local logs=${lines[-2]#logs: }
 	[ -s "$logs/initramfs" ] && [ -s "$logs/qemu.cmd" ]
+	# it writes a console's log where it is
+	cd "$BATS_TEST_TMPDIR" || return
 	run timeout 60 sh "$logs/qemu.cmd" < /dev/null
 	rm -r "$logs"
 	[[ $output == *'end ok'* ]]
