@@ -192,9 +192,9 @@ static long hmmirror_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 
 	if (_IOC_TYPE(cmd) == HMMIRROR_IOC_TYPE)
 		return own_abi(file->private_data, cmd, uarg);
-	if (_IOC_TYPE(cmd) != _IOC_TYPE(HMM_DMIRROR_READ))
-		return -ENOTTY;
-	return hmmirror_test_abi(file->private_data, cmd, uarg);
+	if (_IOC_TYPE(cmd) == _IOC_TYPE(HMM_DMIRROR_READ))
+		return hmmirror_test_abi(file->private_data, cmd, uarg);
+	return -ENOTTY;
 }
 
 static const struct file_operations hmmirror_fops = {
@@ -283,45 +283,59 @@ static int check_parameters(void)
 	return 0;
 }
 
-static int __init hmmirror_init(void)
+static int register_devices(void)
 {
-	unsigned int wanted = hmmirror_spm_addr[0] ? HMMIRROR_NR_DEVICES : HMMIRROR_NR_PRIVATE;
-	int ret = check_parameters();
+	unsigned int wanted = HMMIRROR_NR_PRIVATE;
+	int ret = 0;
 
+	if (hmmirror_spm_addr[0])
+		wanted = HMMIRROR_NR_DEVICES;
 	if (hmmirror_spm_addr[0] && compat_no_coherent()) {
 		pr_info("no coherent devices: %s\n", compat_no_coherent());
 		wanted = HMMIRROR_NR_PRIVATE;
 	}
-	if (!ret)
-		ret = hmmirror_fixture_init();
-	if (ret)
-		return ret;
-	ret = hmmirror_dma_init();
-	if (ret)
-		goto err_fixture;
 	while (!ret && nr_devices < wanted) {
 		ret = register_device(&devices[nr_devices], nr_devices);
 		if (!ret)
 			nr_devices++;
 	}
 	if (ret)
-		goto err_devices;
-	return 0;
+		unregister_devices();
+	return ret;
+}
 
-err_devices:
-	unregister_devices();
-	hmmirror_dma_exit();
-err_fixture:
-	hmmirror_fixture_exit();
+/* What the module sets up when it is loaded, in this order; the devices come last. */
+static const struct {
+	int (*init)(void);
+	void (*exit)(void);
+} setup[] = {
+	{ .init = hmmirror_fixture_init, .exit = hmmirror_fixture_exit },
+	{ .init = hmmirror_dma_init, .exit = hmmirror_dma_exit },
+	{ .init = register_devices, .exit = unregister_devices },
+};
+
+static void undo_setup(unsigned int done)
+{
+	while (done)
+		setup[--done].exit();
+}
+
+static int __init hmmirror_init(void)
+{
+	int ret = check_parameters();
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(setup) && !ret; i++)
+		ret = setup[i].init();
+	if (ret && i)
+		undo_setup(i - 1);
 	return ret;
 }
 module_init(hmmirror_init);
 
 static void __exit hmmirror_exit(void)
 {
-	unregister_devices();
-	hmmirror_dma_exit();
-	hmmirror_fixture_exit();
+	undo_setup(ARRAY_SIZE(setup));
 }
 module_exit(hmmirror_exit);
 

@@ -177,8 +177,7 @@ long hmm_hugetlb_set_pool(size_t size, long pages);
  * @size: huge page size, bytes
  * @length: size of the file, bytes, multiple of @size
  *
- * From a hugetlbfs that is mounted, as libhugetlbfs finds it; without one,
- * from memfd_create().
+ * From a mounted hugetlbfs of that page size; without one, from memfd_create().
  *
  * Return: file descriptor or -errno.
  */

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* hugetlb pools and files, by libhugetlbfs where that can. */
+/* hugetlb pools and files. */
 #include <errno.h>
 #include <limits.h>
 #include <linux/memfd.h>
-#include <stddef.h>
+#include <mntent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
-
-/* hugetlbfs.h uses size_t without declaring it. */
-#include <hugetlbfs.h>
 
 #include "hmm_buffer.h"
 #include "hmm_system.h"
-
-#define SIZES_MAX	8
 
 static long pool_number(size_t size, const char *name)
 {
@@ -27,20 +25,22 @@ static long pool_number(size_t size, const char *name)
 
 int hmm_hugetlb_has(size_t size)
 {
-	long sizes[SIZES_MAX];
-	int i, n = gethugepagesizes(sizes, SIZES_MAX);
-
-	for (i = 0; i < n; i++)
-		if (sizes[i] == (long)size)
-			return 1;
-	return 0;
+	return pool_number(size, "nr_hugepages") >= 0;
 }
 
 long hmm_hugetlb_default(void)
 {
-	long size = gethugepagesize();
+	FILE *file = fopen("/proc/meminfo", "r");
+	long kb = -1;
+	char line[128];
 
-	return size < 0 ? -errno : size;
+	if (!file)
+		return -errno;
+	while (kb < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Hugepagesize: %ld kB", &kb) != 1)
+			kb = -1;
+	fclose(file);
+	return kb < 0 ? -ENOENT : kb * 1024;
 }
 
 long hmm_hugetlb_free(size_t size)
@@ -73,17 +73,42 @@ long hmm_hugetlb_set_pool(size_t size, long pages)
 	return ret ? ret : hmm_hugetlb_pool(size);
 }
 
+/* An unlinked file on a hugetlbfs of this page size. Return: -ENOENT if none is mounted. */
+static int open_mounted(size_t size)
+{
+	FILE *mounts = setmntent("/proc/mounts", "r");
+	int fd = -ENOENT;
+	struct mntent *entry;
+	struct statfs fs;
+	char path[256];
+
+	if (!mounts)
+		return -errno;
+	while (fd == -ENOENT && (entry = getmntent(mounts))) {
+		if (strcmp(entry->mnt_type, "hugetlbfs") || statfs(entry->mnt_dir, &fs) ||
+		    (size_t)fs.f_bsize != size)
+			continue;
+		snprintf(path, sizeof(path), "%s/hmm.XXXXXX", entry->mnt_dir);
+		fd = mkstemp(path);
+		if (fd < 0)
+			fd = -errno;
+		else
+			unlink(path);
+	}
+	endmntent(mounts);
+	return fd;
+}
+
 int hmm_hugetlb_file(size_t size, size_t length)
 {
 	unsigned int log2 = __builtin_ctzll(size);
-	int fd;
+	int fd = open_mounted(size);
 
-	if (!hugetlbfs_find_path_for_size(size))
+	if (fd == -ENOENT)
 		return hmm_file_memfd(length, MFD_HUGETLB |
 				      log2 << MFD_HUGE_SHIFT);
-	fd = hugetlbfs_unlinked_fd_for_size(size);
 	if (fd < 0)
-		return errno ? -errno : -EIO;
+		return fd;
 	if (ftruncate(fd, length)) {
 		int ret = -errno;
 

@@ -8,9 +8,7 @@
 HMM_LIB_DIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 HMM_LIB := $(OUTPUT)/libhmmirror.a
 HMM_LIB_CPPFLAGS := -I$(HMM_LIB_DIR) -I$(HMM_LIB_DIR)/../driver/uapi
-# the constructor that finds the mounts is in an object that nothing names, and a
-# static link leaves it out otherwise
-HMM_LIB_LDLIBS := -Wl,--whole-archive -lhugetlbfs -Wl,--no-whole-archive -lnuma
+HMM_LIB_LDLIBS := -lnuma
 
 HMM_LIB_SOURCES := $(sort $(wildcard $(HMM_LIB_DIR)/*.c))
 HMM_LIB_HEADERS := $(wildcard $(HMM_LIB_DIR)/*.h \

@@ -21,7 +21,7 @@ from runner.toolchain import Toolchain, toolchain
 # the image has the libraries; all symbols are found before the program forks for a test
 LINK = "LINK=-Wl,-z,now -s"
 # of libhmmirror
-LIBRARIES = ("-lhugetlbfs", "-lnuma")
+LIBRARIES = ("-lnuma",)
 
 
 @dataclass(frozen=True)

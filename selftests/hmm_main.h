@@ -200,12 +200,6 @@ static int hmm_run_named(const char *wanted)
 }
 #endif
 
-/* Runs before libhugetlbfs's constructor, which would warn of what the tests find out. */
-static void __attribute__((constructor(101))) hmm_quiet(void)
-{
-	setenv("HUGETLB_VERBOSE", "0", 0);
-}
-
 int main(int argc, char **argv)
 {
 	char *harness_argv[2], *served[3] = { argv[0] };

@@ -138,8 +138,9 @@ static void do_nothing(struct migrate_vma *args, void *data)
 static int migrate_wrong(struct migrate_vma *args, struct vm_area_struct *vma,
 			 enum hmmirror_mistake mistake, struct page *fault_page)
 {
-	if (!compat_migrate_checks(args, fault_page))
+	if (!compat_migrate_checks(fault_page))
 		return -EOPNOTSUPP;
+	compat_set_fault_page(args, fault_page);
 	args->vma = mistake == HMMIRROR_MISTAKE_NO_VMA ? NULL : vma;
 	if (mistake == HMMIRROR_MISTAKE_BEFORE)
 		args->start = vma->vm_start - PAGE_SIZE;

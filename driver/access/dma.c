@@ -44,10 +44,10 @@ static struct platform_device *own_device;
 /* Return: why nothing can be mapped behind an IOMMU, NULL if it can. */
 const char *hmmirror_no_iommu(void)
 {
-	const char *why = compat_no_dma();
+	const char *why = NULL;
 
-	if (why)
-		return why;
+	if (compat_no_dma())
+		return compat_no_dma();
 	mutex_lock(&targets_lock);
 	if (!pci_target.dev)
 		why = "there is no PCI device 1234:11e8 (-device edu of QEMU)";
@@ -375,7 +375,7 @@ static struct pci_driver dma_driver = {
 	.remove = unbind_device,
 };
 
-int __init hmmirror_dma_init(void)
+int hmmirror_dma_init(void)
 {
 	int ret;
 

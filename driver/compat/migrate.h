@@ -17,7 +17,7 @@
  * @settle: looks at what became of it, between pages and finalize
  * @data: for the two
  *
- * Neither may be called when there is nothing to migrate.
+ * Either callback may be skipped when there is nothing to migrate.
  *
  * Return: what migrate_vma_setup() says.
  */
@@ -73,19 +73,18 @@ static inline unsigned long compat_migrate_cpages(const struct migrate_vma *args
 
 /* The page that the CPU touched has one reference more; the kernel must know. */
 #ifdef HAVE_MIGRATE_VMA_FAULT_PAGE
-static inline void compat_set_fault_page(struct migrate_vma *args, struct vm_fault *vmf)
+static inline void compat_set_fault_page(struct migrate_vma *args, struct page *page)
 {
-	args->fault_page = vmf->page;
+	args->fault_page = page;
 }
 #else
-#define compat_set_fault_page(_args, _vmf) do { (void)(_args); (void)(_vmf); } while (0)
+#define compat_set_fault_page(_args, _page) do { (void)(_args); (void)(_page); } while (0)
 #endif
 
 /* Return: whether the kernel looks at the arguments, and at such a page. */
-static inline bool compat_migrate_checks(struct migrate_vma *args, struct page *fault_page)
+static inline bool compat_migrate_checks(const struct page *fault_page)
 {
-#ifdef HAVE_MIGRATE_VMA_FAULT_PAGE
-	args->fault_page = fault_page;
+#if defined(HAVE_MIGRATE_VMA_FAULT_PAGE)
 	return true;
 #elif defined(HAVE_MIGRATE_VMA_FLAGS)
 	return !fault_page;

@@ -148,7 +148,7 @@ static inline struct folio *compat_freed_folio(struct page *page)
 
 /* Where one can be split, a new folio takes over what the kernel leaves to us. */
 #ifdef HAVE_DEVICE_THP
-#define COMPAT_SET_SPLIT(_folio_split)	.folio_split = _folio_split
+#define COMPAT_SET_SPLIT(_folio_split)	.folio_split = _folio_split,
 static inline void compat_inherit(struct folio *head, struct folio *tail)
 {
 	tail->pgmap = head->pgmap;

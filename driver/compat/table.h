@@ -32,13 +32,11 @@ static inline bool compat_pte_map_can_fail(void)
 #define _PAGE_DEVMAP	0UL
 #endif
 
-/*
- * Return: why there are no huge PUDs, NULL if there are. A write to one in anonymous
- * memory splits it since 5.8, as old as hmm_pfns; before, the fault takes it for a table.
- */
+/* Return: why there are no huge PUDs, NULL if there are. */
 static inline const char *compat_no_huge_pud(void)
 {
 #if !defined(HAVE_HMM_PFNS)
+	/* it came with 5.8, as hmm_pfns did; before, the fault takes it for a table */
 	return "the kernel does not split a huge PUD of anonymous memory (before 5.8)";
 #elif defined(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD)
 	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? NULL :

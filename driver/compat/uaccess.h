@@ -28,14 +28,15 @@ static inline int copy_struct_from_user(void *dst, size_t ksize, const void __us
 }
 #endif
 
-/* Before there was a way to ask, there was no memory that is kept from the kernel. */
+/* Return: whether the kernel itself can read this byte; secret memory it can't. */
 static inline bool compat_kernel_readable(const void *addr)
 {
-#ifdef get_kernel_nofault
+#ifdef HAVE_GET_KERNEL_NOFAULT
 	char byte;
 
 	return !get_kernel_nofault(byte, (const char *)addr);
 #else
+	/* before there was a way to ask, there was no memory that is kept from the kernel */
 	return true;
 #endif
 }

@@ -2,10 +2,10 @@
 /*
  * Evicts all pages of a device, and removes its memory.
  *
- * Since 6.1 the kernel takes pages of a device by number (migrate_device_range()). Before,
- * and for huge pages when no huge page can be allocated, pages migrate by VMA: evict_mm()
- * goes through every address space. Processes that never opened the device may have its
- * pages by fork().
+ * The kernel takes pages of a device by number (migrate_device_range()). Where it can't, and
+ * for huge pages when no huge page can be allocated, pages migrate by VMA: evict_mm() goes
+ * through every address space. Processes that never opened the device may have its pages by
+ * fork().
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
@@ -114,12 +114,12 @@ static void evict_by_vma(struct hmmirror_device *device)
 /* Evicts what can migrate now. By VMA, that includes pages of other chunks. */
 static void evict_range(struct hmmirror_device *device, unsigned long pfn, unsigned long nr)
 {
-	bool by_vma = !compat_has_device_range();
+	bool by_vma = false;
 
-	if (!by_vma)
+	if (compat_has_device_range())
 		atomic64_add(hmmirror_migrate_all_to_ram(device, pfn, nr, &by_vma),
 			     &device->evicted);
-	if (by_vma)
+	if (by_vma || !compat_has_device_range())
 		evict_by_vma(device);
 }
 

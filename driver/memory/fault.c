@@ -113,7 +113,7 @@ vm_fault_t hmmirror_migrate_to_ram(struct vm_fault *vmf)
 		fault.shared = compat_mapped_twice(page_folio(vmf->page));
 	}
 
-	compat_set_fault_page(&args, vmf);
+	compat_set_fault_page(&args, vmf->page);
 	atomic64_inc(&fault.device->cpu_faults);
 	hmmirror_hold_fault(vmf->vma->vm_mm);
 	if (huge)

@@ -88,7 +88,7 @@ enum hmmirror_memory {
 /*
  * Answers that differ between kernels though the calls look alike: bits of
  * hmmirror_query.traits. A bit is set if the interface of the kernel says so for
- * certain; driver/compat/traits.h says how it is told.
+ * certain.
  */
 /* page faults that the walker takes are counted for the process */
 #define HMMIRROR_TRAIT_FAULTS_COUNTED	_BITULL(0)

@@ -10,5 +10,5 @@
 struct resource *probe(void);
 struct resource *probe(void)
 {
-	return request_free_mem_region(&iomem_resource, PAGE_SIZE, "");
+	return request_free_mem_region(&iomem_resource, 4096, "");
 }

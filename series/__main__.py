@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0
+"""python3 -m series TREE [OUT]: writes a patch series against a kernel tree."""
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Dict, List, Set, Tuple
+
+from runner.build import prepare
+from runner.cache import Cache
+from runner.config import Config
+from runner.errors import Failure
+from runner.host import Host
+from runner.kernel import resolve
+from runner.packages import needs, require
+from runner.programs import build_driver
+from runner.terminal import Terminal
+from series.layout import OPTIONS, STEPS, Layout, config_of, read, read_sources
+from series.patches import Repository
+from series.reduce import Reducer
+from series.tree import FILES, Tree
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXTS = ROOT / "series/tree"
+MESSAGES = TEXTS / "messages"
+NEEDS = needs("unifdef:unifdef git:git")
+
+
+def identity() -> Dict[str, str]:
+    """Author and committer: who git says it is."""
+    out = {}
+    for word in ("AUTHOR", "COMMITTER"):
+        done = subprocess.run(["git", "var", f"GIT_{word}_IDENT"], cwd=ROOT, capture_output=True,
+                              text=True, check=False)
+        name, _, rest = done.stdout.partition(" <")
+        if done.returncode or not name:
+            raise Failure("git does not know who you are; git config user.name and user.email")
+        out[f"GIT_{word}_NAME"], out[f"GIT_{word}_EMAIL"] = name, rest.split(">")[0]
+    return out
+
+
+def date() -> str:
+    """That of the checkout's last commit, so that the same sources give the same series."""
+    done = subprocess.run(["git", "log", "-1", "--format=%cI"], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+    return done.stdout.strip() or "2026-01-01T00:00:00Z"
+
+
+async def probed(host: Host, tree: str) -> Tuple[Path, Set[str], Set[str]]:
+    """The tree, what it has, and what it lacks: the driver's probes for a kernel built of it."""
+    kernel = await prepare(host, await resolve(host, tree), Config())
+    if not kernel.source:
+        raise Failure(f"{tree} is not a source tree")
+    driver = await build_driver(host, kernel)
+    have = {line.split()[1][len("HAVE_"):] for line in read(driver.features).splitlines()
+            if line.startswith("#define HAVE_")}
+    every = {path.stem.upper() for path in (ROOT / "driver/compat/probes").glob("*.c")}
+    return kernel.source, have, every - have
+
+
+def make_series(tree: Path, have: Set[str], lacks: Set[str], to: Path) -> List[Path]:
+    """Writes the patches."""
+    reducer = Reducer(have, lacks, OPTIONS)
+    layout = Layout(read_sources(ROOT, tree, reducer), TEXTS,
+                    config_of(read(ROOT / "selftests/config")))
+    own = Tree(tree, TEXTS)
+    modes = {name: (tree / name).stat().st_mode & 0o777 for name in FILES}
+    with tempfile.TemporaryDirectory(prefix="series.") as folder:
+        repository = Repository(Path(folder), identity(), date())
+        for number in range(len(STEPS) + 1):
+            files = {**own.at(number), **layout.at(number)} if number else own.at(0)
+            message = read(MESSAGES / STEPS[number - 1].message) if number else "base\n"
+            repository.commit(files, message, modes)
+        own.replace_driver(files)
+        repository.commit(files, read(MESSAGES / "replace"), modes)
+        return repository.format(to, read(MESSAGES / "cover"))
+
+
+async def run(arguments: List[str]) -> int:
+    """Makes the series that the command line asks for."""
+    if not 1 <= len(arguments) <= 2:
+        raise Failure("usage: python3 -m series TREE [OUT]")
+    from runner.__main__ import find_cache
+    terminal = Terminal()
+    host = Host(ROOT, find_cache(terminal), terminal)
+    await require(host, NEEDS)
+    tree, have, lacks = await probed(host, arguments[0])
+    to = Path(arguments[1] if len(arguments) > 1 else ROOT / "build/series").resolve()
+    for path in make_series(tree, have, lacks, to):
+        terminal.out(str(path))
+    return 0
+
+
+def main() -> int:
+    """The exit status."""
+    try:
+        return asyncio.run(run(sys.argv[1:]))
+    except Failure as failure:
+        print(f"series: {failure}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
