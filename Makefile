@@ -15,6 +15,7 @@ help:
 	@echo 'make tests KSRC=DIR  the test programs into $(BUILD)/selftests'
 	@echo 'make install-tests KSRC=DIR INSTALL_PATH=DIR'
 	@echo '                     the test programs with a runner of their own'
+	@echo 'make series KSRC=DIR  a patch series against a kernel tree, into $(BUILD)/series'
 	@echo 'make clean           removes $(BUILD); the cache stays'
 
 test:
@@ -51,6 +52,9 @@ install-tests: needs-ksrc tests
 	$(MAKE) -C selftests KSRC=$(abspath $(KSRC)) OUTPUT=$(abspath $(BUILD))/selftests \
 		INSTALL_PATH=$(abspath $(INSTALL_PATH)) install
 
+series: needs-ksrc
+	@python3 -m series $(abspath $(KSRC)) $(abspath $(BUILD))/series
+
 needs-ksrc:
 	@test -f "$(KSRC)/tools/testing/selftests/lib.mk" || \
 		{ echo 'make: KSRC=DIR is wanted, a kernel source tree' >&2; exit 2; }
@@ -58,4 +62,4 @@ needs-ksrc:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help test check check-all bench module install tests install-tests needs-ksrc clean
+.PHONY: help test check check-all bench module install tests install-tests series needs-ksrc clean

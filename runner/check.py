@@ -145,7 +145,7 @@ class Check:
         self.end(part)
         part = self.begin("python")
         await self.try_command(part, "mypy --strict", mypy(), "--strict", "--cache-dir",
-                               str(self.host.cache.path / "mypy"), "runner")
+                               str(self.host.cache.path / "mypy"), "runner", "series")
         await self.try_command(part, "unit tests", sys.executable, "-m", "unittest", "discover",
                                "-s", "runner/tests", "-t", ".")
         self.end(part)
@@ -187,6 +187,16 @@ class Check:
             bad = [line for line in lines if re.search("warning:|error:", line)]
             self.tell(part, f"driver for {kernel.name}, {words[0]}", not status and not bad,
                       bad or lines)
+
+    async def series(self, release: str) -> None:
+        """A patch series for a kernel tree: it applies there, and its end builds."""
+        part = self.begin("series")
+        status, lines = await self.show([sys.executable, "-m", "series.trial", release])
+        part.passed = sum(line.startswith("ok ") for line in lines)
+        part.failed = sum(line.startswith("FAIL ") for line in lines)
+        if status and not part.failed:
+            part.failed += 1
+        self.end(part)
 
     async def runner(self) -> None:
         """The runner's own tests."""
@@ -248,6 +258,8 @@ async def check(host: Host, level: str) -> int:
     if level == "all":
         await done.mutants()
     await done.build(kernels)
+    if level:
+        await done.series(newest)
     await done.bench()
     await done.runner()
     return close(done)

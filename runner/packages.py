@@ -35,12 +35,13 @@ GUEST = needs("busybox:busybox-static")
 FETCH = needs("xz:xz-utils")
 DISTRO = needs("depmod:kmod")
 REINTRODUCE = needs("spatch:coccinelle")
+SERIES = needs("unifdef:unifdef git:git")
 GIT = needs("git:git")
 MACHINE = needs("mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs unshare:util-linux")
 SIGNATURE = needs("gpgv:gpgv")
 BISECT = GIT + needs("ccache:ccache")
 CHECK = needs("shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps jq:jq mypy:mypy "
-              "xmllint:libxml2-utils") + BISECT + REINTRODUCE
+              "xmllint:libxml2-utils") + BISECT + REINTRODUCE + SERIES
 
 NO_NETWORK = re.compile(
     r"could not (resolve|connect)|failed to fetch|unable to connect|"

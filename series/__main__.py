@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Dict, List, Set, Tuple
 
 from runner.build import prepare
-from runner.cache import Cache
 from runner.config import Config
 from runner.errors import Failure
 from runner.host import Host
 from runner.kernel import resolve
-from runner.packages import needs, require
+from runner.packages import SERIES, require
 from runner.programs import build_driver
 from runner.terminal import Terminal
 from series.layout import OPTIONS, STEPS, Layout, config_of, read, read_sources
@@ -27,7 +25,6 @@ from series.tree import FILES, Tree
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ROOT / "series/tree"
 MESSAGES = TEXTS / "messages"
-NEEDS = needs("unifdef:unifdef git:git")
 
 
 def identity() -> Dict[str, str]:
@@ -87,7 +84,7 @@ async def run(arguments: List[str]) -> int:
     from runner.__main__ import find_cache
     terminal = Terminal()
     host = Host(ROOT, find_cache(terminal), terminal)
-    await require(host, NEEDS)
+    await require(host, SERIES)
     tree, have, lacks = await probed(host, arguments[0])
     to = Path(arguments[1] if len(arguments) > 1 else ROOT / "build/series").resolve()
     for path in make_series(tree, have, lacks, to):

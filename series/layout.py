@@ -86,6 +86,8 @@ def read_sources(root: Path, tree: Path, reducer: Reducer) -> Sources:
         # a call that this kernel's header lacks
         lacks = {word for word in re.findall(r"\bHMM_DMIRROR_\w+", text) if not words(uapi, word)}
         text = without(text, lacks | set(OTHER_RELEASES)) if name.endswith((".c", ".h")) else text
+        if (tree / "include/linux/slab.h").read_text(encoding="utf-8").find("kzalloc_obj(") >= 0:
+            text = newest_alloc(text)
         out.driver[name] = adapt(prune(text) if name.endswith(".c") else text, "../test_hmm_uapi.h")
     for path in sorted((root / "lib").glob("*.[ch]")):
         out.library[path.name] = adapt(read(path), "lib/test_hmm_uapi.h")
@@ -95,6 +97,14 @@ def read_sources(root: Path, tree: Path, reducer: Reducer) -> Sources:
         if f"selftests/{name}" not in NOT_IN_TREE:
             out.tests[name] = adapt(read(path), "lib/test_hmm_uapi.h")
     return out
+
+
+def newest_alloc(text: str) -> str:
+    """Memory for one object, as trees say it that have kzalloc_obj()."""
+    def call(found: "re.Match[str]") -> str:
+        gfp = "" if found[3] == "GFP_KERNEL" else f", {found[3]}"
+        return f"{found[1]}_obj({found[2]}{gfp})"
+    return re.sub(r"\b(kv?[mz]alloc)\(sizeof\((\*[\w.>-]+)\), ([\w |]+)\)", call, text)
 
 
 def read(path: Path) -> str:

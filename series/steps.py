@@ -55,7 +55,8 @@ def cut(text: str, pos: int) -> str:
 def cut_outside(text: str, pos: int, end: "int | None") -> str:
     """Removes a declaration, a definition, or the call of a macro like module_param()."""
     code = blank(text)
-    start = max(code.rfind(";\n", 0, pos) + 2, code.rfind("}\n", 0, pos) + 2, 0)
+    start = max(code.rfind(";\n", 0, pos), code.rfind("}\n", 0, pos))
+    start = start + 2 if start >= 0 else 0
     hashes = [found.end() for found in re.finditer(r"^#.*\n", code[:pos], re.M)]
     start = max([start, *hashes])
     start += len(text[start:]) - len(text[start:].lstrip("\n"))

@@ -14,12 +14,12 @@ COLUMNS = 100
 # files that a reader makes
 EXAMPLES = {"selftests/walk_fork.c"}
 # the kernel has folders of the same names
-KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/xarray.c", "scripts/dtc",
-                "scripts/sign-file"}
+KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/test_hmmirror/", "lib/xarray.c",
+                "scripts/dtc", "scripts/sign-file"}
 # options of other programs
 OTHER_OPTIONS = {"-accel", "-cpu", "-icount", "-no-reboot", "-seed", "--dirty"}
 
-OWN_FOLDERS = "bench|configs|docs|driver|guest|lib|regressions|runner|scripts|selftests|stress"
+OWN_FOLDERS = "bench|configs|docs|driver|guest|lib|regressions|runner|scripts|selftests|series|stress"
 PATH = re.compile(rf"(?<![\w/.~-])(?:{OWN_FOLDERS})/[\w./*-]*")
 PLACEHOLDER = re.compile(r"/[A-Z]+\b(?!\.md)")
 # the text of a link can begin in the line before

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0
+"""python3 -m series.trial TREE [--each] [--run]: applies a series to a copy of the tree, and builds it.
+
+The copy is made of hard links and of a finished build of that tree, so only what is new is built.
+--each stops after each patch to build; --run boots the kernel and runs the tests of the series.
+"""
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, List, Sequence
+
+from runner.build import KCONFIG, prepare, tree_words
+from runner.config import Config
+from runner.errors import Failure
+from runner.follow import Test
+from runner.host import Host, make_flags
+from runner.kernel import Kernel, resolve
+from runner.packages import SERIES, require
+from runner.programs import Driver, build_agent, build_driver, build_suite
+from runner.regressions import COPY_SCRIPT
+from runner.results import FAIL, Cell, Ledger, totals
+from runner.suite import Machine, Run
+from runner.terminal import Terminal
+from series.__main__ import ROOT, make_series, probed
+from series.layout import DRIVER, STEPS, TESTS
+
+# none of both has a prompt, or none that is shown, without the menu
+CONFIG = "CONFIG_RUNTIME_TESTING_MENU=y\nCONFIG_TEST_HMMIRROR=m\n"
+# one entry of MAINTAINERS, in the first patch, has all files; test_hmm.sh is as it was
+IGNORED = "FILE_PATH_CHANGES"
+PATIENCE = 60
+
+# what a step did: its name, whether all is well, and what was printed
+Tell = Callable[[str, bool, Sequence[str]], None]
+
+
+@dataclass
+class Trial:
+    """A copy of a kernel's source and build."""
+
+    host: Host
+    kernel: Kernel
+    folder: Path
+    tell: Tell
+
+    @property
+    def tree(self) -> Path:
+        """The copy of the source."""
+        return self.folder / "source"
+
+    @property
+    def build(self) -> Path:
+        """The copy of the build folder."""
+        return self.folder / "build"
+
+    @property
+    def programs(self) -> Path:
+        """Where the tests are built."""
+        return self.folder / "tests"
+
+    async def copy(self) -> None:
+        """Makes both."""
+        await self.host.run_or_fail(f"copying linux {self.kernel.name}", [
+            "bash", "-c", COPY_SCRIPT, "copy", str(self.kernel.source), str(self.kernel.build),
+            str(self.folder), KCONFIG], self.folder / "log")
+
+    async def run(self, what: str, argv: Sequence[str], bad: str = "error:") -> bool:
+        """One step, which must end well and print nothing bad."""
+        log = self.folder / "step.log"
+        log.unlink(missing_ok=True)
+        status = await self.host.run(what, list(argv), log)
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        wrong = [line for line in lines if re.search(bad, line)]
+        good = not status and not wrong
+        self.tell(what, good, wrong or lines)
+        return good
+
+    async def apply(self, patch: Path) -> bool:
+        """One patch. git replaces files, so the tree that the links lead to stays as it is."""
+        return await self.run(f"{patch.name} applies", [
+            "git", "-C", str(self.tree), "apply", "--whitespace=error", str(patch)])
+
+    async def style(self, patch: Path) -> bool:
+        """checkpatch of that tree."""
+        return await self.run(f"{patch.name} is in style", [
+            "perl", str(self.tree / "scripts/checkpatch.pl"), f"--root={self.tree}", "--strict",
+            "--no-summary", "--terse", "--show-types", "--ignore", IGNORED, str(patch)],
+            "(WARNING|ERROR|CHECK):")
+
+    def make(self, *words: str) -> List[str]:
+        """make in the copy."""
+        return ["make", "-s", "-C", str(self.tree), f"O={self.build}",
+                f"KBUILD_KCONFIG={self.build / KCONFIG}", *make_flags(self.host),
+                *self.kernel.config.make, *tree_words(self.tree), *words]
+
+    async def build_driver(self, label: str, *words: str) -> bool:
+        """Builds the module; with C=2 and the like from nothing."""
+        config = self.build / ".config"
+        text = config.read_text(encoding="utf-8")
+        if CONFIG not in text:
+            text = re.sub(r"^(# )?CONFIG_(RUNTIME_TESTING_MENU|TEST_HMMIRROR)\b.*\n", "", text,
+                          flags=re.M)
+            config.write_text(text + CONFIG, encoding="utf-8")
+            if not await self.run(f"{label}, configured", self.make("olddefconfig")):
+                return False
+            if "CONFIG_TEST_HMMIRROR=m\n" not in config.read_text(encoding="utf-8"):
+                self.tell(f"{label}, configured", False, ["TEST_HMMIRROR cannot be had"])
+                return False
+        if words:
+            for path in (self.build / DRIVER).rglob("*.o"):
+                path.unlink()
+        target = f"{DRIVER}/hmmirror.ko"
+        return await self.run(" ".join([label, *words]), self.make(*words, target),
+                              "warning:|error:")
+
+    async def build_tests(self, label: str) -> bool:
+        """Builds the collection, as the tree does."""
+        self.programs.mkdir(exist_ok=True)
+        return await self.run(label, [
+            "make", "-s", "-C", str(self.tree / TESTS), *make_flags(self.host), "CC=gcc",
+            f"OUTPUT={self.programs}", "USERLDFLAGS=-Wl,-z,now -s"], "warning:|error:")
+
+    async def run_tests(self) -> int:
+        """Runs the tree's programs with the tree's driver, each test by itself; the failures."""
+        suite = await build_suite(self.host, self.kernel.source)
+        tests = [Test(name, self.programs / program, ("-r", name), PATIENCE)
+                 for name, program in suite.tests.items()]
+        driver = Driver(self.build / DRIVER / "hmmirror.ko", Path())
+        machine = Machine(self.host, self.kernel, driver, await build_agent(self.host))
+        await machine.require()
+        logs = self.host.cache.new_logs()
+        cell = Cell("")
+        cell.ledger = Ledger(logs.path, self.host.terminal.out)
+        await Run(machine, cell.ledger, logs.path).run(tests)
+        self.host.terminal.out(f"logs: {logs.path}")
+        self.host.terminal.out(totals([cell]))
+        return cell.count(FAIL)
+
+
+async def try_series(host: Host, tree: str, tell: Tell, each: bool = False,
+                     run: bool = False) -> None:
+    """The series for a tree: applied, checked, built and, if wanted, run."""
+    await require(host, SERIES)
+    source, have, lacks = await probed(host, tree)
+    kernel = await prepare(host, await resolve(host, tree), Config())
+    with host.cache.temporary("series") as folder:
+        patches = make_series(source, have, lacks, folder / "patches")
+        tell(f"series of {len(patches) - 1} patches for {kernel.name}", True, [])
+        trial = Trial(host, kernel, folder, tell)
+        await trial.copy()
+        for number, patch in enumerate(patches[1:], 1):
+            if not await trial.apply(patch) or not await trial.style(patch):
+                return
+            last = number == len(patches) - 1
+            has_tests = any(step.programs for step in STEPS[:number])
+            if each or last:
+                if not await trial.build_driver(f"driver after patch {number}"):
+                    return
+                if has_tests and not await trial.build_tests(f"tests after patch {number}"):
+                    return
+        for words in (["W=1"], ["C=2"]):
+            if not await trial.build_driver("driver", *words):
+                return
+        if run:
+            await trial.run_tests()
+
+
+def main() -> int:
+    """The exit status."""
+    from runner.__main__ import find_cache
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    failed: List[str] = []
+
+    def tell(what: str, good: bool, lines: Sequence[str]) -> None:
+        print(f"{'ok' if good else 'FAIL':<4}  {what}", flush=True)
+        if not good:
+            failed.append(what)
+            for line in lines[:40]:
+                print(f"      {line}", flush=True)
+    try:
+        terminal = Terminal()
+        host = Host(ROOT, find_cache(terminal), terminal)
+        started = time.monotonic()
+        asyncio.run(try_series(host, words[0], tell, "--each" in sys.argv, "--run" in sys.argv))
+        print(f"{time.monotonic() - started:.0f} s")
+    except Failure as failure:
+        print(f"series: {failure}", file=sys.stderr)
+        return 2
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
