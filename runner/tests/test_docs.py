@@ -14,10 +14,10 @@ COLUMNS = 100
 # files that a reader makes
 EXAMPLES = {"selftests/walk_fork.c"}
 # the kernel has folders of the same names
-KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/test_hmmirror/", "lib/xarray.c",
+KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/test_hmmirror", "lib/xarray.c",
                 "scripts/dtc", "scripts/sign-file"}
 # options of other programs
-OTHER_OPTIONS = {"-accel", "-cpu", "-icount", "-no-reboot", "-seed", "--dirty"}
+OTHER_OPTIONS = {"--each", "--run", "-accel", "-cpu", "-icount", "-no-reboot", "-seed", "--dirty"}
 
 OWN_FOLDERS = "bench|configs|docs|driver|guest|lib|regressions|runner|scripts|selftests|series|stress"
 PATH = re.compile(rf"(?<![\w/.~-])(?:{OWN_FOLDERS})/[\w./*-]*")
