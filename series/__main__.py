@@ -17,10 +17,10 @@ from runner.kernel import resolve
 from runner.packages import SERIES, require
 from runner.programs import build_driver
 from runner.terminal import Terminal
-from series.layout import OPTIONS, STEPS, Layout, config_of, read, read_sources
+from series.layout import DRIVER, OPTIONS, STEPS, Layout, config_of, read, read_sources
 from series.patches import Repository
 from series.reduce import Reducer
-from series.tree import FILES, Tree
+from series.tree import FILES, OLD_DRIVER, Tree
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ROOT / "series/tree"
@@ -72,8 +72,13 @@ def make_series(tree: Path, have: Set[str], lacks: Set[str], to: Path) -> List[P
             files = {**own.at(number), **layout.at(number)} if number else own.at(0)
             message = read(MESSAGES / STEPS[number - 1].message) if number else "base\n"
             repository.commit(files, message, modes)
+        lines = (files[OLD_DRIVER].count("\n"),
+                 sum(text.count("\n") for name, text in files.items() if name.startswith(DRIVER)))
         own.replace_driver(files)
-        repository.commit(files, read(MESSAGES / "replace"), modes)
+        message = read(MESSAGES / "replace")
+        for word, number in zip(("@OLD_LINES@", "@NEW_LINES@"), lines):
+            message = message.replace(word, f"{number:,}")
+        repository.commit(files, message, modes)
         return repository.format(to, read(MESSAGES / "cover"))
 
 

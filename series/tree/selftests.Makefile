@@ -15,6 +15,9 @@ SHARED := $(OUTPUT)/libhmmirror.a
 OBJECTS := $(patsubst %.c,$(OUTPUT)/%.o,$(wildcard common/*.c lib/*.c))
 EXTRA_CLEAN := $(SHARED) $(OBJECTS)
 
+# the harness expects one file a program: it defines a global variable, and what main() calls
+$(OBJECTS): CFLAGS += -Wno-unused-function -D_fixture_global=_fixture_$(*F)
+
 $(OBJECTS): $(OUTPUT)/%.o: %.c $(LOCAL_HDRS)
 	$(call msg,CC,,$@)
 	$(Q)mkdir -p $(@D)
