@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, Sequence
 
+from runner import upstream
 from runner.build import KCONFIG, prepare, tree_words
 from runner.config import Config
 from runner.errors import Failure
 from runner.follow import Test
+from runner.guest import COHERENT_MB
 from runner.host import Host, make_flags
 from runner.kernel import Kernel, resolve
 from runner.packages import SERIES, require
 from runner.programs import Driver, build_agent, build_driver, build_suite
 from runner.regressions import COPY_SCRIPT
-from runner.results import FAIL, Cell, Ledger, totals
+from runner.results import Cell, Ledger, totals
 from runner.suite import Machine, Run
 from runner.terminal import Terminal
 from series.__main__ import ROOT, make_series, probed
@@ -126,13 +128,26 @@ class Trial:
             "make", "-s", "-C", str(self.tree / TESTS), *make_flags(self.host), "CC=gcc",
             f"OUTPUT={self.programs}", "USERLDFLAGS=-Wl,-z,now -s"], "warning:|error:")
 
-    async def run_tests(self) -> int:
-        """Runs the tree's programs with the tree's driver, each test by itself; the failures."""
+    async def run_tests(self) -> None:
+        """Runs the tree's programs with the tree's driver, each test by itself."""
         suite = await build_suite(self.host, self.kernel.source)
-        tests = [Test(name, self.programs / program, ("-r", name), PATIENCE)
-                 for name, program in suite.tests.items()]
+        await self.run_all(COHERENT_MB, [
+            Test(name, self.programs / program, ("-r", name), PATIENCE)
+            for name, program in suite.tests.items()])
+
+    async def run_upstream(self) -> None:
+        """Runs hmm-tests of the tree with the tree's driver."""
+        tests = await upstream.find_tests(self.host, self.kernel, "")
+        suite = await upstream.build_tests(self.host, tests)
+        await self.run_all(upstream.COHERENT_MB, [
+            Test(name, suite.programs / program, (name,), upstream.TIMEOUT, forked=True)
+            for name, program in suite.tests.items()])
+
+    async def run_all(self, coherent_mb: int, tests: Sequence[Test]) -> None:
+        """Boots the kernel, and shows what comes of these tests."""
         driver = Driver(self.build / DRIVER / "hmmirror.ko", Path())
-        machine = Machine(self.host, self.kernel, driver, await build_agent(self.host))
+        machine = Machine(self.host, self.kernel, driver, await build_agent(self.host),
+                          coherent_mb=coherent_mb)
         await machine.require()
         logs = self.host.cache.new_logs()
         cell = Cell("")
@@ -140,7 +155,6 @@ class Trial:
         await Run(machine, cell.ledger, logs.path).run(tests)
         self.host.terminal.out(f"logs: {logs.path}")
         self.host.terminal.out(totals([cell]))
-        return cell.count(FAIL)
 
 
 async def try_series(host: Host, tree: str, tell: Tell, each: bool = False,
@@ -169,6 +183,7 @@ async def try_series(host: Host, tree: str, tell: Tell, each: bool = False,
                 return
         if run:
             await trial.run_tests()
+            await trial.run_upstream()
 
 
 def main() -> int:
