@@ -17,7 +17,8 @@ from runner.kernel import resolve
 from runner.packages import SERIES, require
 from runner.programs import build_driver
 from runner.terminal import Terminal
-from series.layout import DRIVER, OPTIONS, STEPS, Layout, config_of, read, read_sources
+from series.layout import (DRIVER, OPTIONS, OTHER_ARCHITECTURES, STEPS, Layout, config_of, read,
+                           read_sources)
 from series.patches import Repository
 from series.reduce import Reducer
 from series.tree import FILES, OLD_DRIVER, Tree
@@ -61,7 +62,7 @@ async def probed(host: Host, tree: str) -> Tuple[Path, Set[str], Set[str]]:
 
 def make_series(tree: Path, have: Set[str], lacks: Set[str], to: Path) -> List[Path]:
     """Writes the patches."""
-    reducer = Reducer(have, lacks, OPTIONS)
+    reducer = Reducer(have, lacks, OPTIONS, OTHER_ARCHITECTURES)
     layout = Layout(read_sources(ROOT, tree, reducer), TEXTS,
                     config_of(read(ROOT / "selftests/config")))
     own = Tree(tree, TEXTS)

@@ -18,8 +18,9 @@ TESTS = "tools/testing/selftests/mm/hmmirror"
 UAPI = "lib/test_hmm_uapi.h"
 # main() of the programs: the tree's harness has one, and ways to choose tests
 NOT_IN_TREE = ("selftests/hmm_main.h", "selftests/hmm_serve.h", "selftests/template.c")
-# what TEST_HMMIRROR depends on, or what that selects
-OPTIONS = ("CONFIG_DEVICE_PRIVATE", "CONFIG_ZONE_DEVICE")
+# what TEST_HMMIRROR depends on, or what that selects; and a macro of that architecture
+OPTIONS = ("CONFIG_DEVICE_PRIVATE", "CONFIG_ZONE_DEVICE", "CONFIG_X86_64", "__swp_entry_to_pmd")
+OTHER_ARCHITECTURES = ("CONFIG_ARM64",)
 # for hmm-tests of other releases than the tree's
 OTHER_RELEASES = ("hmmirror_test_abi_5_10", "test_abi")
 # files above all layers, which name what is in many of them

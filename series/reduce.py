@@ -460,12 +460,13 @@ class Reducer:
     """Makes the sources for one kernel."""
 
     def __init__(self, have: Set[str], lacks: Set[str], options: Sequence[str],
-                 program: str = "unifdef") -> None:
+                 off: Sequence[str] = (), program: str = "unifdef") -> None:
         self.program = program
         self.options = options
+        self.off = off
         self.known = [*(f"-DHAVE_{name}=1" for name in sorted(have)),
                       *(f"-UHAVE_{name}" for name in sorted(lacks)),
-                      *(f"-D{name}=1" for name in options)]
+                      *(f"-D{name}=1" for name in options), *(f"-U{name}" for name in off)]
         self.constants = Constants()
         self.folder = Folder(self.constants)
 
@@ -530,6 +531,8 @@ class Reducer:
         """A text in terms of the kernel only, but for functions that stay."""
         for option in self.options:
             text = text.replace(f"IS_ENABLED({option})", self.constants.add("true"))
+        for option in self.off:
+            text = text.replace(f"IS_ENABLED({option})", self.constants.add("false"))
         before = ""
         while before != text:
             before = text
@@ -562,7 +565,7 @@ class Reducer:
                         new = f"hmmirror_{word[len('compat_'):]}"
                         function.text = rename(function.text, word, new)
                         helpers = [rename(text, word, new) for text in helpers]
-                        for name in users:
+                        for name in files:
                             files[name] = rename(files[name], word, new)
                     helpers.insert(0, function.text.strip("\n") + "\n\n")
             if not progress:
@@ -587,5 +590,9 @@ class Reducer:
         for _, start, end in functions(text):
             if any(words(text[start:end], word) for word in new_names):
                 files[name] = text[:start] + body.strip("\n") + "\n\n" + text[start:]
+                # comments elsewhere
+                for other in files:
+                    for word, new in zip(function.names, new_names):
+                        files[other] = rename(files[other], word, new)
                 return
         raise Failure(f"compat: {name} uses {new_names[0]} in no function")
