@@ -50,6 +50,13 @@ int hmm_waiter_go(pid_t child, int go);
  */
 int hmm_child_result(pid_t child);
 
+/**
+ * hmm_exec_again - execute the same program once more, which ends at once with status 0
+ *
+ * Return: -errno.
+ */
+int hmm_exec_again(void);
+
 /* hmm_use_all_cpus - let the caller and its new threads run on any CPU; 0 or -errno */
 int hmm_use_all_cpus(void);
 

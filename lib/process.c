@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -104,6 +105,23 @@ int hmm_child_result(pid_t child)
 		if (errno != EINTR)
 			return -ECHILD;
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+#define AGAIN	"HMM_EXEC_AGAIN"
+
+/* Before main(), whose options are those of whoever links this. */
+static void __attribute__((constructor)) end_again(void)
+{
+	if (getenv(AGAIN))
+		_exit(0);
+}
+
+int hmm_exec_again(void)
+{
+	if (setenv(AGAIN, "", 1))
+		return -errno;
+	execl("/proc/self/exe", "again", NULL);
+	return -errno;
 }
 
 int hmm_use_all_cpus(void)

@@ -293,8 +293,7 @@ TEST_F(device_process, exec)
 	if (!child) {
 		if (make_in_child(c))
 			_exit(1);
-		fclose(stdout);
-		execl("/proc/self/exe", "again", "--help", NULL);
+		hmm_exec_again();
 		_exit(2);
 	}
 	ASSERT_LT(0, child);

@@ -138,7 +138,7 @@ class Trial:
     async def run_upstream(self) -> None:
         """Runs hmm-tests of the tree with the tree's driver."""
         tests = await upstream.find_tests(self.host, self.kernel, "")
-        suite = await upstream.build_tests(self.host, tests)
+        suite = await upstream.build_tests(self.host, tests, self.kernel.arch)
         await self.run_all(upstream.COHERENT_MB, [
             Test(name, suite.programs / program, (name,), upstream.TIMEOUT, forked=True)
             for name, program in suite.tests.items()])
