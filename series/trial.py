@@ -174,13 +174,11 @@ async def try_series(host: Host, tree: str, tell: Tell, each: bool = False,
             last = number == len(patches) - 1
             has_tests = any(step.programs for step in STEPS[:number])
             if each or last:
-                if not await trial.build_driver(f"driver after patch {number}"):
+                words = ("W=1", "C=2") if last else ()
+                if not await trial.build_driver(f"driver after patch {number}", *words):
                     return
                 if has_tests and not await trial.build_tests(f"tests after patch {number}"):
                     return
-        for words in (["W=1"], ["C=2"]):
-            if not await trial.build_driver("driver", *words):
-                return
         if run:
             await trial.run_tests()
             await trial.run_upstream()
