@@ -31,7 +31,7 @@ static inline int copy_struct_from_user(void *dst, size_t ksize, const void __us
 /* Return: whether the kernel itself can read this byte; secret memory it can't. */
 static inline bool compat_kernel_readable(const void *addr)
 {
-#ifdef HAVE_GET_KERNEL_NOFAULT
+#ifdef HAVE_NOFAULT_READ
 	char byte;
 
 	return !get_kernel_nofault(byte, (const char *)addr);
