@@ -193,15 +193,15 @@ int hmm_area_need_hugetlb(struct hmm_area *area, size_t size, long pages)
 	struct hmm_undo *undo;
 
 	if (!hmm_hugetlb_has(size) || pool < 0)
-		return hmm_skip(area, "no hugetlb pages of %zu MiB",
-				size >> 20);
+		return hmm_skip(area, "no hugetlb pages of %zu KiB",
+				size >> 10);
 	if (free >= pages)
 		return 0;
 	/* To allocate so much contiguous memory at run time takes long and often fails. */
-	if (size > hmm_pmd_size())
+	if (size >> 30)
 		return hmm_skip(area,
-				"%ld free hugetlb pages of %zu MiB, want %ld (boot with hugepagesz=1G hugepages=1)",
-				free, size >> 20, pages);
+				"%ld free hugetlb pages of %zu MiB, want %ld (boot with hugepagesz=%zuG hugepages=%ld)",
+				free, size >> 20, pages, size >> 30, pages);
 	undo = hmm_area_undo(area, restore_pool);
 	if (!undo)
 		return hmm_fail(area, ENOSPC, "undo list");
@@ -211,8 +211,8 @@ int hmm_area_need_hugetlb(struct hmm_area *area, size_t size, long pages)
 	free = hmm_hugetlb_free(size);
 	if (free < pages)
 		return hmm_skip(area,
-				"%ld free hugetlb pages of %zu MiB, want %ld",
-				free, size >> 20, pages);
+				"%ld free hugetlb pages of %zu KiB, want %ld",
+				free, size >> 10, pages);
 	return 0;
 }
 

@@ -20,11 +20,13 @@
 /* What ranges of a state must be multiples of, in size and place. */
 enum hmm_unit {
 	HMM_UNIT_PAGE,
-	HMM_UNIT_16K,
-	HMM_UNIT_64K,
-	HMM_UNIT_1M,
+	HMM_UNIT_ORDER2,	/* 4 pages */
+	HMM_UNIT_ORDER4,	/* 16 pages */
+	HMM_UNIT_ORDER8,	/* 256 pages */
 	HMM_UNIT_PMD,
 	HMM_UNIT_PUD,
+	HMM_UNIT_CONT_PTE,	/* hugetlb page of several PTEs, between a page and a PMD */
+	HMM_UNIT_CONT_PMD,	/* hugetlb page of several PMDs, between a PMD and a PUD */
 };
 
 /* The state acts on the whole process: make it before others. */

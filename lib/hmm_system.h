@@ -154,6 +154,15 @@ int hmm_memcg_write(const struct hmm_memcg *group, const char *name, long number
  */
 int hmm_hugetlb_has(size_t size);
 
+/**
+ * hmm_hugetlb_between - a huge page size of the kernel, of several entries of a page table
+ * @above: what one of these entries maps, bytes
+ * @below: what an entry of the next level maps, bytes
+ *
+ * Return: the largest size between them, bytes; 0 if there is none.
+ */
+size_t hmm_hugetlb_between(size_t above, size_t below);
+
 /* hmm_hugetlb_default - the default huge page size in bytes, or -errno */
 long hmm_hugetlb_default(void);
 

@@ -28,6 +28,21 @@ int hmm_hugetlb_has(size_t size)
 	return pool_number(size, "nr_hugepages") >= 0;
 }
 
+size_t hmm_hugetlb_between(size_t above, size_t below)
+{
+	long sizes[SIZES_MAX];
+	int i, n = gethugepagesizes(sizes, SIZES_MAX);
+	size_t found = 0;
+
+	for (i = 0; i < n; i++) {
+		size_t size = sizes[i];
+
+		if (size > above && size < below && size > found)
+			found = size;
+	}
+	return found;
+}
+
 long hmm_hugetlb_default(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");

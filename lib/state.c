@@ -6,6 +6,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_state.h"
+#include "hmm_system.h"
 #include "internal.h"
 #include "state_tables.h"
 
@@ -51,20 +52,30 @@ const struct hmm_state *hmm_state_find(const char *name)
 
 size_t hmm_state_unit(const struct hmm_state *state)
 {
+	size_t size;
+
 	switch (state->unit) {
-	case HMM_UNIT_16K:
-		return 16 << 10;
-	case HMM_UNIT_64K:
-		return 64 << 10;
-	case HMM_UNIT_1M:
-		return 1 << 20;
+	case HMM_UNIT_ORDER2:
+		return hmm_page_size() << 2;
+	case HMM_UNIT_ORDER4:
+		return hmm_page_size() << 4;
+	case HMM_UNIT_ORDER8:
+		return hmm_page_size() << 8;
 	case HMM_UNIT_PMD:
 		return hmm_pmd_size();
 	case HMM_UNIT_PUD:
 		return hmm_pud_size();
+	case HMM_UNIT_CONT_PTE:
+		size = hmm_hugetlb_between(hmm_page_size(), hmm_pmd_size());
+		break;
+	case HMM_UNIT_CONT_PMD:
+		size = hmm_hugetlb_between(hmm_pmd_size(), hmm_pud_size());
+		break;
 	default:
 		return hmm_page_size();
 	}
+	/* without such pages any will do: the state says that there are none */
+	return size ? size : hmm_page_size();
 }
 
 static int check_range(struct hmm_area *area, const struct hmm_state *state,

@@ -29,6 +29,9 @@ static int make_hugetlb(struct hmm_area *area, const struct hmm_state *state,
 	char *at;
 	int fd, ret;
 
+	if (size == hmm_page_size())
+		return hmm_skip(area, "no hugetlb pages of several %ss",
+				state->unit == HMM_UNIT_CONT_PTE ? "PTE" : "PMD");
 	/* Private memory needs a second page for each that is copied. */
 	ret = hmm_area_need_hugetlb(area, size, state->variant & COW ? 2 * pages : pages);
 	if (ret)
@@ -123,6 +126,19 @@ const struct hmm_state hmm_states_hugetlb[] = {
 	HUGETLB_STATE("hugetlb_cow_child", HMM_UNIT_PMD, RW,
 		      HMM_STATE_EARLY | HMM_STATE_SWAPS_PROCESS, COW_CHILD,
 		      "hugetlb page shared with the parent"),
+	HUGETLB_STATE("hugetlb_cont_pte_none", HMM_UNIT_CONT_PTE, RW, 0, NONE,
+		      "hugetlb page of several PTEs, never touched"),
+	HUGETLB_STATE("hugetlb_cont_pte", HMM_UNIT_CONT_PTE, RW, 0, 0,
+		      "hugetlb page of several PTEs, private, written"),
+	HUGETLB_STATE("hugetlb_cont_pte_read", HMM_UNIT_CONT_PTE, RW, 0, READ,
+		      "hugetlb page of several PTEs, private, read"),
+	HUGETLB_STATE("hugetlb_cont_pte_cow", HMM_UNIT_CONT_PTE, RW, HMM_STATE_EARLY,
+		      COW_PARENT,
+		      "hugetlb page of several PTEs shared with a child"),
+	HUGETLB_STATE("hugetlb_cont_pmd_none", HMM_UNIT_CONT_PMD, RW, 0, NONE,
+		      "hugetlb page of several PMDs, never touched"),
+	HUGETLB_STATE("hugetlb_cont_pmd", HMM_UNIT_CONT_PMD, RW, 0, 0,
+		      "hugetlb page of several PMDs, private, written"),
 	HUGETLB_STATE("hugetlb_1g_none", HMM_UNIT_PUD, RW, 0, NONE,
 		      "hugetlb page of PUD size, never touched"),
 	HUGETLB_STATE("hugetlb_1g_shared_none", HMM_UNIT_PUD, RW, 0,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Large folios below PMD size (mTHP): several PTEs that map one folio. */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 /* Memory may have to be compacted first. */
 #define TRIES	4
 
-/* Small pages of the largest of them, 1 MiB. */
+/* Small pages of the largest of them, of order 8. */
 #define PAGES_MAX	256
 
 /* Bits of .variant. */
@@ -26,27 +27,28 @@
 #define SHMEM	0x04
 #define SWAPPED	0x08	/* and then swapped out, all at once */
 
-#define SWAPPED_UNIT	HMM_UNIT_64K
-#define SWAPPED_SIZE	(64 << 10)
+#define SWAPPED_UNIT	HMM_UNIT_ORDER4
+#define SWAPPED_PAGES	16
 
 /* In pagemap, below the offset of a swap entry: its type. */
 #define SWAP_TYPE_BITS	5
 
-/* By unit: the knob of a size. The area keeps the path until it ends. */
-static const struct {
-	const char *anon;
-	const char *shmem;
-} knobs[] = {
-	[HMM_UNIT_16K] = { SIZES "16kB/enabled", SIZES "16kB/shmem_enabled" },
-	[HMM_UNIT_64K] = { SIZES "64kB/enabled", SIZES "64kB/shmem_enabled" },
-	[HMM_UNIT_1M] = { SIZES "1024kB/enabled", SIZES "1024kB/shmem_enabled" },
-};
+/* The knob of a state's size. The area keeps the path until it ends, so each has a place. */
+static const char *knob_of(const struct hmm_state *state)
+{
+	static char paths[HMM_UNIT_PMD][2][96];
+	int shmem = !!(state->variant & SHMEM);
+	char *path = paths[state->unit][shmem];
+
+	snprintf(path, sizeof(paths[0][0]), SIZES "%zukB/%senabled",
+		 hmm_state_unit(state) / 1024, shmem ? "shmem_" : "");
+	return path;
+}
 
 static int need_size(struct hmm_area *area, const struct hmm_state *state)
 {
 	int shmem = state->variant & SHMEM, ret;
-	const char *knob = shmem ? knobs[state->unit].shmem :
-				   knobs[state->unit].anon;
+	const char *knob = knob_of(state);
 
 	if (access(knob, F_OK))
 		return hmm_skip(area, "no huge pages of %zu KiB%s: no %s",
@@ -123,11 +125,11 @@ static int prove_swapped_folio(struct hmm_area *area, const char *addr, size_t p
 /* For hmm_area_pageout(); all states that are swapped out have this unit. */
 static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 {
-	size_t i;
+	size_t size = SWAPPED_PAGES * hmm_page_size(), i;
 	int ret = 0;
 
-	for (i = 0; !ret && i < length; i += SWAPPED_SIZE)
-		ret = prove_swapped_folio(area, addr + i, SWAPPED_SIZE / hmm_page_size());
+	for (i = 0; !ret && i < length; i += size)
+		ret = prove_swapped_folio(area, addr + i, SWAPPED_PAGES);
 	return ret;
 }
 
@@ -213,23 +215,23 @@ static int prove_mthp(struct hmm_area *area, const struct hmm_state *state,
 		  make_mthp, prove_mthp)
 
 const struct hmm_state hmm_states_mthp[] = {
-	MTHP_STATE("mthp_none", HMM_UNIT_64K, RW, 0, NONE,
-		   "mapped for folios of 64 KiB, never touched"),
-	MTHP_STATE("mthp_16k", HMM_UNIT_16K, RW, 0, 0,
-		   "folio of 16 KiB, written"),
-	MTHP_STATE("mthp_64k", HMM_UNIT_64K, RW, 0, 0,
-		   "folio of 64 KiB, written"),
-	MTHP_STATE("mthp_1m", HMM_UNIT_1M, RW, 0, 0,
-		   "folio of 1 MiB, written"),
-	MTHP_STATE("mthp_readonly", HMM_UNIT_64K, PROT_READ, 0, 0,
-		   "folio of 64 KiB, protected against writing"),
-	MTHP_STATE("mthp_cow", HMM_UNIT_64K, RW, HMM_STATE_EARLY, COW,
-		   "folio of 64 KiB shared with a child"),
+	MTHP_STATE("mthp_none", HMM_UNIT_ORDER4, RW, 0, NONE,
+		   "mapped for folios of 16 pages, never touched"),
+	MTHP_STATE("mthp_order2", HMM_UNIT_ORDER2, RW, 0, 0,
+		   "folio of 4 pages, written"),
+	MTHP_STATE("mthp_order4", HMM_UNIT_ORDER4, RW, 0, 0,
+		   "folio of 16 pages, written"),
+	MTHP_STATE("mthp_order8", HMM_UNIT_ORDER8, RW, 0, 0,
+		   "folio of 256 pages, written"),
+	MTHP_STATE("mthp_readonly", HMM_UNIT_ORDER4, PROT_READ, 0, 0,
+		   "folio of 16 pages, protected against writing"),
+	MTHP_STATE("mthp_cow", HMM_UNIT_ORDER4, RW, HMM_STATE_EARLY, COW,
+		   "folio of 16 pages shared with a child"),
 	MTHP_STATE("mthp_swapped", SWAPPED_UNIT, RW, 0, SWAPPED,
-		   "folio of 64 KiB, swapped out as one"),
-	MTHP_STATE("mthp_shmem_none", HMM_UNIT_64K, RW, 0, SHMEM | NONE,
-		   "memfd mapped for folios of 64 KiB, never touched"),
-	MTHP_STATE("mthp_shmem", HMM_UNIT_64K, RW, 0, SHMEM,
-		   "folio of 64 KiB of a memfd, written"),
+		   "folio of 16 pages, swapped out as one"),
+	MTHP_STATE("mthp_shmem_none", HMM_UNIT_ORDER4, RW, 0, SHMEM | NONE,
+		   "memfd mapped for folios of 16 pages, never touched"),
+	MTHP_STATE("mthp_shmem", HMM_UNIT_ORDER4, RW, 0, SHMEM,
+		   "folio of 16 pages of a memfd, written"),
 	{ 0 }
 };

@@ -255,23 +255,23 @@ FIXTURE_VARIANT_ADD(migrate_kinds, thp_shmem_written)
 	.forgotten = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kinds, mthp_16k)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_order2)
 {
-	.state = "mthp_16k",
+	.state = "mthp_order2",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kinds, mthp_64k)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_order4)
 {
-	.state = "mthp_64k",
+	.state = "mthp_order4",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };
 
-FIXTURE_VARIANT_ADD(migrate_kinds, mthp_1m)
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_order8)
 {
-	.state = "mthp_1m",
+	.state = "mthp_order8",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 	.folio = 1,
 };

@@ -141,7 +141,7 @@ static int make_huge_range(struct walk *walk, size_t pmd)
 	if (!ret)
 		ret = walk_make(walk, "shmem_shared_none", 6, 3);
 	if (!ret)
-		ret = make_or_plain(walk, "mthp_64k", 16, 32);
+		ret = make_or_plain(walk, "mthp_order4", 16, 32);
 	if (!ret)
 		ret = make_or_plain(walk, "anon_uffd_wp_zero", pmd - 40, 1);
 	if (!ret)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hmm_range_fault() on large folios that PTEs map (mTHP, of 16 KiB to 1 MiB).
+ * hmm_range_fault() on large folios that PTEs map (mTHP, of 4 to 256 pages).
  *
  * The walker must report each PTE by itself with order 0, although the pages belong to one
  * folio, and also for a range that starts or ends inside a folio. A fault of one page may
@@ -25,19 +25,19 @@ FIXTURE_VARIANT_ADD(walk_mthp, none)
 	.state = "mthp_none",
 };
 
-FIXTURE_VARIANT_ADD(walk_mthp, of_16k)
+FIXTURE_VARIANT_ADD(walk_mthp, order2)
 {
-	.state = "mthp_16k",
+	.state = "mthp_order2",
 };
 
-FIXTURE_VARIANT_ADD(walk_mthp, of_64k)
+FIXTURE_VARIANT_ADD(walk_mthp, order4)
 {
-	.state = "mthp_64k",
+	.state = "mthp_order4",
 };
 
-FIXTURE_VARIANT_ADD(walk_mthp, of_1m)
+FIXTURE_VARIANT_ADD(walk_mthp, order8)
 {
-	.state = "mthp_1m",
+	.state = "mthp_order8",
 };
 
 FIXTURE_VARIANT_ADD(walk_mthp, readonly)

@@ -19,8 +19,10 @@
 
 #define FAULT	EXPECT_FAULT
 #define NO	0		/* nothing, or not used */
-/* stands for the order of a PMD, which depends on the page size, until set_orders() has it */
+/* stands for the order of a PMD, which depends on the page size, until expect_find() has it */
 #define PMD	(HMMIRROR_PTE_ORDER_MASK << HMMIRROR_PTE_ORDER_SHIFT)
+/* the same for the order of a hugetlb page, which is its state's unit */
+#define UNIT	((HMMIRROR_PTE_ORDER_MASK - 1) << HMMIRROR_PTE_ORDER_SHIFT)
 
 #define ROW(_name, _level, _snapshot, _read, _write)	\
 	.state = (_name), .level = (_level),		\
@@ -151,9 +153,9 @@ static struct expect_row rows[] = {
 
 	/* large folios below PMD size: PTE by PTE, but a fault may map a whole one */
 	AROUND("mthp_none",			Z,	W),
-	SMALL("mthp_16k",		W,	W,	W),
-	SMALL("mthp_64k",		W,	W,	W),
-	SMALL("mthp_1m",		W,	W,	W),
+	SMALL("mthp_order2",		W,	W,	W),
+	SMALL("mthp_order4",		W,	W,	W),
+	SMALL("mthp_order8",		W,	W,	W),
 	SMALL("mthp_readonly",		V,	V,	NO),
 	SMALL("mthp_cow",		V,	V,	W),
 	{ ROW("mthp_swapped", EXPECT_PTE, NO, V, W), .around = 1 },
@@ -168,6 +170,13 @@ static struct expect_row rows[] = {
 	HTLB("hugetlb_shared_none",	NO,		W | PMD, W | PMD),
 	HTLB("hugetlb_cow_parent",	V | PMD,	V | PMD, W | PMD),
 	HTLB("hugetlb_cow_child",	V | PMD,	V | PMD, W | PMD),
+
+	{ ROW("hugetlb_cont_pte_none", EXPECT_HUGETLB, NO, V | UNIT, W | UNIT), .empty = 1 },
+	HTLB("hugetlb_cont_pte",	W | UNIT,	W | UNIT, W | UNIT),
+	HTLB("hugetlb_cont_pte_read",	V | UNIT,	V | UNIT, W | UNIT),
+	HTLB("hugetlb_cont_pte_cow",	V | UNIT,	V | UNIT, W | UNIT),
+	HTLB("hugetlb_cont_pmd_none",	NO,		V | UNIT, W | UNIT),
+	HTLB("hugetlb_cont_pmd",	W | UNIT,	W | UNIT, W | UNIT),
 
 	/*
 	 * As seen by device 0. Its own pages are reported and never faulted, not even for a
@@ -237,36 +246,38 @@ static struct {
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special_readonly") },
 };
 
-static void set_order(__u64 *answer)
+static __u64 order_of_unit(const char *name)
 {
+	const struct hmm_state *state = hmm_state_find(name);
+
+	return state ? __builtin_ctzl(hmm_state_unit(state) / hmm_page_size()) : 0;
+}
+
+static void set_order(const char *name, __u64 *answer)
+{
+	__u64 order;
+
 	if ((*answer & PMD) == PMD)
-		*answer ^= PMD ^ (__u64)hmm_pmd_order() << HMMIRROR_PTE_ORDER_SHIFT;
+		order = hmm_pmd_order();
+	else if ((*answer & PMD) == UNIT)
+		order = order_of_unit(name);
+	else
+		return;
+	*answer = (*answer & ~PMD) | order << HMMIRROR_PTE_ORDER_SHIFT;
 }
 
 static void set_orders_of(struct expect_row *row)
 {
-	set_order(&row->snapshot);
-	set_order(&row->read);
-	set_order(&row->write);
-	set_order(&row->hit);
+	set_order(row->state, &row->snapshot);
+	set_order(row->state, &row->read);
+	set_order(row->state, &row->write);
+	set_order(row->state, &row->hit);
 }
 
-/* No order is as large as that which PMD has, so a second call changes nothing. */
-static void set_orders(void)
+static struct expect_row *find_row(const char *state)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(differing); i++)
-		set_orders_of(&differing[i].row);
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		set_orders_of(&rows[i]);
-}
-
-const struct expect_row *expect_find(const char *state)
-{
-	size_t i;
-
-	set_orders();
 	for (i = 0; i < ARRAY_SIZE(differing); i++)
 		if (!strcmp(differing[i].row.state, state) &&
 		    expect_when(differing[i].when) == differing[i].is)
@@ -275,4 +286,14 @@ const struct expect_row *expect_find(const char *state)
 		if (!strcmp(rows[i].state, state))
 			return &rows[i];
 	return NULL;
+}
+
+/* No order is as large as those which PMD and UNIT have, so a second call changes nothing. */
+const struct expect_row *expect_find(const char *state)
+{
+	struct expect_row *row = find_row(state);
+
+	if (row)
+		set_orders_of(row);
+	return row;
 }

@@ -130,8 +130,9 @@ static __u64 shown(const struct expect_page *page)
 static __u64 needed(const struct expect_page *page, size_t from, size_t to,
 		    int at_once)
 {
-	size_t asking = page[from].row->level == EXPECT_HUGETLB ||
-			!at_once ? from + 1 : to, i;
+	/* without a table of its entries, a hugetlb page is a hole as any other */
+	int by_first = page[from].row->level == EXPECT_HUGETLB && !page[from].row->empty;
+	size_t asking = by_first || !at_once ? from + 1 : to, i;
 	__u64 need = 0;
 
 	for (i = from; i < asking; i++) {

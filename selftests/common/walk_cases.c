@@ -10,9 +10,12 @@ static const size_t picked[] = { 0, PAGES / 2 - 1, PAGES - 1 };
 void walk_range(struct __test_metadata *_metadata, struct walk *walk, const char *state,
 		size_t pages, __u64 request)
 {
+	const struct hmm_state *s = hmm_state_find(state);
+
+	ASSERT_NE(NULL, s);
 	if (!pages)
 		pages = PAGES;
-	ASSERT_EQ(0, walk_begin(walk, pages, 0));
+	ASSERT_EQ(0, walk_begin(walk, pages, hmm_state_unit(s)));
 	if (!REQUIRE(walk_make(walk, state, 0, pages), walk->why))
 		return;
 	if (!REQUIRE(walk_ask(walk, 0, 0, pages, request), walk->why))
