@@ -105,6 +105,8 @@ static int check_plant(struct hmmirror *mirror, const struct hmmirror_plant *cmd
 		return cmd->addr || cmd->kind ? -EINVAL : 0;
 	if (cmd->kind >= HMMIRROR_PLANT_NR)
 		return -EINVAL;
+	if (hmmirror_no_planted(cmd->kind))
+		return -EOPNOTSUPP;
 	size = hmmirror_planted_size(cmd->kind);
 	return hmmirror_check_span(mirror->mm, cmd->addr, size, size);
 }

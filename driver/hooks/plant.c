@@ -136,10 +136,9 @@ static int make_entry(struct hmmirror_planting *planting, u32 kind)
 		planting->entry = pmd_val(__swp_entry_to_pmd(__swp_entry(MAX_SWAPFILES - 1, 1)));
 		return 0;
 	case HMMIRROR_PLANT_PMD_MIGRATION:
-		if (!thp_migration_supported())
-			return -EOPNOTSUPP;
-		planting->page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN,
-					     PMD_SHIFT - PAGE_SHIFT);
+		/* as large as a user's huge page, so it comes from where those do */
+		planting->page = alloc_pages(GFP_HIGHUSER_MOVABLE | __GFP_ZERO | __GFP_COMP |
+					     __GFP_NOWARN, PMD_SHIFT - PAGE_SHIFT);
 		if (!planting->page)
 			return -ENOMEM;
 		lock_page(planting->page);
@@ -148,12 +147,12 @@ static int make_entry(struct hmmirror_planting *planting, u32 kind)
 		return 0;
 	case HMMIRROR_PLANT_PUD_HUGE:
 		planting->entry = COMPAT_PUD_HUGE;
-		return compat_no_huge_pud() ? -EOPNOTSUPP : 0;
+		return 0;
 	case HMMIRROR_PLANT_PUD_ABSENT:
 		planting->entry = COMPAT_PUD_ABSENT;
-		return compat_no_huge_pud() ? -EOPNOTSUPP : 0;
+		return 0;
 	default:
-		return compat_no_bad_pmd() ? -EOPNOTSUPP : 0;
+		return 0;
 	}
 }
 
@@ -255,6 +254,22 @@ static bool unplant(struct hmmirror_plant_point *point)
 	planting_free(planting);
 	point->planting = NULL;
 	return planted;
+}
+
+/* Return: why this kernel has no such entries, NULL if it has. */
+const char *hmmirror_no_planted(u32 kind)
+{
+	switch (kind) {
+	case HMMIRROR_PLANT_PMD_UNKNOWN:
+		return NULL;
+	case HMMIRROR_PLANT_PMD_MIGRATION:
+		return thp_migration_supported() ? NULL : "the kernel migrates no huge pages";
+	case HMMIRROR_PLANT_PUD_HUGE:
+	case HMMIRROR_PLANT_PUD_ABSENT:
+		return compat_no_huge_pud();
+	default:
+		return compat_no_bad_pmd();
+	}
 }
 
 unsigned long hmmirror_planted_size(u32 kind)

@@ -19,6 +19,7 @@ const char *hmmirror_no_plant(void);
 void hmmirror_plant_init(struct hmmirror_plant_point *point);
 void hmmirror_plant_flush(struct hmmirror_plant_point *point);
 void hmmirror_plant_destroy(struct hmmirror_plant_point *point);
+const char *hmmirror_no_planted(u32 kind);
 unsigned long hmmirror_planted_size(u32 kind);
 int hmmirror_plant_entry(struct hmmirror_plant_point *point, struct mm_struct *mm,
 			 unsigned long addr, u32 kind);
