@@ -40,7 +40,8 @@ int hmm_prove_pages(struct hmm_area *area, const char *addr, size_t length,
  * @addr: first byte
  * @length: bytes
  *
- * Writes to each page, and checks that not one page fault came of it.
+ * Writes to each page, and checks that not one page fault came of it, but for those that set the
+ * dirty bit of a clean page where the CPU does not.
  *
  * Return: 0, or -errno with area->why.
  */

@@ -27,32 +27,6 @@ static int make(struct hmm_area *area, const char *name)
 	return ret == HMM_SKIP ? -EOPNOTSUPP : ret;
 }
 
-/*
- * Is the page's entry writable? A CPU that does not set dirty bits itself faults at the first
- * write to a clean page even then. A write to a read-only page of our own makes the kernel
- * reuse the page, which it counts for the whole system.
- */
-static int is_writable(char *addr)
-{
-	long faults, reused;
-	__u64 before, after;
-
-	/* all of this once before, so that its code is mapped when it counts */
-	hmm_touch_write(addr, 0);
-	hmm_vmstat("pgreuse");
-	hmm_faults();
-
-	if (hmm_pagemap_one(addr, &before))
-		return 0;
-	reused = hmm_vmstat("pgreuse");
-	faults = hmm_faults();
-	hmm_touch_write(addr, 1);
-	if (hmm_faults() == faults)
-		return 1;
-	return reused >= 0 && hmm_vmstat("pgreuse") == reused &&
-	       !hmm_pagemap_one(addr, &after) && !((before ^ after) & HMM_PM_PFN_MASK);
-}
-
 static int swap_in_writable(void)
 {
 	struct hmm_area area = { 0 };
@@ -60,7 +34,7 @@ static int swap_in_writable(void)
 
 	if (!ret) {
 		hmm_touch_read(area.addr, area.length);
-		ret = is_writable(area.addr);
+		ret = !hmm_prove_writable(&area, area.addr, 1);
 	}
 	hmm_area_end(&area);
 	return ret;
