@@ -290,12 +290,12 @@ async def common_suites(host: Host, request: Request, plans: Sequence[CellPlan],
 async def run_matrix(host: Host, request: Request, plans: Sequence[CellPlan], about: About) -> int:
     """All cells."""
     begun = time.monotonic()
-    guests = guests_that_fit(host, Environment.read())
+    archs = list(dict.fromkeys(plan.arch for plan in plans))
+    guests = guests_that_fit(host, Environment.read(), [find_arch(name) for name in archs])
     await packages.require(host, [*packages.KERNEL, *packages.SUITE, *packages.GUEST])
     logs = host.cache.new_logs()
     if request.keep:
         logs.keep()
-    archs = list(dict.fromkeys(plan.arch for plan in plans))
     matrix = Matrix(host, request, logs)
     matrix.add_cells(plans, await common_suites(host, request, plans, archs), guests)
     try:

@@ -31,7 +31,6 @@ from runner.toolchain import toolchain
 GUEST_FOLDER = Path("/tests")
 # tests that a second guest has to have, to be worth its boot
 LEAST_SHARE = 32
-GUEST_MB = 4096
 # The QEMU in which several CPUs of such a guest were seen to come up and to repeat. 7.2 waits for
 # the second one for ever; what is between was not tried.
 EXACT_CPUS_SINCE = (10, 0)
@@ -78,7 +77,7 @@ def repeated(tests: Sequence[Test], times: int) -> List[Test]:
     return rounds
 
 
-def guests_that_fit(host: Host, environment: Environment) -> int:
+def guests_that_fit(host: Host, environment: Environment, archs: Sequence[Arch]) -> int:
     """How many guests run side by side, as cores and memory allow."""
     if environment.guests:
         if not re.fullmatch("[1-9][0-9]?", environment.guests):
@@ -86,7 +85,7 @@ def guests_that_fit(host: Host, environment: Environment) -> int:
         return int(environment.guests)
     meminfo = Path("/proc/meminfo").read_text(encoding="utf-8")
     found = re.search(r"^MemAvailable: *(\d+) kB", meminfo, re.M)
-    room = int(found[1]) // 1024 // GUEST_MB if found else 1
+    room = int(found[1]) // 1024 // max(arch.memory_mb for arch in archs) if found else 1
     return max(1, min(host.jobs, room))
 
 
@@ -159,7 +158,7 @@ class Machine:
         """How many guests so many tests are good for."""
         if self.is_native or self.exact:
             return 1
-        most = self.guests or guests_that_fit(self.host, self.environment)
+        most = self.guests or guests_that_fit(self.host, self.environment, [self.kernel.arch])
         least = 1 if self.environment.guests else LEAST_SHARE
         return max(1, min(most, tests // least))
 

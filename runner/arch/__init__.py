@@ -59,6 +59,8 @@ class Arch:
     coherent_addresses: Tuple[int, int]
     # the least that each must have: the driver adds memory in whole huge pages
     coherent_mb: int
+    # memory that a guest may come to use
+    memory_mb: int
     # options of QEMU, and words for the kernel's command line
     qemu_options: Callable[[GuestHardware], List[str]]
     kernel_words: Callable[[GuestHardware], List[str]]

@@ -8,11 +8,13 @@ from typing import List
 
 from runner.arch import Arch, GuestHardware
 
-# QEMU's memory begins at 1G. The kernel is told to use the first 4G of it, and the coherent
-# devices have what is behind: a region that the device tree reserves has struct pages already.
-# They lie apart by a section of the memory map, which is 512M with pages of 64K.
-MEMORY_MB = 4096
-COHERENT_ADDRESSES = (0x140000000, 0x160000000)
+# QEMU's memory begins at 1G. The kernel is told to use the first 8G of it: with pages of 64K a
+# huge page is 512M, and tests have up to six at a time. Only what the guest touches becomes
+# memory of the host. The coherent devices have what is behind: a region that the device tree
+# reserves has struct pages already. They lie apart by a section of the memory map, which is 512M
+# with pages of 64K.
+MEMORY_MB = 8192
+COHERENT_ADDRESSES = (0x240000000, 0x260000000)
 COHERENT_STEP_MB = (COHERENT_ADDRESSES[1] - COHERENT_ADDRESSES[0]) >> 20
 VERSION = re.compile(rb"Linux version (\S+) ")
 
@@ -30,10 +32,11 @@ def qemu_options(hardware: GuestHardware) -> List[str]:
     second = f"cpus={cpus // 2}-{cpus - 1}," if cpus > 1 else ""
     half = MEMORY_MB // 2
     behind = COHERENT_STEP_MB + hardware.coherent_mb
-    # the emulated one that there always was; KVM offers what the machine has
-    gic = "host" if hardware.accelerator == "kvm" else "3"
+    # KVM offers the interrupt controller of the machine; memory for tags is there only for CPUs that
+    # QEMU emulates
+    board = "gic-version=host" if hardware.accelerator == "kvm" else "gic-version=3,mte=on"
     options = [
-        "-M", f"virt,gic-version={gic},iommu=smmuv3", "-smp", f"{cpus},sockets={cpus}",
+        "-M", f"virt,{board},iommu=smmuv3", "-smp", f"{cpus},sockets={cpus}",
         "-m", f"{MEMORY_MB + behind}M",
         "-object", f"memory-backend-ram,id=m0,size={half}M",
         "-object", f"memory-backend-ram,id=m1,size={half + behind}M",
@@ -51,7 +54,8 @@ def qemu_options(hardware: GuestHardware) -> List[str]:
 
 def kernel_words(hardware: GuestHardware) -> List[str]:
     """The kernel's command line, as far as it is about the machine."""
-    words = [f"mem={MEMORY_MB}M", "mitigations=off"]
+    # rodata=full: secret memory needs a direct map of single pages
+    words = [f"mem={MEMORY_MB}M", "mitigations=off", "rodata=full"]
     if hardware.accelerator != "kvm":
         # timers and grace periods take time from the guest beside this one
         words += ["highres=off", "rcupdate.rcu_expedited=1",
@@ -94,6 +98,7 @@ ARCH = Arch(
     coherent_addresses=COHERENT_ADDRESSES,
     # with pages of 64K
     coherent_mb=512,
+    memory_mb=MEMORY_MB,
     qemu_options=qemu_options,
     kernel_words=kernel_words,
     is_image=is_image,

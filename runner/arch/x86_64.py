@@ -113,6 +113,7 @@ ARCH = Arch(
     agent_line=("-serial", "chardev:agent"),
     coherent_addresses=COHERENT_ADDRESSES,
     coherent_mb=2,
+    memory_mb=4096,
     qemu_options=qemu_options,
     kernel_words=kernel_words,
     is_image=is_image,
