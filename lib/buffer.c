@@ -16,6 +16,14 @@ size_t hmm_page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
+/* The stack is at the end of it. */
+size_t hmm_address_space(void)
+{
+	char here;
+
+	return 1UL << (64 - __builtin_clzl((uintptr_t)&here));
+}
+
 /* A page table fills a page with 8-byte entries. */
 size_t hmm_pmd_size(void)
 {

@@ -12,6 +12,9 @@
 /* hmm_page_size - the system's base page size, bytes */
 size_t hmm_page_size(void);
 
+/* hmm_address_space - where the addresses end that mmap() gives by itself, a power of two */
+size_t hmm_address_space(void);
+
 /* hmm_pmd_size - what one PMD entry maps, bytes: 2 MiB with pages of 4K, 512 MiB with 64K */
 size_t hmm_pmd_size(void);
 

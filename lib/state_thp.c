@@ -64,6 +64,7 @@ static int all_huge(const char *addr, size_t length, const char *field)
 static int populate(struct hmm_area *area, char *addr, size_t length)
 {
 	char *at;
+	long free;
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
@@ -79,6 +80,10 @@ static int populate(struct hmm_area *area, char *addr, size_t length)
 			return hmm_fail(area, errno, "MADV_DONTNEED");
 		hmm_write_number("/proc/sys/vm/compact_memory", 1);
 	}
+	free = hmm_meminfo("MemFree:");
+	if (free / 8 < (long)(length / 1024))
+		return hmm_skip(area, "got %ld of %zu KiB as huge pages, of %ld KiB free memory",
+				hmm_smaps(addr, "AnonHugePages"), length / 1024, free);
 	return hmm_fail(area, 0, "got %ld of %zu KiB as huge pages",
 			hmm_smaps(addr, "AnonHugePages"), length / 1024);
 }
@@ -141,7 +146,8 @@ static int make_shmem(struct hmm_area *area, const struct hmm_state *state,
 		return hmm_fail(area, errno, "MADV_HUGEPAGE");
 	/* The page cache of kernels with CONFIG_BASE_SMALL takes no huge page. */
 	if (!hmm_smaps(addr, "THPeligible"))
-		return hmm_skip(area, "no huge pages in shmem (CONFIG_BASE_FULL)");
+		return hmm_skip(area,
+				"no huge pages in shmem (CONFIG_BASE_FULL), or none of PMD size");
 	if (state->variant == THP_SHMEM_READ)
 		hmm_touch_read(addr, length);
 	else

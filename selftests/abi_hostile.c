@@ -88,7 +88,7 @@ TEST_F(abi_hostile, address_zero)
 /* The last pages of the address space, and what is behind it. */
 TEST_F(abi_hostile, end_of_address_space)
 {
-	__u64 end = 0x7ffffffff000ULL;
+	__u64 end = hmm_address_space() - hmm_page_size();
 
 	if (!REQUIRE(abi_need(&self->c), self->c.why))
 		return;

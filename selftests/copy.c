@@ -67,11 +67,11 @@ TEST_F(copy, write)
 /* Bytes before and behind the copy must not change. */
 TEST_F(copy, alignments)
 {
-	static const size_t starts[] = { 0, 1, 7, 8, 2049, 4094, 4095, 4096 };
-	static const size_t lengths[] = {
-		1, 2, 7, 8, 9, 4095, 4096, 4097, 8192, 12289, 20000,
+	size_t page = hmm_page_size(), s, l;
+	const size_t starts[] = { 0, 1, 7, 8, page / 2 + 1, page - 2, page - 1, page };
+	const size_t lengths[] = {
+		1, 2, 7, 8, 9, page - 1, page, page + 1, 2 * page, 3 * page + 1, 5 * page - 480,
 	};
-	size_t s, l;
 
 	for (s = 0; s < ARRAY_SIZE(starts); s++) {
 		for (l = 0; l < ARRAY_SIZE(lengths); l++) {

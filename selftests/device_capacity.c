@@ -13,6 +13,8 @@
 
 /* Pages at the end of the window that are checked one by one. */
 #define CHECKED_PAGES	300
+/* to migrate more takes too long */
+#define MOST_PAGES	(64 << 10)
 
 struct filled {
 	struct hmm_area area;
@@ -109,8 +111,8 @@ TEST_F(device_capacity, full)
 	ASSERT_EQ(1, migrated);
 	ASSERT_EQ(0, hmm_stats(fd, 0, &stats));
 	pages = stats.device_pages_free + 100;
-	if (pages > 64 << 10)
-		SKIP(return, "more than 256 MiB of device memory: it would take too long");
+	if (pages > MOST_PAGES)
+		SKIP(return, "more than 65536 pages of device memory: it would take too long");
 	hmm_area_end(&self->area);
 
 	ASSERT_EQ(0, fill_device(&self->filled, HMM_DEV_COHERENT, pages));
@@ -136,8 +138,8 @@ TEST_F(device_capacity, max_device_mb)
 		return;
 	ASSERT_EQ(0, hmm_read_text(PARAMETERS "chunk_mb", chunk, sizeof(chunk)));
 	limit = (size_t)atol(chunk) << 20;
-	if (limit > 256 << 20)
-		SKIP(return, "chunk_mb is more than 256: it would take too long");
+	if (limit / hmm_page_size() > MOST_PAGES)
+		SKIP(return, "chunk_mb is more than 65536 pages: it would take too long");
 	fd = hmm_area_device(&self->area, HMM_DEV_PRIVATE);
 	/* release what other tests left */
 	ASSERT_EQ(0, hmm_test_abi(fd, HMM_DMIRROR_RELEASE, self->area.addr, 1, NULL, NULL));

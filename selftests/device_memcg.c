@@ -16,7 +16,7 @@
 #include "small_pages.h"
 
 #define PAGES		1024	/* many more than the pre-charged pages of a CPU (memcg stock) */
-#define NOISE		(160 * 4096L)
+#define NOISE		(160 * (long)hmm_page_size())
 
 FIXTURE(device_memcg)
 {

@@ -184,28 +184,30 @@ FIXTURE(walk_dax_behind)
 
 FIXTURE_VARIANT(walk_dax_behind)
 {
-	unsigned int order;
+	int level;
 };
 
 FIXTURE_VARIANT_ADD(walk_dax_behind, pte)
 {
-	.order = 0,
+	.level = 0,
 };
 
 FIXTURE_VARIANT_ADD(walk_dax_behind, pmd)
 {
-	.order = 9,
+	.level = 1,
 };
 
 FIXTURE_VARIANT_ADD(walk_dax_behind, pud)
 {
-	.order = 18,
+	.level = 2,
 };
 
 FIXTURE_SETUP(walk_dax_behind)
 {
-	self->unit = hmm_page_size() << variant->order;
-	self->half = variant->order ? self->unit : PAGES * self->unit;
+	unsigned int orders[] = { 0, hmm_pmd_order(), hmm_pud_order() };
+
+	self->unit = hmm_page_size() << orders[variant->level];
+	self->half = variant->level ? self->unit : PAGES * self->unit;
 	ASSERT_EQ(0, hmm_area_begin(&self->area, 2 * self->half, self->half));
 	ASSERT_EQ(0, hmm_area_map(&self->area, self->area.addr, self->half, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1));

@@ -323,7 +323,8 @@ FIXTURE_VARIANT_ADD(walk_hugetlb_busy_move_pages, shared)
 	.flags = MAP_SHARED,
 };
 
-#define MOVE_MS	20000	/* how long to wait for a walk that meets a migration entry */
+/* How long to wait for a walk that meets a migration entry: a larger page takes longer to move. */
+#define MOVE_MS	(20000 + (long)(hmm_pmd_size() >> 20) * 60)
 
 FIXTURE_SETUP(walk_hugetlb_busy_move_pages)
 {

@@ -49,11 +49,21 @@ static const struct {
 /* Return: false if a state can't be made and the test was skipped. */
 static bool make_mixed_states(struct __test_metadata *_metadata, struct walk *walk)
 {
+	bool lacks[ARRAY_SIZE(mixed_states)] = { false };
 	size_t i;
+	int ret;
 
+	for (i = 0; i < ARRAY_SIZE(mixed_states); i++) {
+		ret = walk_make(walk, mixed_states[i].state, mixed_states[i].first,
+				mixed_states[i].pages);
+		lacks[i] = ret == HMM_SKIP;
+		if (!lacks[i] && !REQUIRE(ret, walk->why))
+			return false;
+	}
+	/* ordinary pages instead, once no state is left that would fork and share them */
 	for (i = 0; i < ARRAY_SIZE(mixed_states); i++)
-		if (!REQUIRE(walk_make(walk, mixed_states[i].state, mixed_states[i].first,
-				       mixed_states[i].pages), walk->why))
+		if (lacks[i] && !REQUIRE(walk_make(walk, "anon_writable", mixed_states[i].first,
+						   mixed_states[i].pages), walk->why))
 			return false;
 	return true;
 }

@@ -13,7 +13,7 @@
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 #define DEBUGFS		"/sys/kernel/debug/"
-#define BUFFER_SIZE	(64 << 10)
+#define BUFFER_SIZE	(2 * FAIL_PAGES * hmm_page_size())
 
 /* How long RCU callbacks and other CPUs may take to free pages, ms. */
 #define SETTLE_MS	200
