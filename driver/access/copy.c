@@ -74,6 +74,9 @@ static unsigned long copy_piece(const struct hmmirror_copy_args *args, u64 pte, 
 	void __user *buffer = u64_to_user_ptr(args->uptr);
 	void *data = hmmirror_pte_data(pte) + offset_in_page(args->addr);
 
+	/* secret memory: not every machine survives a copy from there with an error */
+	if (!compat_kernel_readable(data))
+		return len;
 	if (!args->write)
 		return __copy_to_user_inatomic(buffer, data, len);
 
