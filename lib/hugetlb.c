@@ -30,17 +30,12 @@ int hmm_hugetlb_has(size_t size)
 
 size_t hmm_hugetlb_between(size_t above, size_t below)
 {
-	long sizes[SIZES_MAX];
-	int i, n = gethugepagesizes(sizes, SIZES_MAX);
-	size_t found = 0;
+	size_t size;
 
-	for (i = 0; i < n; i++) {
-		size_t size = sizes[i];
-
-		if (size > above && size < below && size > found)
-			found = size;
-	}
-	return found;
+	for (size = below / 2; size > above; size /= 2)
+		if (hmm_hugetlb_has(size))
+			return size;
+	return 0;
 }
 
 long hmm_hugetlb_default(void)
