@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
@@ -92,6 +93,14 @@ int hmm_prove_pages(struct hmm_area *area, const char *addr, size_t length,
 	return 0;
 }
 
+/* Page faults of this thread: another one that has just begun faults in its stack. */
+static long thread_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? -errno : usage.ru_minflt + usage.ru_majflt;
+}
+
 /*
  * Does the CPU set the dirty bit of a clean page by itself? If not, the first write to a page
  * faults even where the page table allows it. Shared memory is writable, and clean, once it was
@@ -110,9 +119,9 @@ static int cpu_sets_dirty(void)
 	if (page == MAP_FAILED)
 		return 1;
 	hmm_touch_read(page, size);
-	before = hmm_faults();
+	before = thread_faults();
 	hmm_touch_write(page, size);
-	sets = hmm_faults() == before;
+	sets = thread_faults() == before;
 	munmap(page, size);
 	return sets;
 }
@@ -145,16 +154,16 @@ int hmm_prove_writable(struct hmm_area *area, char *addr, size_t length)
 
 	/* Call both once before, so that their code is mapped when it counts. */
 	hmm_touch_write(addr, 0);
-	hmm_faults();
+	thread_faults();
 	if (!cpu_sets_dirty()) {
 		reused = hmm_vmstat("pgreuse");
 		if (sum_of_pfns(addr, length, &pfns))
 			return hmm_fail(area, 0, "/proc/self/pagemap");
 	}
 
-	before = hmm_faults();
+	before = thread_faults();
 	hmm_touch_write(addr, length);
-	after = hmm_faults();
+	after = thread_faults();
 	if (after == before)
 		return 0;
 	/*
