@@ -76,7 +76,7 @@ struct run {
 	pthread_t helper;
 };
 
-/* struct hmmirror_dma_page is the longest of what is told of a page */
+/* no result of a page is longer than struct hmmirror_dma_page */
 #define ENTRY_SIZE	sizeof(struct hmmirror_dma_page)
 
 enum way { PROTECT, DISCARD, UNMAP };

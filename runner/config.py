@@ -66,7 +66,7 @@ class Config:
 def read_config(root: Path, name: str, arch: Optional[Arch] = None) -> Config:
     """Reads the fragments that NAME+NAME stands for: files of configs/, or paths.
 
-    arch is that of the kernel: what every make is told about it is in the config, too.
+    arch is that of the kernel: the config also has the variables for make.
     """
     arch = arch or native_arch()
     config = Config(name, make=arch.make_words)

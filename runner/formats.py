@@ -22,7 +22,7 @@ Results = Dict[str, Any]
 KCIDB_VERSION = {"major": 5, "minor": 3}
 KCIDB_ORIGIN = "HMMIRROR_KCIDB_ORIGIN"
 LONGEST_EXCERPT = 16384
-# what an xfail and a flaky test are in KCIDB: known failures are told apart by issues there
+# KCIDB has no xfail and no flaky: issues mark known failures there
 KCIDB_STATUS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "xfail": "FAIL",
                 "flaky": "FAIL"}
 LAVA_RESULT = {"passed": "pass", "failed": "fail", "skipped": "skip", "xfail": "pass",

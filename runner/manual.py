@@ -116,7 +116,7 @@ def manual(text: str) -> str:
 
 
 def option_text(lines: Sequence[str]) -> List[str]:
-    """The text of an option. What is indented in it is a list, and keeps its lines."""
+    """The text of an option. Indented lines are a list, and stay as they are."""
     done: List[str] = []
     table = False
     for line in lines:

@@ -84,7 +84,7 @@ class Arch:
 
     @property
     def make_words(self) -> Tuple[str, ...]:
-        """What every make of a kernel and of a driver is told."""
+        """The variables for each make of a kernel or a driver."""
         if self.is_native:
             return ()
         return (f"ARCH={self.kbuild_name}", f"CROSS_COMPILE={self.prefix}")

@@ -8,7 +8,7 @@ from typing import List
 
 from runner.arch import Arch, GuestHardware
 
-# QEMU's memory begins at 1G. The kernel is told to use the first 8G of it: with pages of 64K a
+# QEMU's memory begins at 1G. The command line gives the kernel the first 8G of it: with pages of 64K a
 # huge page is 512M, and tests have up to six at a time. Only what the guest touches becomes
 # memory of the host. The coherent devices have what is behind: a region that the device tree
 # reserves has struct pages already. They lie apart by a section of the memory map, which is 512M
