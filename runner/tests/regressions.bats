@@ -102,7 +102,7 @@ logs_of() {
 	run "$RUN" -k "$KERNEL_BUILD" fake.fail fake.splat fake.die fake.pass
 	echo "$output"
 	[ "$status" = 1 ]
-	[ "$(tail -n 9 <<< "$output" | head -n 7)" = \
+	[ "$(tail -n 13 <<< "$output" | head -n 7)" = \
 '1 failure is a known bug of the kernel:
   one   fake.fail
     fix: mm: fix one (0123456789ab)
