@@ -121,7 +121,8 @@ def overlay_text(tree: Path) -> str:
     """The tree's Kconfig, and ours behind it."""
     text = read(tree / "Kconfig")
     # another Kconfig makes another entry of the cache: only kernels that have the option get it
-    helper = "\nconfig MIGRATE_VMA_HELPER\n" in read(tree / "mm/Kconfig")
+    options = tree / "mm/Kconfig"
+    helper = options.exists() and "\nconfig MIGRATE_VMA_HELPER\n" in read(options)
     return re.sub(r"^mainmenu .*", 'mainmenu "hmmirror"', text, flags=re.M) + OVERLAY \
         + (SELECT_MIGRATE_VMA if helper else "")
 
