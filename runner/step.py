@@ -76,7 +76,7 @@ async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -
     tests = await own_tests(host, request, suite, folder)
     if suite:
         tests += suite_tests(suite, request)
-    # that a guest comes up is told by any of them
+    # any one of them shows that a guest comes up
     return tests[:1] if request.bisect_build else tests
 
 

@@ -4,7 +4,7 @@
 The probes of that kernel decide, in this order:
 
 1. unifdef resolves each HAVE_NAME.
-2. What is left of compat/ is a list of definitions. Those that only stand for something else (a
+2. compat/ is then a list of definitions. Those that only stand for something else (a
    macro, a function of one expression) are put in the place of their use.
 3. Where that gives a constant, conditions are folded, and code that cannot be reached is removed.
 4. Functions that are more than that move to the file that uses them, or into one header if there are
