@@ -1,0 +1,12 @@
+@@
+symbol err;
+@@
+ move_pages(...)
+ {
+ <...
+ if (err == -EAGAIN) {
+-	err = 0;
+ 	continue;
+ }
+ ...>
+ }
