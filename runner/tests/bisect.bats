@@ -8,8 +8,7 @@ load helper
 
 setup_file() {
 	default_kernel
-	export GIT_AUTHOR_NAME='A Developer' GIT_AUTHOR_EMAIL=dev@example.org
-	export GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org
+	git_identity
 }
 
 setup() {

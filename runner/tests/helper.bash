@@ -27,6 +27,12 @@ cache() {
 	echo "${XDG_CACHE_HOME:-$HOME/.cache}/hmmirror"
 }
 
+# git_identity: an author for the commits that a test makes
+git_identity() {
+	export GIT_AUTHOR_NAME='A Developer' GIT_AUTHOR_EMAIL=dev@example.org
+	export GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org
+}
+
 # bad_input TEXT COMMAND...: status 2, one line that begins as all do and has TEXT
 bad_input() {
 	local text=$1
