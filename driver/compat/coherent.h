@@ -9,11 +9,6 @@
 
 #ifdef HAVE_DEVICE_COHERENT
 #define COMPAT_HAS_COHERENT	1
-
-#ifndef HAVE_PAGE_PGMAP
-/* as is_device_private_page() in pagemap.h */
-#define is_device_coherent_page(_page)	is_device_coherent_page(compound_head(_page))
-#endif
 #else
 #define COMPAT_HAS_COHERENT	0
 

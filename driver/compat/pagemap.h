@@ -32,16 +32,10 @@ struct resource *request_free_mem_region(struct resource *base, unsigned long si
 
 #if defined(HAVE_PGMAP_OWNER) && defined(HAVE_PGMAP_RANGE)
 #ifndef HAVE_PAGE_PGMAP
-/*
- * Up to 6.14 the kernel looks for pgmap in the very page that it is given. A tail page, of which
- * device-dax has some since 5.17, has something else in its place.
- */
 static inline struct dev_pagemap *page_pgmap(const struct page *page)
 {
-	return compound_head((struct page *)page)->pgmap;
+	return page->pgmap;
 }
-
-#define is_device_private_page(_page)	is_device_private_page(compound_head(_page))
 #endif
 #else
 /* Before 5.10, today's pgmap with the kernel's own in it. */
@@ -71,6 +65,11 @@ struct compat_pagemap *page_pgmap(const struct page *page);
 #define memremap_pages compat_memremap_pages
 #define memunmap_pages compat_memunmap_pages
 #endif
+#endif
+
+#ifndef HAVE_PAGE_PGMAP
+#define folio_is_device_private(_folio)	is_device_private_page(&(_folio)->page)
+#define folio_is_device_coherent(_folio) is_device_coherent_page(&(_folio)->page)
 #endif
 
 /* What a page of device memory holds for the driver. */

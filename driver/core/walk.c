@@ -32,15 +32,17 @@ static unsigned long request_to_hmm(u64 request)
 
 static u64 device_flags(struct hmmirror *mirror, struct page *page)
 {
+	/* up to 6.14 a tail page, as device-dax has them, has something else where pgmap is */
+	struct folio *folio = page_folio(page);
 	u64 flags;
 
-	if (is_device_private_page(page))
+	if (folio_is_device_private(folio))
 		flags = HMMIRROR_PTE_PRIVATE;
-	else if (is_device_coherent_page(page))
+	else if (folio_is_device_coherent(folio))
 		flags = HMMIRROR_PTE_COHERENT;
 	else
 		return 0;
-	if (page_pgmap(page)->owner != mirror->device)
+	if (page_pgmap(&folio->page)->owner != mirror->device)
 		flags |= HMMIRROR_PTE_OTHER;
 	return flags;
 }
