@@ -210,6 +210,8 @@ async def run_one(host: Host, request: Request, plan: CellPlan, about: About,
         formats.deliver(results, request.formats)
     if stopped:
         raise stopped
+    if run.replay:
+        run.replay.finish()
     return 1 if cell.count(FAIL) else 0
 
 

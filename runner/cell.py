@@ -27,6 +27,7 @@ from runner.kernel import Kernel, Kind, resolve
 from runner.names import base_name
 from runner.programs import Suite, build_agent, build_driver, build_suite
 from runner.provenance import describe_guest, describe_kernel
+from runner.replay import Replay
 from runner.request import Request
 from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
 from runner.stress import stress_tests
@@ -70,6 +71,8 @@ class CellRun:
     suite: Optional[Suite] = None
     guests: Optional[int] = None
     place: Optional[Callable[[], Awaitable[Callable[[], None]]]] = None
+    # of --replay
+    replay: Optional[Replay] = None
     # the number of tests, once the first one has begun
     planned: int = 0
     # seconds that were spent waiting for others
@@ -121,6 +124,9 @@ class CellRun:
         await machine.require()
         run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
                   request.fail_fast, one_by_one=request.shuffle, place=self.place)
+        if request.replay:
+            self.replay = Replay(machine, ledger, self.logs)
+            run.on_guest = self.replay.on_guest
         with host.cache.temporary("own") as folder:
             if request.seed_line:
                 ledger.tell(request.seed_line)

@@ -114,6 +114,8 @@ own that --new began. What is missing is installed, fetched and built first.
       --exact [SEED]   one guest, whose clock is the number of instructions that it has
                        executed: the same SEED makes the same run again, for tests,
                        --exec and --stress; S-T as above; docs/using/counting.md
+      --replay         with --exact: start the guest in which the first test failed
+                       again, with gdb, which stops it where the test fails
       --bench [OPERATION|PART...]
                        count the instructions of what the driver does, all of it or
                        the operations named (read.thp, 'to_device.*'); with several
@@ -224,7 +226,7 @@ class Parser:
         self.flags = {"--coverage": "coverage", "--keep": "keep", "--verbose": "verbose",
                       "--fail-fast": "fail_fast", "--rerun-failed": "rerun_failed",
                       "--shuffle": "shuffle", "--confusion": "confusion", "--cells": "list_cells",
-                      "--first-parent": "first_parent"}
+                      "--first-parent": "first_parent", "--replay": "replay"}
 
     def parse(self) -> None:
         """Until no words are left."""
@@ -524,6 +526,8 @@ def check_seed(request: Request, raw: Raw) -> None:
     """What is left to chance."""
     if request.shuffle and request.mode not in ("suite", "upstream"):
         raise Failure(f"--shuffle is for tests, and not for --{request.mode}")
+    if request.replay and not request.exact:
+        raise Failure("--replay is for --exact: only such a run fails again in the same way")
     if request.exact:
         check_exact(request)
     elif not request.shuffle and request.mode != "stress":
@@ -540,6 +544,9 @@ def check_seed(request: Request, raw: Raw) -> None:
         raise Failure(f"--seed {raw.seed}: that is no range of up to {MOST_SEEDS} seeds")
     request.seeds = list(range(first, last + 1))
     request.seed = first if first == last else None
+    if request.replay and (request.mode not in ("suite", "upstream") or request.seed is None or
+                           len(request.kernels) > 1 or len(request.configs) > 1):
+        raise Failure("--replay is for tests on one kernel, with one -c and one seed")
     if request.exact and request.mode == "exec" and request.seed is None:
         raise Failure("--exact of a single program takes one seed; give a .c file among the tests "
                       "for several")

@@ -41,7 +41,7 @@ MACHINE = needs("mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs unshare:util-linux")
 SIGNATURE = needs("gpgv:gpgv")
 BISECT = GIT + needs("ccache:ccache")
 CHECK = needs("shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps jq:jq mypy:mypy "
-              "xmllint:libxml2-utils") + BISECT + REINTRODUCE + SERIES
+              "gdb:gdb xmllint:libxml2-utils") + BISECT + REINTRODUCE + SERIES
 
 NO_NETWORK = re.compile(
     r"could not (resolve|connect)|failed to fetch|unable to connect|"

@@ -20,6 +20,8 @@ from runner.toolchain import Toolchain, toolchain
 
 # the image has the libraries; all symbols are found before the program forks for a test
 LINK = "LINK=-Wl,-z,now -s"
+# away from all other programs: breakpoints of --replay go by the address
+AGENT_ADDRESS = "-Wl,-Ttext-segment=0x60000000"
 # of libhmmirror
 LIBRARIES = ("-lnuma",)
 
@@ -118,7 +120,7 @@ async def build_agent(host: Host, arch: Optional[Arch] = None) -> Path:
     origin = [*sorted(folder.glob("*.[ch]")), host.root / "driver/uapi"]
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
     built = await build_files(host, "agent", "the guest agent", origin, arch, lambda tools, link, to: [
-        *tools.gcc, "-O2", "-Wall", "-Wextra", *link, "-o", str(to / "agent"), *sources])
+        *tools.gcc, "-O2", "-Wall", "-Wextra", *link, AGENT_ADDRESS, "-o", str(to / "agent"), *sources])
     return built / "agent"
 
 

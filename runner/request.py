@@ -72,6 +72,8 @@ class Request:
     seeds: List[int] = field(default_factory=list)
     # guests that count instructions, and that nothing differs in but the seed
     exact: bool = False
+    # ends in gdb, where the first failed test fails
+    replay: bool = False
     # of --check
     level: str = ""
     # failures that do not count, of --known FILE

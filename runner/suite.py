@@ -218,6 +218,8 @@ class Run:
     patient: bool = False
     excuse: Callable[[str], str] = lambda name: ""
     on_counts: Optional[Callable[[str, str], None]] = None
+    # a guest has ended: how it was started, and its console
+    on_guest: Optional[Callable[[GuestPlan, Path], Awaitable[None]]] = None
     # tests that are not in the order of their programs
     one_by_one: bool = False
     # waits for a place among other runs, and gives it up afterwards
@@ -285,6 +287,8 @@ class Run:
             follower = await self._follow(place, queue, given_plan, console, errors)
             outcome = follower.outcome
             given += follower.handed_out
+            if self.on_guest and given_plan and not outcome.lost:
+                await self.on_guest(given_plan, console)
             if not outcome.lost:
                 if outcome.ended:
                     continue
@@ -295,6 +299,8 @@ class Run:
                     raise no_guest(self.machine, outcome, console, errors)
             elif outcome.current or queue.is_empty(place.number):
                 follower.lost_test()
+                if self.on_guest and given_plan:
+                    await self.on_guest(given_plan, console)
                 if self.fail_fast:
                     raise FailFast
                 if self.stop_at_loss:

@@ -133,6 +133,32 @@ kept() {
 	[ "${lines[-1]}" = "$count" ]
 }
 
+@test "--replay stops a debugger where the first failed test fails" {
+	run "$RUN" --exact 7 --replay fake.pass fake.crash
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ ${lines[-1]} == 'replay: gdb -q -x '*/replay.gdb ]]
+	local script=${lines[-1]#replay: gdb -q -x } logs
+	logs=${script%/*}
+	run timeout 300 gdb -q -batch -x "$script" -ex backtrace -ex kill
+	echo "$output"
+	grep -q ' in panic ()' <<< "$output"
+	grep -q ' in sysrq_handle_crash ()' <<< "$output"
+	# up to the stop it is the same run
+	[ "$(grep -c . "$logs/replay.console")" -ge 4 ]
+	cmp -n "$(stat -c %s "$logs/replay.console")" "$logs/console.1" "$logs/replay.console"
+
+	run "$RUN" --exact 7 --replay fake.pass fake.fail fake.crash
+	echo "$output"
+	run timeout 300 gdb -q -batch -x "${lines[-1]#replay: gdb -q -x }" -ex backtrace -ex kill
+	echo "$output"
+	grep -q ' in test_failed ()' <<< "$output"
+	run "$RUN" --exact 7 --replay fake.pass
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "${lines[-1]}" = 'no test failed, so there is nothing to replay' ]
+}
+
 @test "refuses what it cannot count" {
 	bad_input 'there is no operation no.such' "$RUN" --bench no.such
 	bad_input 'one operation' "$RUN" --bench --bisect a b
@@ -140,4 +166,6 @@ kept() {
 	bad_input '--worse is for' "$RUN" --worse 5% walk_anon
 	bad_input 'does an operation go with' "$RUN" --bench held read.anon
 	bad_input 'give one -k' "$RUN" --bench held -k 6.1 -k 7.2
+	bad_input '--replay is for --exact' "$RUN" --replay walk_anon
+	bad_input 'on one kernel, with one -c and one seed' "$RUN" --exact 1-5 --replay walk_anon
 }
