@@ -222,6 +222,16 @@ static void read_file(const char *path)
 		close(fd);
 }
 
+/*
+ * Not where it is called, so that it is not inlined. No other program has code at its address (see
+ * runner/programs.py): a debugger that had to look whether a stop is meant would take time from
+ * the guest, and a run that is to repeat would go on in another way.
+ */
+void test_failed(void)
+{
+	asm volatile("" ::: "memory");
+}
+
 /* Returns the exit status. */
 static int serve_host(FILE *commands)
 {

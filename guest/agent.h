@@ -44,6 +44,9 @@ void log_end(void);
 /* test.c */
 int run_test(const char *name, long seconds, char **argv, int serve);
 
+/* agent.c: where the debugger of --replay stops */
+void test_failed(void);
+
 /* machine.c: is the machine as it was before the test? */
 void machine_remember(void);
 void machine_before_test(void);

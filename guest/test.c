@@ -189,17 +189,6 @@ static int has_passed(const struct test *t)
 	       (WEXITSTATUS(t->status) == 0 || WEXITSTATUS(t->status) == 4);
 }
 
-/*
- * Where the debugger of --replay stops. No other program has code at this address (see
- * runner/programs.py): a debugger that has to look whether a stop is meant takes time, and a run
- * that is to repeat would go on in another way.
- */
-__attribute__((noinline)) void test_failed(void);
-void test_failed(void)
-{
-	asm volatile("" ::: "memory");
-}
-
 /* Returns 0, or -1 if no other test can run here. */
 int run_test(const char *name, long seconds, char **argv, int serve)
 {
