@@ -78,7 +78,7 @@ static void gup_once(struct __test_metadata *_metadata, struct device_case *c,
 
 	ASSERT_LE(0, file);
 	device_make(_metadata, c);
-	ASSERT_EQ(0, ioctl(file, call, &test));
+	ASSERT_EQ(0, gup_test(file, call, &test));
 	ASSERT_EQ(c->length, test.size);
 	close(file);
 	if (kept)

@@ -130,7 +130,7 @@ static void *pin(void *data)
 
 	sem_wait(&pinner->go);
 	__atomic_store_n(&pinner->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-	pinner->error = ioctl(pinner->file, PIN_LONGTERM, &test) ? errno : 0;
+	pinner->error = gup_test(pinner->file, PIN_LONGTERM, &test) ? errno : 0;
 	return NULL;
 }
 

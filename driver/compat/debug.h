@@ -6,14 +6,14 @@
 #include <linux/stddef.h>
 
 /*
- * Return: why no hardware breakpoint may be hit in the handler of a kprobe, NULL if it
- * may. Before 5.10, which reworked the debug exception on x86, it was taken for the
- * single step of the kprobe, and the stack pointer was set for that.
+ * Return: why no hardware breakpoint may be hit in the handler of a kprobe, NULL if it may. As long
+ * as x86 steps over the instruction under a kprobe by a debug exception, it takes each one in a
+ * handler for that step, and goes on at the wrong place. 5.13 steps by a breakpoint instruction.
  */
 static inline const char *compat_no_breakpoint_in_kprobe(void)
 {
-#if defined(CONFIG_X86_64) && !defined(HAVE_VIRTUAL_DR6)
-	return "a hardware breakpoint in a kprobe crashes this kernel (before 5.10)";
+#ifdef HAVE_KPROBE_DEBUG_HANDLER
+	return "a hardware breakpoint in a kprobe crashes this kernel (before 5.13)";
 #else
 	return NULL;
 #endif

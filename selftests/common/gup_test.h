@@ -6,7 +6,9 @@
 #ifndef GUP_TEST_H
 #define GUP_TEST_H
 
+#include <errno.h>
 #include <linux/types.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 
 #define GUP_TEST	"/sys/kernel/debug/gup_test"
@@ -37,5 +39,19 @@ struct pin_longterm_test {
 #define PIN_START	_IOW('g', 7, struct pin_longterm_test)
 #define PIN_STOP	_IO('g', 8)
 #define GUP_WRITE	0x1	/* FOLL_WRITE */
+
+/*
+ * One of the calls above. In 5.11 and 5.12 the struct has no test_flags, so that the number of the
+ * call, in which its size is, is another. Return: that of ioctl()
+ */
+static inline int gup_test(int file, unsigned long call, struct gup_test *test)
+{
+	size_t size = offsetof(struct gup_test, test_flags) + sizeof(test->which_pages);
+	int ret = ioctl(file, call, test);
+
+	if (!ret || errno != EINVAL)
+		return ret;
+	return ioctl(file, _IOC(_IOC_DIR(call), _IOC_TYPE(call), _IOC_NR(call), size), test);
+}
 
 #endif /* GUP_TEST_H */
