@@ -23,10 +23,18 @@ int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features)
 	/* root is refused for no other reason */
 	if (fd < 0)
 		return -EOPNOTSUPP;
-	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
+	/* 6.0 to 6.3 do not refuse a feature that they lack; they tell those that they have */
+	if (ioctl(fd, UFFDIO_API, &api))
+		ret = -errno;
+	else if ((api.features & features) != features)
+		ret = -EOPNOTSUPP;
+	else if (ioctl(fd, UFFDIO_REGISTER, &reg))
+		ret = -errno;
+	else
 		return fd;
 	/* also the error for a mode that the kernel does not know */
-	ret = errno == EINVAL ? -EOPNOTSUPP : -errno;
+	if (ret == -EINVAL)
+		ret = -EOPNOTSUPP;
 	close(fd);
 	return ret;
 }

@@ -8,11 +8,9 @@
  * poison and guard markers instead of faulting for ever.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "expect_kernel.h"
@@ -52,26 +50,16 @@ FIXTURE_TEARDOWN(walk_pte_marker)
 static int uffd_register(struct hmm_area *area, int *uffd, __u64 features,
 			 __u64 mode)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	struct uffdio_register range = {
-		.range = { .start = (uintptr_t)area->addr, .len = area->length },
-		.mode = mode,
-	};
 	int ret = hmm_area_map(area, area->addr, area->length, RW,
 			       MAP_SHARED | MAP_ANONYMOUS, -1);
 
 	if (ret)
 		return ret;
-	*uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (*uffd < 0)
-		return hmm_skip(area, "no userfaultfd (CONFIG_USERFAULTFD)");
-	if (ioctl(*uffd, UFFDIO_API, &api))
-		return hmm_skip(area, "userfaultfd without feature %#llx",
-				features);
-	if (ioctl(*uffd, UFFDIO_REGISTER, &range))
-		return hmm_skip(area, "userfaultfd without mode %#llx here",
-				mode);
-	return 0;
+	*uffd = hmm_uffd_register(area->addr, area->length, mode, features);
+	if (*uffd == -EOPNOTSUPP)
+		return hmm_skip(area, "no userfaultfd with feature %#llx and mode %#llx here",
+				features, mode);
+	return *uffd < 0 ? hmm_fail(area, *uffd, "userfaultfd") : 0;
 }
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
