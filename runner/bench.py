@@ -24,6 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from runner.arch import native_arch
+from runner.build import link_words
 from runner.counting import KIB, Selection, count_operations
 from runner.counts import Counts, Held, comparison, growth_faults, held_text, table
 from runner.errors import Failure
@@ -202,7 +204,7 @@ async def build_bench(host: Host, folder: Path) -> Path:
     """The program."""
     program = folder / "hmm_bench"
     await host.run_or_fail("building hmm_bench", [
-        "gcc", "-O2", "-Wall", "-Wextra", "-static", "-I", str(host.root / "driver/uapi"), "-o",
+        "gcc", "-O2", "-Wall", "-Wextra", *await link_words(host, native_arch()), "-I", str(host.root / "driver/uapi"), "-o",
         str(program), str(host.root / "bench/hmm_bench.c")], folder / "log")
     return program
 

@@ -70,6 +70,21 @@ async def link_words(host: Host, arch: Arch, *libraries: str) -> List[str]:
         return ["-static"] if (folder / "main").exists() else []
 
 
+async def optional_words(host: Host, arch: Arch, *names: str) -> List[str]:
+    """-lNAME of libraries that are a part of glibc since 2.34.
+
+    Since then an empty archive stands for each, which can be missing like other archives.
+    """
+    words = []
+    for name in names:
+        for file in (f"lib{name}.so", f"lib{name}.a"):
+            found = await host.capture([f"{arch.prefix}gcc", f"-print-file-name={file}"])
+            if "/" in found:
+                words.append(f"-l{name}")
+                break
+    return words
+
+
 async def prepare(host: Host, kernel: Kernel, config: Config) -> Kernel:
     """The kernel with a build folder and an image, built if need be."""
     kernel = replace(kernel, config=config)

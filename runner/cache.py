@@ -11,6 +11,7 @@
     reintroduce/ID      copies of kernels into which known bugs are brought back
     bisect/ID           worktrees of --bisect
     machine/root        the files of the Debian of --check=machine
+    noapt/root          those of the distribution of --check=noapt
     apt                 an apt of our own for the other suites of the archive
     logs/DATE-PID       what a run leaves
     tmp lock ccache

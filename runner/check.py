@@ -2,7 +2,8 @@
 """--check: everything that can be said about this checkout. Ends with the totals of all of it.
 
 Without a word it is about the default kernel; "ci" adds the cells that CI runs, "all" every
-packaged kernel. "machine" is another check, of a machine with a whole Debian.
+packaged kernel. "machine" is another check, of a machine with a whole Debian, and "noapt" one of a
+distribution that has no apt.
 """
 from __future__ import annotations
 
@@ -26,9 +27,12 @@ from runner.errors import Failure
 from runner.host import Host, make_flags
 from runner.kernel import Kernel, resolve
 from runner.machine import check_machine
+from runner.noapt import check_noapt
 from runner.source import all_releases, default_release
 
-LEVELS = ("", "ci", "all", "machine")
+# checks of another machine than this one, whose steps are the only part
+OTHERS = {"machine": check_machine, "noapt": check_noapt}
+LEVELS = ("", "ci", "all", *OTHERS)
 # failures that KNOWN names come behind these, and do not count
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped(?:, \d+ xfail)?$")
 # bugs of the kernels that are checked; the file says which
@@ -233,9 +237,14 @@ def mypy() -> str:
 async def check(host: Host, level: str) -> int:
     """Runs the parts of a level; the exit status."""
     if level not in LEVELS:
-        raise Failure(f"--check={level}: there is no such level; it is ci, all, machine, or none")
-    if level == "machine":
-        return await check_machine_only(host)
+        raise Failure(f"--check={level}: there is no such level; it is ci, all, {', '.join(OTHERS)}, "
+                      "or none")
+    if level in OTHERS:
+        done = Check(host, level)
+        part = done.begin(level)
+        await OTHERS[level](host, partial(done.tell, part))
+        done.end(part)
+        return close(done)
     await packages.require(host, [*packages.CHECK, *packages.KERNEL, *packages.SUITE])
     kernels, newest = await chosen_kernels(host, level)
     tree = (await resolve(host, "")).source
@@ -264,15 +273,6 @@ async def check(host: Host, level: str) -> int:
         await done.series(newest)
     await done.bench()
     await done.runner()
-    return close(done)
-
-
-async def check_machine_only(host: Host) -> int:
-    """A Debian in QEMU, as a user has it. Its steps are the only part."""
-    done = Check(host, "machine")
-    part = done.begin("machine")
-    await check_machine(host, partial(done.tell, part))
-    done.end(part)
     return close(done)
 
 

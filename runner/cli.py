@@ -127,7 +127,8 @@ own that --new began. What is missing is installed, fetched and built first.
                        GOOD (half of what BAD takes more)
       --check[=LEVEL]  all tests and static checks of this checkout, on the default
                        kernel; ci: on those that CI runs, all: on all packaged ones,
-                       machine: in a whole Debian that is booted in QEMU
+                       machine: in a whole Debian that is booted in QEMU,
+                       noapt: in a chroot without apt, dpkg and static libraries
       --timeout SEC    for each test (60; with --upstream 180)
       --keep           leave what it takes to start the guest again by hand with
                        the logs, and never remove these logs

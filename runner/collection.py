@@ -95,7 +95,9 @@ async def build(host: Host, collection: Collection, names: Sequence[str], folder
     failures: Dict[str, str] = {}
     async with host.cache.lock(f"collection-{entry.path.name}", label):
         if not entry.is_current(state):
-            await packages.require(host, [*packages.KERNEL, *packages.SUITE])
+            await packages.require(host, [
+                *packages.KERNEL, *packages.SUITE,
+                *packages.of_sources(*(collection.folder / f"{name}.c" for name in names))])
             async with entry.make(state, label, host.terminal) as fresh:
                 if fresh:
                     await prepare_copy(host, collection, entry.path, copy)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from runner import packages
 from runner.arch import native_arch
+from runner.build import optional_words
 from runner.counts import Counts, marks_table, read_counts
 from runner.errors import Failure
 from runner.exec import prepare_machine, status_of
@@ -60,14 +62,17 @@ async def build_counter(host: Host) -> Path:
     """The program with the operations of --bench."""
     if host.testing.counter:
         return host.testing.counter
+    await packages.require(host, packages.HUGETLBFS)
     library = await build_library(host, native_arch())
     origin = [host.root / "bench/hmm_count.c", host.root / "lib", host.root / "driver/uapi"]
+
+    threads = await optional_words(host, native_arch(), "pthread")
 
     def command(tools: Toolchain, link: List[str], to: Path) -> List[str]:
         return [*tools.gcc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE=", *link,
                 "-I", str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o",
                 str(to / "hmm_count"), str(origin[0]), str(library), "-Wl,--whole-archive",
-                "-lhugetlbfs", "-Wl,--no-whole-archive", "-lnuma", "-lpthread"]
+                "-lhugetlbfs", "-Wl,--no-whole-archive", "-lnuma", *threads]
     built = await build_files(host, "counter", "the program that is counted", origin, None, command)
     return built / "hmm_count"
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, Iterable, List, Sequence, Tuple
 from runner.errors import Failure
 from runner.host import Host, is_static
 from runner.kernel import Kernel, Kind
-from runner.packages import static_busybox
+from runner.packages import find_busybox
 from runner.programs import Driver
 from runner.toolchain import Toolchain, toolchain
 
@@ -49,9 +49,9 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
     for name in ("bin", "dev", "proc", "sys", "tmp", "modules", "tests"):
         (root / name).mkdir(parents=True)
     tools = await toolchain(host, payload.kernel.arch)
-    busybox, own = tools.busybox(), static_busybox()
+    busybox, own = tools.busybox(), find_busybox()
     if not busybox or not own:
-        raise Failure("no static busybox; install busybox-static")
+        raise Failure("no busybox; install busybox-static")
     put(busybox, root / "bin/busybox")
     # this machine's, which has the same applets, can be run here
     for applet in (await host.capture([str(own), "--list"])).split():
@@ -67,7 +67,7 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
         add_program(host, tools, beside.split()[0], root)
     for program in payload.programs:
         put(program, root / "tests" / program.name)
-    add_libraries(tools, [*payload.programs, payload.agent], root)
+    add_libraries(tools, [*payload.programs, payload.agent, busybox], root)
     (root / "guest.conf").write_text(guest_conf(payload, modules), encoding="utf-8")
     await pack(host, root, image)
     shutil.rmtree(root)

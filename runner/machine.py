@@ -17,7 +17,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 
 from runner import apt, packages
 from runner.arch import Arch, GuestHardware, native_arch
-from runner.cache import hash_text
+from runner.debian import copy_checkout, inside, make_root
 from runner.errors import Failure
 from runner.guest import COHERENT_MB, Agent, known_accelerator, start_qemu, tsc_khz
 from runner.host import Host
@@ -33,8 +33,6 @@ AGENT = "usr/local/sbin/hmmirror-agent"
 SHARE = "/share"
 CLONE = "home/user/hmmirror"
 COLLECTION = "/opt/hmmirror"
-# not a part of a clone, or made in it
-NOT_CLONED = (".git", "build")
 IMAGE_GB = 8
 BOOT_SECONDS = 600
 # under emulation; a step that takes longer hangs
@@ -81,7 +79,7 @@ async def check_machine(host: Host, tell: Tell) -> None:
     logs = host.cache.new_logs()
     (logs.path / "share").mkdir()
     async with host.cache.lock("machine-in-use", "checking its machine", host.terminal):
-        root = await make_root(host, arch)
+        root = await make_machine_root(host, arch)
         await prepare_clone(host, root, agent, arch)
         with host.cache.temporary("machine") as folder:
             machine = Machine(host, arch, folder, logs.path, tell)
@@ -90,53 +88,15 @@ async def check_machine(host: Host, tell: Tell) -> None:
     host.terminal.out(f"logs: {logs.path}")
 
 
-async def sources(host: Host) -> Tuple[str, List[str]]:
-    """The Debian suite of this machine's apt, and the lines of its sources."""
-    await packages.require_lists(host)
-    text = await host.capture(["apt-get", "indextargets", "Created-By: Packages", "--format",
-                               "$(LABEL) $(REPO_URI) $(RELEASE) $(COMPONENT)"])
-    signed = f"[signed-by={apt.KEYRING}] " if apt.KEYRING.exists() else ""
-    found = re.findall(r"^(Debian\S*) (\S+) (\S+) (main)$", text, re.M)
-    suite = next((release for label, _, release, _ in found if label == "Debian"), "")
-    if not suite:
-        raise Failure("--check=machine makes a Debian, and the machine's package sources have none")
-    return suite, [f"deb {signed}{uri} {release} {part}" for _, uri, release, part in found]
-
-
-async def make_root(host: Host, arch: Arch) -> Path:
+async def make_machine_root(host: Host, arch: Arch) -> Path:
     """The folder with the machine's files, made once for each version of the kernel's package."""
-    suite, lines = await sources(host)
     wanted = [*packages.KERNEL, *packages.SUITE, *packages.FETCH]
     kernel = f"linux-image-{arch.debian}"
     names = sorted({*PACKAGES, kernel, f"linux-headers-{arch.debian}",
                     *(need.package for need in wanted)})
+    await packages.require_lists(host)
     version = await apt.Apt(host).field(kernel, "Version")
-    # how this machine's apt reaches its sources
-    dump = await host.capture(["apt-config", "dump"])
-    settings = [line for line in dump.splitlines()
-                if re.match(r"Acquire::(?!IndexTargets|Changelogs|cdrom)", line)]
-    entry = host.cache.entry("machine")
-    state = hash_text("\n".join([version, suite, *names, *lines, *settings]))
-    root = entry.path / "root"
-    async with entry.make(state, "making a Debian", host.terminal) as fresh:
-        if fresh:
-            shutil.rmtree(root, ignore_errors=True)
-            with host.cache.temporary("debian") as folder:
-                (folder / "apt.conf").write_text("\n".join(settings) + "\n", encoding="utf-8")
-                log = folder / "log"
-                argv = ["mmdebstrap", "--mode=root", "--variant=minbase",
-                        f"--include={','.join(names)}", f"--aptopt={folder / 'apt.conf'}",
-                        suite, str(root), *lines]
-                if await host.run("making a Debian", argv, log):
-                    raise packages.apt_failure(host, log, "a Debian")
-    return root
-
-
-async def inside(host: Host, root: Path, label: str, command: str, log: Path) -> None:
-    """Runs a command in the folder, with this machine's kernel and network."""
-    script = 'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && exec chroot "$1" sh -c "$2"'
-    await host.run_or_fail(label, ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                                   script, "-", str(root), command], log, env={"HOME": "/root"})
+    return await make_root(host, host.cache.entry("machine"), names, version)
 
 
 async def prepare_clone(host: Host, root: Path, agent: Path, arch: Arch) -> None:
@@ -166,26 +126,6 @@ async def prepare_clone(host: Host, root: Path, agent: Path, arch: Arch) -> None
                      'KSRC="$(ls -d ~root/.cache/hmmirror/source/linux-*)" && '
                      'make module KDIR="$(ls -d /lib/modules/*/build)" && chown -R user:user .',
                      folder / "log")
-
-
-def copy_checkout(origin: Path, clone: Path) -> None:
-    """Replaces the files of the clone; what was built in it stays, with the dates of the files."""
-    clone.mkdir(exist_ok=True)
-    for old in clone.iterdir():
-        if old.name in NOT_CLONED:
-            continue
-        if old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
-    for path in origin.iterdir():
-        if path.name in NOT_CLONED:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.copytree(path, clone / path.name, symlinks=True,
-                            ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(path, clone / path.name, follow_symlinks=False)
 
 
 def user(command: str) -> str:

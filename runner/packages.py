@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import List, Optional, Sequence
 
 from runner.arch import Arch
 from runner.errors import Failure
-from runner.host import Host, is_static
+from runner.host import SBIN, Host
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ def needs(words: str) -> List[Need]:
 
 KERNEL = needs("gcc:gcc make:make bc:bc bison:bison flex:flex cpio:cpio perl:perl xz:xz-utils "
                "/usr/include/stdio.h:libc6-dev /usr/include/gelf.h:libelf-dev")
-SUITE = needs("gcc:gcc make:make /usr/include/stdio.h:libc6-dev /usr/include/numa.h:libnuma-dev "
-              "/usr/include/hugetlbfs.h:libhugetlbfs-dev")
+SUITE = needs("gcc:gcc make:make /usr/include/stdio.h:libc6-dev /usr/include/numa.h:libnuma-dev")
+HUGETLBFS = needs("/usr/include/hugetlbfs.h:libhugetlbfs-dev")
 GUEST = needs("busybox:busybox-static")
 FETCH = needs("xz:xz-utils")
 DISTRO = needs("depmod:kmod")
@@ -65,15 +66,19 @@ def has(host: Host, what: str) -> bool:
         return False
     if what.startswith("/"):
         return Path(what).exists()
-    if what == "busybox":
-        return static_busybox() is not None
     return host.which(what) is not None
 
 
-def static_busybox() -> Optional[Path]:
-    """A busybox for the guest, which has no C library."""
-    found = shutil.which("busybox")
-    return Path(found) if found and is_static(Path(found)) else None
+def find_busybox() -> Optional[Path]:
+    """A busybox for the guest. One that is linked dynamically gets its libraries there."""
+    found = shutil.which("busybox", path=os.environ.get("PATH", "") + SBIN)
+    return Path(found) if found else None
+
+
+def of_sources(*files: Path) -> List[Need]:
+    """What test programs of kernel trees include besides what the suite does."""
+    return HUGETLBFS if any("<hugetlbfs.h>" in file.read_text(encoding="utf-8", errors="replace")
+                            for file in files) else []
 
 
 async def require(host: Host, wanted: Sequence[Need]) -> None:
@@ -124,7 +129,7 @@ def install_hint(os_release: str, lacking: Sequence[Need]) -> str:
     """
     words = re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)"?$', os_release, re.M)
     families = set(" ".join(words).split())
-    # static, so not by the name of the command
+    # busybox is in another folder on each
     files = [need.what if need.what.startswith("/") or need.what == "busybox"
              else f"/usr/bin/{need.what}" for need in lacking]
     if families & {"fedora", "rhel", "centos"}:

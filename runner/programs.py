@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages, source
 from runner.arch import Arch, native_arch
-from runner.build import compiler_id, driver_state, link_words
+from runner.build import compiler_id, driver_state, link_words, optional_words
 from runner.cache import files_below, hash_files, hash_text
 from runner.errors import Failure
 from runner.host import Host, make_flags
@@ -90,12 +90,13 @@ def copy_changed(host: Host, origin: Path, to: Path) -> None:
 
 async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
                       arch: Optional[Arch], command: Callable[[Toolchain, List[str], Path],
-                                                      List[str]]) -> Path:
+                                                      List[str]],
+                      libraries: Sequence[str] = ()) -> Path:
     """The folder of a cache entry that one command makes of these files and folders.
 
     Each checkout has its own: another one's run may have replaced the files before ours reads them.
     So has each architecture. The command gets what compiles, what links a program (see
-    link_words()), and the folder.
+    link_words() for these libraries), and the folder.
     """
     arch = arch or native_arch()
     whose = f"{host.root}\n" if arch.is_native else f"{host.root}\n{arch.name}\n"
@@ -107,7 +108,7 @@ async def build_files(host: Host, name: str, what: str, origin: Sequence[Path],
         tools = await toolchain(host, arch)
         async with entry.make(state, f"building {what}", host.terminal) as fresh:
             if fresh:
-                link = await link_words(host, arch)
+                link = await link_words(host, arch, *libraries)
                 with host.cache.temporary(name) as folder:
                     await host.run_or_fail(f"building {what}", command(tools, link, entry.path),
                                            folder / "log")
@@ -190,7 +191,7 @@ async def build_own(host: Host, file: Path, folder: Path, arch: Optional[Arch] =
     status = await host.run(f"building {file.name}", [
         *tools.gcc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE=", *link,
         "-I", str(host.root / "lib"), "-I", str(host.root / "driver/uapi"), "-o", str(program),
-        str(file), str(library), *LIBRARIES, "-lpthread"], log)
+        str(file), str(library), *LIBRARIES, *await optional_words(host, arch, "pthread")], log)
     text = log.read_text(errors="replace")
     if status:
         if "No space left on device" in text or host.cache.is_full():
@@ -211,9 +212,12 @@ async def build_own(host: Host, file: Path, folder: Path, arch: Optional[Arch] =
 async def build_stress(host: Host, arch: Optional[Arch] = None) -> Path:
     """The folder with the programs of --stress."""
     origin = [host.root / "stress", host.root / "lib", host.root / "driver/uapi"]
-    return await build_files(host, "stress", "the stress programs", origin, arch, lambda tools, _, to: [
-        "make", "-C", str(host.root / "stress"), *tools.make_words, f"OUTPUT={to}",
-        *make_flags(host)])
+    threads = await optional_words(host, arch or native_arch(), "pthread")
+
+    def command(tools: Toolchain, link: List[str], to: Path) -> List[str]:
+        return ["make", "-C", str(host.root / "stress"), *tools.make_words, f"OUTPUT={to}",
+                f"LINK={' '.join(link)}", f"THREADS={' '.join(threads)}", *make_flags(host)]
+    return await build_files(host, "stress", "the stress programs", origin, arch, command, LIBRARIES)
 
 
 def new_program(host: Host, name: str, template: str, kind: str) -> Path:

@@ -58,7 +58,7 @@ class Toolchain:
     def busybox(self) -> Optional[Path]:
         """A busybox for the guest."""
         if not self.root:
-            return packages.static_busybox()
+            return packages.find_busybox()
         for folder in ("bin", "usr/bin"):
             if (self.root / folder / "busybox").is_file():
                 return self.root / folder / "busybox"

@@ -13,7 +13,7 @@ from typing import List, Optional
 
 from runner import packages, source
 from runner.arch import Arch, native_arch
-from runner.build import compiler_id, link_words
+from runner.build import compiler_id, link_words, optional_words
 from runner.cache import hash_files, hash_text
 from runner.config import read
 from runner.errors import Failure, UnfitKernel
@@ -83,7 +83,8 @@ async def build_tests(host: Host, tests: UpstreamTests, arch: Arch) -> Suite:
     state = hash_files([tests.folder, tests.tree / "lib/test_hmm_uapi.h", shims,
                         *sorted((host.root / "selftests").glob("hmm_*.h"))])
     if not entry.is_current(state):
-        await packages.require(host, [*packages.KERNEL, *packages.SUITE])
+        await packages.require(host, [*packages.KERNEL, *packages.SUITE,
+                                      *packages.of_sources(tests.folder / "hmm-tests.c")])
         async with entry.make(state, "building hmm-tests", host.terminal) as fresh:
             if fresh:
                 with host.cache.temporary("upstream") as scratch:
@@ -129,7 +130,7 @@ async def compile_tests(host: Host, tests: UpstreamTests, folder: Path, program:
         "-I", str(tests.tree), "-I", str(tests.tree / "tools/testing/selftests"),
         "-I", str(tests.tree / "tools/include"), "-I", str(tests.folder),
         "-I", str(host.root / "selftests"), "-o", str(program), str(shims / "hmm_tests.c"), *words,
-        "-lrt", "-lpthread"], log)
+        *await optional_words(host, arch, "rt", "pthread")], log)
 
 
 @dataclass(frozen=True)

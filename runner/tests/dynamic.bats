@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 # A machine without static libraries, as Fedora has none of libnuma: programs are linked
-# dynamically, and their libraries are in the guest's image.
+# dynamically, and their libraries are in the guest's image. --check=noapt is about a whole machine.
 
 load helper
 
@@ -13,11 +13,15 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 	own_cache
 	mkdir bin
-	# as gcc and ld end there
+	# as gcc and ld end there; an empty libpthread.a can be missing, too
 	cat > bin/gcc <<-'END'
 		#!/bin/sh
 		for word; do
-			[ "$word" != -static ] || { echo '/usr/bin/ld: cannot find -lc' >&2; exit 1; }
+			case $word in
+			-static) echo '/usr/bin/ld: cannot find -lc' >&2; exit 1 ;;
+			-lpthread) echo '/usr/bin/ld: cannot find -lpthread' >&2; exit 1 ;;
+			-print-file-name=libpthread.*) echo "${word#*=}"; exit ;;
+			esac
 		done
 		exec /usr/bin/gcc "$@"
 	END
@@ -36,4 +40,24 @@ setup() {
 	[ "$status" = 0 ]
 	grep -q '^ok    own ' <<< "$output"
 	grep -q ld-linux "$(cache)"/agent/*/agent
+}
+
+@test "a program of --stress without static libraries" {
+	run "$RUN" -k "$KERNEL_BUILD" --stress fuzz --minutes 0.1
+	echo "$output"
+	# it has run, and tells that the driver of these tests does nothing
+	grep -q 'stress.fuzz: no call of 0 worked' <<< "$output"
+	grep -q ld-linux "$(cache)"/stress/*/fuzz
+}
+
+@test "a busybox that is linked dynamically" {
+	apt-get download -q busybox || skip 'no package of Debian to be had'
+	dpkg-deb -x busybox_*.deb unpacked
+	cp unpacked/bin/busybox bin/
+	grep -q ld-linux bin/busybox
+	printf 'int main(void) { return 0; }\n' > own.c
+	run "$RUN" -k "$KERNEL_BUILD" own.c
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -q '^ok    own ' <<< "$output"
 }

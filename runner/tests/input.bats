@@ -133,6 +133,12 @@ fake_tree() {
 	bad_input 'linked dynamically' "$RUN" --exec "$BATS_TEST_TMPDIR/a"
 }
 
+@test "--check of what is not there, or not as root" {
+	bad_input 'there is no such level; it is ci, all, machine, noapt, or none' "$RUN" --check=some
+	HMMIRROR_TEST_UID=1000 bad_input 'only root can' "$RUN" --check=noapt
+	HMMIRROR_TEST_UID=1000 bad_input 'only root can' "$RUN" --check=machine
+}
+
 @test "packages are missing and the user is not root" {
 	HMMIRROR_TEST_MISSING='bc flex' HMMIRROR_TEST_UID=1000 bad_input \
 		'as root: apt-get install --no-install-recommends bc flex' \

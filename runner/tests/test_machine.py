@@ -6,7 +6,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from runner.machine import copy_checkout, sort_tap, user
+from runner.debian import copy_checkout
+from runner.machine import sort_tap, user
 
 # of run_kselftest.sh of 6.1
 TAP = """\
