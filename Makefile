@@ -15,6 +15,7 @@ help:
 	@echo 'make tests KSRC=DIR  the test programs into $(BUILD)/selftests'
 	@echo 'make install-tests KSRC=DIR INSTALL_PATH=DIR'
 	@echo '                     the test programs with a runner of their own'
+	@echo 'make deb KSRC=DIR    the packages hmmirror-dkms and hmmirror-tests, into $(BUILD)/deb'
 	@echo 'make series KSRC=DIR  a patch series against a kernel tree, into $(BUILD)/series'
 	@echo 'make clean           removes $(BUILD); the cache stays'
 
@@ -52,6 +53,9 @@ install-tests: needs-ksrc tests
 	$(MAKE) -C selftests KSRC=$(abspath $(KSRC)) OUTPUT=$(abspath $(BUILD))/selftests \
 		INSTALL_PATH=$(abspath $(INSTALL_PATH)) install
 
+deb: needs-ksrc
+	@packaging/make-deb.sh $(BUILD)/deb $(abspath $(KSRC))
+
 series: needs-ksrc
 	@python3 -m series $(abspath $(KSRC)) $(abspath $(BUILD))/series
 
@@ -62,4 +66,4 @@ needs-ksrc:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help test check check-all bench module install tests install-tests series needs-ksrc clean
+.PHONY: help test check check-all bench module install tests install-tests deb series needs-ksrc clean

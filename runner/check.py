@@ -139,7 +139,7 @@ class Check:
         root = self.host.root
         part = self.begin("shell")
         scripts = [root / "run_tests.sh", root / ".ci/run", root / "runner/tests/helper.bash",
-                   *sorted(root.glob("runner/tests/*.bats"))]
+                   *sorted(root.glob("packaging/**/*.sh")), *sorted(root.glob("runner/tests/*.bats"))]
         for path in scripts:
             # bats expands what shellcheck takes for quoted by mistake
             least = ["-S", "warning"] if path.suffix == ".bats" else []

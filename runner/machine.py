@@ -26,7 +26,7 @@ from runner.programs import build_agent
 from runner.splats import Console
 
 # beside the kernel and its headers
-PACKAGES = ("systemd-sysv", "udev", "kmod", "sudo", "python3")
+PACKAGES = ("systemd-sysv", "udev", "kmod", "sudo", "python3", "debhelper", "dh-dkms", "dkms")
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 AGENT = "usr/local/sbin/hmmirror-agent"
 # the folder of this machine in which the steps leave their output
@@ -126,6 +126,9 @@ async def prepare_clone(host: Host, root: Path, agent: Path, arch: Arch) -> None
                      'KSRC="$(ls -d ~root/.cache/hmmirror/source/linux-*)" && '
                      'make module KDIR="$(ls -d /lib/modules/*/build)" && chown -R user:user .',
                      folder / "log")
+        await inside(host, root, "making and installing the packages",
+                     f"cd /{CLONE} && make deb KSRC=\"$(ls -d ~root/.cache/hmmirror/source/linux-*)\" && "
+                     "dpkg -i build/deb/*.deb && chown -R user:user .", folder / "log")
 
 
 def user(command: str) -> str:
@@ -299,7 +302,8 @@ async def visit(machine: Machine) -> None:
 
 
 async def first_boot(boot: Boot) -> None:
-    """What docs/using says about native, and about doing without the runner."""
+    """What docs/using says about packages, about native, and about doing without the runner."""
+    await packages_of_ours(boot)
     await native(boot)
     for text, name in zip(OTHER_DRIVER, ("Makefile", "test_hmm.c")):
         (boot.machine.logs / "share" / name).write_text(f"{text}\n", encoding="utf-8")
@@ -315,6 +319,19 @@ async def first_boot(boot: Boot) -> None:
     await kselftest(boot)
     await boot.expect("modprobe -r hmmirror", "unload", "modprobe -r hmmirror && " + GONE)
     await boot.shut_down("reboot", "reboot: Restarting system")
+
+
+async def packages_of_ours(boot: Boot) -> None:
+    """What "make deb" made, which is installed already: run and purged."""
+    await boot.expect("hmmirror-tests, from the packages", "packages",
+                      f"{GONE} && hmmirror-tests -t hmmirror:mirror -t hmmirror:walk_anon > /tmp/out; "
+                      "status=$?; cat /tmp/out; grep -q '^ok 2 ' /tmp/out && ! grep '^not ok' /tmp/out "
+                      f"&& [ $status = 0 ] && {GONE}")
+    await boot.expect("purging the packages", "purge",
+                      "dpkg --purge hmmirror-tests hmmirror-dkms && ! modprobe hmmirror && "
+                      # the agent is of this check
+                      "! find /usr /etc /var/lib /lib/modules/ -name '*hmmirror*' "
+                      "! -name 'hmmirror-agent*' | grep .")
 
 
 async def native(boot: Boot) -> None:

@@ -1,0 +1,31 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# "make deb": what it says if something is missing. --check=machine makes, installs and purges the
+# packages.
+
+load helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir -p tree/tools/testing/selftests bin
+	touch tree/tools/testing/selftests/lib.mk
+	# without the tools of packages
+	for name in bash sh make dirname uname cut git gcc; do
+		ln -s "$(command -v "$name")" bin/
+	done
+}
+
+@test "make deb without a tree" {
+	run make -C "$ROOT" deb BUILD="$PWD/build"
+	echo "$output"
+	[ "$status" = 2 ]
+	grep -q 'KSRC=DIR is wanted' <<< "$output"
+}
+
+@test "make deb without Debian's tools: the apt-get line" {
+	PATH=$PWD/bin run make -C "$ROOT" deb KSRC="$PWD/tree" BUILD="$PWD/build"
+	echo "$output"
+	[ "$status" = 2 ]
+	grep -q 'as root: apt-get install --no-install-recommends dpkg-dev debhelper dh-dkms' <<< "$output"
+	[ ! -e build ]
+}
