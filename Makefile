@@ -15,6 +15,7 @@ help:
 	@echo 'make tests KSRC=DIR  the test programs into $(BUILD)/selftests'
 	@echo 'make install-tests KSRC=DIR INSTALL_PATH=DIR'
 	@echo '                     the test programs with a runner of their own'
+	@echo 'make tarball KSRC=DIR  the same as $(BUILD)/hmmirror-kselftest.tar.gz'
 	@echo 'make deb KSRC=DIR    the packages hmmirror-dkms and hmmirror-tests, into $(BUILD)/deb'
 	@echo 'make series KSRC=DIR  a patch series against a kernel tree, into $(BUILD)/series'
 	@echo 'make clean           removes $(BUILD); the cache stays'
@@ -53,6 +54,12 @@ install-tests: needs-ksrc tests
 	$(MAKE) -C selftests KSRC=$(abspath $(KSRC)) OUTPUT=$(abspath $(BUILD))/selftests \
 		INSTALL_PATH=$(abspath $(INSTALL_PATH)) install
 
+# for a lab that has a kernel and a module of its own
+tarball: needs-ksrc
+	rm -rf $(BUILD)/hmmirror-kselftest
+	$(MAKE) install-tests INSTALL_PATH=$(BUILD)/hmmirror-kselftest
+	tar -C $(BUILD) -czf $(BUILD)/hmmirror-kselftest.tar.gz hmmirror-kselftest
+
 deb: needs-ksrc
 	@packaging/make-deb.sh $(BUILD)/deb $(abspath $(KSRC))
 
@@ -66,4 +73,4 @@ needs-ksrc:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help test check check-all bench module install tests install-tests deb series needs-ksrc clean
+.PHONY: help test check check-all bench module install tests install-tests tarball deb series needs-ksrc clean
