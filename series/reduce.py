@@ -236,7 +236,8 @@ def fill(inline: Inline, body: str, given: Sequence[str]) -> str:
 
 def tidy(text: str) -> str:
     """Expressions as somebody would write them."""
-    text = re.sub(r"\(&([\w.>-]+)\)->", r"\1.", text)
+    # not the argument of a call
+    text = re.sub(r"(?<!\w)\(&([\w.>-]+)\)->", r"\1.", text)
     text = re.sub(r"\*&([\w.>-]+(?:->|\.)\w+)", r"\1", text)
     return re.sub(r" \| 0UL\b", "", text)
 

@@ -32,7 +32,7 @@ static unsigned long request_to_hmm(u64 request)
 
 static u64 device_flags(struct hmmirror *mirror, struct page *page)
 {
-	/* up to 6.14 a tail page, as device-dax has them, has something else where pgmap is */
+	/* device-dax has huge pages, too: of those only the head has a pgmap */
 	struct folio *folio = page_folio(page);
 	u64 flags;
 

@@ -88,6 +88,11 @@ class ReduceTest(unittest.TestCase):
         code = "int f(struct t *t)\n{\n\treturn compat_x(&t->map);\n}\n"
         self.assertIn("\treturn use(&t->map.x);\n", reduced(compat, code)["main.c"])
 
+    def test_address_that_is_an_argument(self) -> None:
+        compat = "static inline struct u *compat_x(struct s *p)\n{\n\treturn get(p);\n}\n"
+        code = "int f(struct t *t)\n{\n\treturn compat_x(&t->a)->b;\n}\n"
+        self.assertIn("\treturn get(&t->a)->b;\n", reduced(compat, code)["main.c"])
+
     def test_longer_function_moves(self) -> None:
         """Above the function that uses it, without its prefix."""
         compat = """/* Counts. */
