@@ -12,6 +12,7 @@ of a run on that kernel alone. TEST is a name or a glob; without one, those of t
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import List, Sequence
@@ -35,6 +36,12 @@ def record(bug: Bug, kernel: str, verdicts: Sequence[Verdict], globs: Sequence[s
     return sorted(failed)
 
 
+def kernel_of(label: str) -> str:
+    """What a kernel is recorded by: its label, but 6.1 for 6.1.192-3 of a package, as
+    --reintroduce records it."""
+    return re.sub(r"^(\d+\.\d+)[\d.]*(-\d+|~.*)$", r"\1", label)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Prints what was recorded; 0 if anything was."""
     if len(arguments) < 3:
@@ -48,9 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     cells = json.loads(Path(results).read_text(encoding="utf-8"))["cells"]
     if len(cells) != 1:
         raise Failure(f"{results} has {len(cells)} kernels; record one at a time")
-    # 7.3~rc7-1~exp1 of a package is 7.3
-    kernel = cells[0]["label"].split("~")[0]
-    names = record(bug, kernel, [verdict_from_json(test) for test in cells[0]["tests"]], globs)
+    names = record(bug, kernel_of(cells[0]["label"]), [verdict_from_json(test) for test in cells[0]["tests"]], globs)
     print("\n".join(names) or f"none of the tests of {bug.name} failed")
     return 0 if names else 1
 

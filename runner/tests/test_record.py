@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import List
 
 from runner.errors import Failure
-from runner.record import main
+from runner.record import kernel_of, main
 from runner.results import FAIL, OK, Verdict, test_as_json as as_json
 
 
@@ -55,6 +55,11 @@ class RecordTest(unittest.TestCase):
         before = (self.entry / "signature").read_text()
         self.record("a.d")
         self.assertEqual((self.entry / "signature").read_text(), before)
+
+    def test_packages_are_recorded_by_their_release(self) -> None:
+        for label, kernel in (("6.1.192-3", "6.1"), ("7.3~rc7-1~exp1", "7.3"),
+                              ("5.15.135", "5.15.135"), ("7.3.0-rc7", "7.3.0-rc7")):
+            self.assertEqual(kernel_of(label), kernel)
 
     def test_source_without_the_bug(self) -> None:
         self.file.write_text("right\n")
