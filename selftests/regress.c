@@ -344,6 +344,61 @@ TEST_F(regress, lazyfree_written)
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, kept, 2));
 }
 
+/*
+ * A page that MADV_FREE may discard stays so on its way to a device and back: clean and not
+ * swap-backed. Another use of the same device pages, dirty and swap-backed, came before. The
+ * last page is not migrated, and shows whether the kernel discards such pages at all.
+ */
+TEST_F(regress, lazyfree_round_trip)
+{
+	size_t moved = self->length - self->page;
+	__u64 lazy = hmm_kpf(KPF_SWAPBACKED) | hmm_kpf(KPF_DIRTY);
+	__u64 before[PAGES], flags, migrated = 0;
+	int i, j;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	to_device(_metadata, self);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, self->length, 0, before));
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+
+	hmm_pattern_fill(self->addr, self->length, 2);
+	if (madvise(self->addr, self->length, MADV_FREE))
+		SKIP(return, "no MADV_FREE");
+	drain_lru_batches();
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
+		if (flags & lazy)
+			SKIP(return, "MADV_FREE was not done at once");
+	}
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->addr, moved, NULL, &migrated));
+	ASSERT_EQ(PAGES - 1, migrated);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->addr, moved, 0, self->entries));
+	for (i = 0; i < PAGES - 1; i++) {
+		ASSERT_NE(0, self->entries[i] & HMMIRROR_PTE_PRIVATE);
+		for (j = 0; j < PAGES; j++)
+			if (hmm_entry_pfn(before[j]) == hmm_entry_pfn(self->entries[i]))
+				break;
+		ASSERT_NE(PAGES, j)
+			TH_LOG("page %d is on a device page that was not used before", i);
+	}
+	ASSERT_EQ(0, hmm_to_system(self->fd, self->addr, moved, NULL, &migrated));
+	ASSERT_EQ(PAGES - 1, migrated);
+	for (i = 0; i < PAGES - 1; i++) {
+		ASSERT_EQ(0, hmm_flags_at(self->addr + i * self->page, &flags));
+		EXPECT_EQ(0, flags & hmm_kpf(KPF_DIRTY))
+			TH_LOG("page %d is dirty", i);
+		ASSERT_EQ(0, flags & hmm_kpf(KPF_SWAPBACKED))
+			TH_LOG("page %d is swap-backed", i);
+	}
+	ASSERT_EQ(-1, hmm_pattern_check(self->addr, moved, 2));
+	drain_lru_batches();
+	if (madvise(self->addr, self->length, MADV_PAGEOUT) ||
+	    hmm_all_bytes(self->addr + moved, self->page, 0) != -1)
+		SKIP(return, "the flags are right, but MADV_PAGEOUT does not discard pages");
+	ASSERT_EQ(-1, hmm_all_bytes(self->addr, moved, 0));
+}
+
 /* A hugetlb page can't be made exclusive: it is refused and unchanged. */
 TEST_F(regress, exclusive_hugetlb)
 {
