@@ -168,6 +168,12 @@ cd /tmp/kselftest && exec sh ./run_kselftest.sh -t @FOLDER@:@NAME@
 """
 
 
+def script(folder: str, name: str) -> str:
+    """What a guest runs for a program of ARCHIVE; folder is below tools/testing/selftests."""
+    text = SCRIPT.replace("@ARCHIVE@", ARCHIVE).replace("@NAME@", name)
+    return text.replace("@FOLDER@", folder)
+
+
 async def tests_of(host: Host, kernel: Kernel, wanted: Sequence[Tuple[str, str]], timeout: int,
                    folder: Path) -> Tuple[List[Test], List[Path], Dict[str, str]]:
     """The tests, files that they need besides, and those that cannot be built, with the reason."""
@@ -183,9 +189,8 @@ async def tests_of(host: Host, kernel: Kernel, wanted: Sequence[Tuple[str, str]]
         if name in unbuilt:
             failures[full] = f"it cannot be built: {unbuilt[name]}"
             continue
-        script = folder / full
-        text = SCRIPT.replace("@ARCHIVE@", ARCHIVE).replace("@NAME@", name)
-        script.write_text(text.replace("@FOLDER@", collection.folder.name), encoding="utf-8")
-        script.chmod(0o755)
-        tests.append(Test(full, script, (), timeout, nested=True))
+        file = folder / full
+        file.write_text(script(collection.folder.name, name), encoding="utf-8")
+        file.chmod(0o755)
+        tests.append(Test(full, file, (), timeout, nested=True))
     return tests, [folder / ARCHIVE], failures

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0
-"""python3 -m series.trial TREE [--each] [--run]: applies a series to a copy of the tree, and builds it.
+"""python3 -m series.trial TREE [--each] [--run] [--expect=RESULTS.JSON]: applies a series to a copy
+of the tree, and builds it.
 
 The copy is made of hard links and of a finished build of that tree, so only what is new is built.
---each stops after each patch to build; --run boots the kernel and runs the tests of the series.
+--each stops after each patch to build; --run installs the tests, boots the kernel and runs them,
+and then hmm-tests. --expect compares the verdicts with those of a run of the suite from here.
 """
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import upstream
 from runner.build import KCONFIG, prepare, tree_words
+from runner.check import SPARSE_SKIPPED, sparse_ran, sparse_refused
+from runner.collection import ARCHIVE, SELFTESTS, script as collection_script
 from runner.config import Config
 from runner.errors import Failure
 from runner.follow import Test
@@ -24,9 +29,9 @@ from runner.guest import COHERENT_MB
 from runner.host import Host, make_flags
 from runner.kernel import Kernel, resolve
 from runner.packages import SERIES, require
-from runner.programs import Driver, build_agent, build_driver, build_suite
+from runner.programs import Driver, build_agent
 from runner.regressions import COPY_SCRIPT
-from runner.results import Cell, Ledger, totals
+from runner.results import WORDS, Cell, Ledger, Verdict, totals
 from runner.suite import Machine, Run
 from runner.terminal import Terminal
 from series.__main__ import ROOT, make_series, probed
@@ -36,10 +41,12 @@ from series.layout import DRIVER, STEPS, TESTS
 CONFIG = "CONFIG_RUNTIME_TESTING_MENU=y\nCONFIG_TEST_HMMIRROR=m\n"
 # the first patch adds all patterns to MAINTAINERS
 IGNORED = "FILE_PATH_CHANGES"
-PATIENCE = 60
+# of a program under run_kselftest.sh, which is in the file settings for machines that have timeout(1)
+PROGRAM_PATIENCE = 900
 
-# what a step did: its name, whether all is well, and what was printed
-Tell = Callable[[str, bool, Sequence[str]], None]
+# what a step did: its name; whether all is well, or None if it cannot be done here; and what was
+# printed
+Tell = Callable[[str, Optional[bool], Sequence[str]], None]
 
 
 @dataclass
@@ -65,6 +72,11 @@ class Trial:
     def programs(self) -> Path:
         """Where the tests are built."""
         return self.folder / "tests"
+
+    @property
+    def installed(self) -> Path:
+        """Where the tests are installed."""
+        return self.folder / "installed"
 
     async def copy(self) -> None:
         """Makes both."""
@@ -97,7 +109,8 @@ class Trial:
 
     def make(self, *words: str) -> List[str]:
         """make in the copy."""
-        return ["make", "-s", "-C", str(self.tree), f"O={self.build}",
+        # only without -s does it name the files that sparse reads
+        return ["make", *([] if "C=2" in words else ["-s"]), "-C", str(self.tree), f"O={self.build}",
                 f"KBUILD_KCONFIG={self.build / KCONFIG}", *make_flags(self.host),
                 *self.kernel.config.make, *tree_words(self.tree), *words]
 
@@ -118,8 +131,15 @@ class Trial:
             for path in (self.build / DRIVER).rglob("*.o"):
                 path.unlink()
         target = f"{DRIVER}/hmmirror.ko"
-        return await self.run(" ".join([label, *words]), self.make(*words, target),
-                              "warning:|error:")
+        what = " ".join([label, *words])
+        if not await self.run(what, self.make(*words, target), "warning:|error:"):
+            return False
+        if "C=2" in words:
+            lines = (self.folder / "step.log").read_text(errors="replace").splitlines()
+            refused = sparse_refused(lines)
+            self.tell(f"{what}: sparse", None if refused else sparse_ran(lines),
+                      [SPARSE_SKIPPED] if refused else ["make did not call sparse"])
+        return True
 
     async def build_tests(self, label: str) -> bool:
         """Builds the collection, as the tree does."""
@@ -128,12 +148,40 @@ class Trial:
             "make", "-s", "-C", str(self.tree / TESTS), *make_flags(self.host), "CC=gcc",
             f"OUTPUT={self.programs}", "USERLDFLAGS=-Wl,-z,now -s"], "warning:|error:")
 
-    async def run_tests(self) -> None:
-        """Runs the tree's programs with the tree's driver, each test by itself."""
-        suite = await build_suite(self.host, self.kernel.source)
-        await self.run_all(COHERENT_MB, [
-            Test(name, self.programs / program, ("-r", name), PATIENCE)
-            for name, program in suite.tests.items()])
+    async def install(self) -> bool:
+        """Builds and installs the collection, as the tree does, and packs it for a guest."""
+        target = TESTS.split("selftests/")[1]
+        good = await self.run(f"make TARGETS={target} install", [
+            "make", "-s", "-C", str(self.tree / SELFTESTS), *make_flags(self.host), "CC=gcc",
+            f"O={self.folder / 'objects'}", f"TARGETS={target}", "FORCE_TARGETS=1",
+            f"INSTALL_PATH={self.installed}", "USERLDFLAGS=-Wl,-z,now -s", "install"],
+            "warning:|error:")
+        if good:
+            await self.host.capture(["tar", "-cf", str(self.folder / ARCHIVE), "-C",
+                                     str(self.installed), "."])
+        return good
+
+    async def run_tests(self, expected: Dict[str, str]) -> None:
+        """Runs the installed programs with the tree's driver, by the tree's run_kselftest.sh."""
+        if not await self.install():
+            return
+        tests = []
+        for line in (self.installed / "kselftest-list.txt").read_text("utf-8").splitlines():
+            collection, _, name = line.partition(":")
+            script = self.folder / f"run.{name}"
+            script.write_text(collection_script(collection, name), encoding="utf-8")
+            script.chmod(0o755)
+            tests.append(Test(name, script, (), PROGRAM_PATIENCE, nested=True))
+        # one of the programs brings the libraries of all
+        programs = self.installed / TESTS.split("selftests/")[1]
+        verdicts = await self.run_all(COHERENT_MB, tests,
+                                      [self.folder / ARCHIVE, programs / tests[0].name])
+        if expected:
+            have = {name.partition(".")[2]: WORDS[verdict.result]
+                    for name, verdict in verdicts.items()}
+            other = [f"{name}: {have.get(name, 'no verdict')}, {expected.get(name, 'no verdict')} expected"
+                     for name in sorted({*have, *expected}) if have.get(name) != expected.get(name)]
+            self.tell(f"{len(expected)} verdicts are those expected", not other, other)
 
     async def run_upstream(self) -> None:
         """Runs hmm-tests of the tree with the tree's driver."""
@@ -143,8 +191,9 @@ class Trial:
             Test(name, suite.programs / program, (name,), upstream.TIMEOUT, forked=True)
             for name, program in suite.tests.items()])
 
-    async def run_all(self, coherent_mb: int, tests: Sequence[Test]) -> None:
-        """Boots the kernel, and shows what comes of these tests."""
+    async def run_all(self, coherent_mb: int, tests: Sequence[Test],
+                      files: Sequence[Path] = ()) -> Dict[str, Verdict]:
+        """Boots the kernel with these files besides, and shows what comes of these tests."""
         driver = Driver(self.build / DRIVER / "hmmirror.ko", Path())
         machine = Machine(self.host, self.kernel, driver, await build_agent(self.host),
                           coherent_mb=coherent_mb)
@@ -152,13 +201,14 @@ class Trial:
         logs = self.host.cache.new_logs()
         cell = Cell("")
         cell.ledger = Ledger(logs.path, self.host.terminal.out)
-        await Run(machine, cell.ledger, logs.path).run(tests)
+        await Run(machine, cell.ledger, logs.path).run(tests, more_programs=files)
         self.host.terminal.out(f"logs: {logs.path}")
         self.host.terminal.out(totals([cell]))
+        return cell.ledger.verdicts
 
 
-async def try_series(host: Host, tree: str, tell: Tell, each: bool = False,
-                     run: bool = False) -> None:
+async def try_series(host: Host, tree: str, tell: Tell, each: bool = False, run: bool = False,
+                     expected: Optional[Dict[str, str]] = None) -> None:
     """The series for a tree: applied, checked, built and, if wanted, run."""
     await require(host, SERIES)
     source, have, lacks = await probed(host, tree)
@@ -173,15 +223,21 @@ async def try_series(host: Host, tree: str, tell: Tell, each: bool = False,
                 return
             last = number == len(patches) - 1
             has_tests = any(step.programs for step in STEPS[:number])
-            if each or last:
-                words = ("W=1", "C=2") if last else ()
-                if not await trial.build_driver(f"driver after patch {number}", *words):
+            if last or (each and f" b/{DRIVER}/" in patch.read_text(encoding="utf-8")):
+                if not await trial.build_driver(f"driver after patch {number}", "W=1", "C=2"):
                     return
-                if has_tests and not await trial.build_tests(f"tests after patch {number}"):
-                    return
+            if has_tests and (each or last) and \
+                    not await trial.build_tests(f"tests after patch {number}"):
+                return
         if run:
-            await trial.run_tests()
+            await trial.run_tests(expected or {})
             await trial.run_upstream()
+
+
+def verdicts_of(file: Path) -> Dict[str, str]:
+    """The result of each test in the first cell of a results.json."""
+    cell = json.loads(file.read_text(encoding="utf-8"))["cells"][0]
+    return {test["name"]: test["result"] for test in cell["tests"]}
 
 
 def main() -> int:
@@ -190,17 +246,22 @@ def main() -> int:
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
     failed: List[str] = []
 
-    def tell(what: str, good: bool, lines: Sequence[str]) -> None:
-        print(f"{'ok' if good else 'FAIL':<4}  {what}", flush=True)
+    def tell(what: str, good: Optional[bool], lines: Sequence[str]) -> None:
+        word = "skip" if good is None else "ok" if good else "FAIL"
+        print(f"{word:<4}  {what}", flush=True)
         if not good:
-            failed.append(what)
+            if good is not None:
+                failed.append(what)
             for line in lines[:40]:
                 print(f"      {line}", flush=True)
     try:
         terminal = Terminal()
         host = Host(ROOT, find_cache(terminal), terminal)
         started = time.monotonic()
-        asyncio.run(try_series(host, words[0], tell, "--each" in sys.argv, "--run" in sys.argv))
+        expected = [verdicts_of(Path(word.partition("=")[2])) for word in sys.argv[1:]
+                    if word.startswith("--expect=")]
+        asyncio.run(try_series(host, words[0], tell, "--each" in sys.argv, "--run" in sys.argv,
+                               *expected))
         print(f"{time.monotonic() - started:.0f} s")
     except Failure as failure:
         print(f"series: {failure}", file=sys.stderr)
