@@ -41,6 +41,7 @@ from series.layout import DRIVER, STEPS, TESTS
 CONFIG = "CONFIG_RUNTIME_TESTING_MENU=y\nCONFIG_TEST_HMMIRROR=m\n"
 # the first patch adds all patterns to MAINTAINERS
 IGNORED = "FILE_PATH_CHANGES"
+TARGET = TESTS.split("selftests/")[1]
 # of a program under run_kselftest.sh, which is in the file settings for machines that have timeout(1)
 PROGRAM_PATIENCE = 900
 
@@ -70,8 +71,13 @@ class Trial:
 
     @property
     def programs(self) -> Path:
-        """Where the tests are built."""
-        return self.folder / "tests"
+        """Where the tests are built: there they are found when they are installed."""
+        return self.objects / "kselftest" / TARGET
+
+    @property
+    def objects(self) -> Path:
+        """What the tree's selftests take for the build folder."""
+        return self.folder / "objects"
 
     @property
     def installed(self) -> Path:
@@ -140,17 +146,16 @@ class Trial:
 
     async def build_tests(self, label: str) -> bool:
         """Builds the collection, as the tree does."""
-        self.programs.mkdir(exist_ok=True)
+        self.programs.mkdir(parents=True, exist_ok=True)
         return await self.run(label, [
             "make", "-s", "-C", str(self.tree / TESTS), *make_flags(self.host), "CC=gcc",
             f"OUTPUT={self.programs}", "USERLDFLAGS=-Wl,-z,now -s"], "warning:|error:")
 
     async def install(self) -> bool:
         """Builds and installs the collection, as the tree does, and packs it for a guest."""
-        target = TESTS.split("selftests/")[1]
-        good = await self.run(f"make TARGETS={target} install", [
+        good = await self.run(f"make TARGETS={TARGET} install", [
             "make", "-s", "-C", str(self.tree / SELFTESTS), *make_flags(self.host), "CC=gcc",
-            f"O={self.folder / 'objects'}", f"TARGETS={target}", "FORCE_TARGETS=1",
+            f"O={self.objects}", f"TARGETS={TARGET}", "FORCE_TARGETS=1",
             f"INSTALL_PATH={self.installed}", "USERLDFLAGS=-Wl,-z,now -s", "install"],
             "warning:|error:")
         if good:
@@ -170,7 +175,7 @@ class Trial:
             script.chmod(0o755)
             tests.append(Test(name, script, (), PROGRAM_PATIENCE, nested=True))
         # one of the programs brings the libraries of all
-        programs = self.installed / TESTS.split("selftests/")[1]
+        programs = self.installed / TARGET
         verdicts = await self.run_all(COHERENT_MB, tests,
                                       [self.folder / ARCHIVE, programs / tests[0].name])
         if expected:
