@@ -174,10 +174,10 @@ class Trial:
             script.write_text(collection_script(collection, name), encoding="utf-8")
             script.chmod(0o755)
             tests.append(Test(name, script, (), PROGRAM_PATIENCE, nested=True))
-        # one of the programs brings the libraries of all
-        programs = self.installed / TARGET
+        # the guest gets libraries for the programs that it is given, not for those in an archive
+        programs = [self.installed / TARGET / test.name for test in tests]
         verdicts = await self.run_all(COHERENT_MB, tests,
-                                      [self.folder / ARCHIVE, programs / tests[0].name])
+                                      [self.folder / ARCHIVE, *programs])
         if expected:
             have = {name.partition(".")[2]: WORDS[verdict.result]
                     for name, verdict in verdicts.items()}
