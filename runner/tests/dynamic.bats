@@ -51,7 +51,7 @@ setup() {
 }
 
 @test "a busybox that is linked dynamically" {
-	apt-get download -q busybox || skip 'no package of Debian to be had'
+	apt-get download -q busybox || skip 'the package busybox can not be downloaded'
 	dpkg-deb -x busybox_*.deb unpacked
 	cp unpacked/bin/busybox bin/
 	grep -q ld-linux bin/busybox
