@@ -23,7 +23,7 @@ int hmm_uffd_register(void *addr, size_t length, __u64 mode, __u64 features)
 	/* root is refused for no other reason */
 	if (fd < 0)
 		return -EOPNOTSUPP;
-	/* 6.0 to 6.3 do not refuse a feature that they lack; they tell those that they have */
+	/* 6.0 and 6.2 do not refuse a feature that they lack; they tell those that they have */
 	if (ioctl(fd, UFFDIO_API, &api))
 		ret = -errno;
 	else if ((api.features & features) != features)

@@ -125,6 +125,7 @@ class CellRun:
         run = Run(machine, ledger, self.logs, Listener(verbose=request.verbose), request.keep,
                   request.fail_fast, one_by_one=request.shuffle, place=self.place)
         if request.replay:
+            await packages.require(host, packages.REPLAY)
             self.replay = Replay(machine, ledger, self.logs)
             run.on_guest = self.replay.on_guest
         with host.cache.temporary("own") as folder:

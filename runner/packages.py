@@ -40,9 +40,10 @@ SERIES = needs("unifdef:unifdef git:git")
 GIT = needs("git:git")
 MACHINE = needs("mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs unshare:util-linux")
 SIGNATURE = needs("gpgv:gpgv")
+REPLAY = needs("gdb:gdb")
 BISECT = GIT + needs("ccache:ccache")
 CHECK = needs("shellcheck:shellcheck sparse:sparse bats:bats perl:perl pgrep:procps jq:jq mypy:mypy "
-              "gdb:gdb xmllint:libxml2-utils") + BISECT + REINTRODUCE + SERIES
+              "xmllint:libxml2-utils") + BISECT + REINTRODUCE + SERIES + REPLAY
 
 NO_NETWORK = re.compile(
     r"could not (resolve|connect)|failed to fetch|unable to connect|"

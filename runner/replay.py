@@ -16,16 +16,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Optional
 
-from runner.errors import Failure
 from runner.guest import GuestPlan
-from runner.results import FAIL, Ledger
+from runner.results import Ledger
 from runner.suite import Machine
 
 # guest/init tells where the module was loaded
 LOADED = re.compile(r"hmmirror-guest: hmmirror [^\n]* (0x[0-9a-f]+)")
-# of the kernel, and of guest/test.c
+# of the kernel, and of guest/agent.c
 STOPS = ("panic", "__warn", "test_failed")
 
 
@@ -41,8 +40,7 @@ class Replay:
 
     async def on_guest(self, plan: GuestPlan, console: Path) -> None:
         """A guest has ended, which was started as the plan says."""
-        failed = [verdict.name for verdict in self.ledger.verdicts.values()
-                  if verdict.result == FAIL]
+        failed = self.ledger.failed()
         if self.script or not failed:
             return
         image = self.logs / "replay.initramfs"
@@ -63,10 +61,11 @@ class Replay:
         lines = [f"# {test} of this run, under gdb: gdb -q -x {self.logs}/replay.gdb",
                  "set pagination off", "set confirm off"]
         if vmlinux.is_file():
-            lines.append(f"file {vmlinux}")
+            lines.append(f"file {shlex.quote(str(vmlinux))}")
         if loaded:
-            lines.append(f"add-symbol-file {machine.driver.module} {loaded}")
-        lines += [f"add-symbol-file {machine.agent}", f"target remote | {shlex.join(qemu)}",
+            lines.append(f"add-symbol-file {shlex.quote(str(machine.driver.module))} {loaded}")
+        lines += [f"add-symbol-file {shlex.quote(str(machine.agent))}",
+                  f"target remote | {shlex.join(qemu)}",
                   *(f"break {function}" for function in STOPS), "continue"]
         return "".join(f"{line}\n" for line in lines)
 
@@ -78,9 +77,7 @@ class Replay:
             return
         (self.logs / "keep").touch()
         command = ["gdb", "-q", "-x", str(self.script)]
-        if not shutil.which("gdb"):
-            terminal.say("gdb is missing; install it (apt-get install --no-install-recommends gdb)")
-        elif sys.stdin.isatty() and sys.stdout.isatty():
+        if sys.stdin.isatty() and sys.stdout.isatty():
             terminal.say(f"starting gdb; later: {shlex.join(command)}")
             subprocess.run(command, check=False)
             return
