@@ -281,7 +281,7 @@ static int serve_host(FILE *commands)
 			break;
 		}
 	}
-	server_stop();
+	servers_stop();
 	return 0;
 }
 

@@ -33,8 +33,8 @@ void describe_survivor(char *text, size_t size);
 int server_request(char *program, const char *test, long seconds, int out);
 int server_answer(int *status, int *leftovers);
 int server_fd(void);
-void server_forget(void);
-void server_stop(void);
+void servers_forget(void);
+void servers_stop(void);
 
 /* log.c: the kernel's log, in which what was said under a test gets its name */
 void log_open(void);

@@ -8,7 +8,8 @@
  *	STATUS LEFTOVERS	the answer: what waitpid() said of the test, and 1 if
  *				it left processes, else 0
  *
- * There is one server at a time. It can die at any moment: a test can kill its
+ * Each program has a server of its own, which stays: in shuffled order every test
+ * is one of another program. A server can die at any moment: a test can kill its
  * parent.
  */
 #define _GNU_SOURCE
@@ -22,11 +23,52 @@
 
 #include "agent.h"
 
-static struct {
+/* More programs than the suite has. Of others, the oldest server makes room. */
+#define SERVERS_MAX	128
+
+struct server {
 	pid_t pid;	/* 0 if there is none */
 	int fd;
-	char program[LINE_SIZE];
-} server;
+	char program[256];
+};
+
+static struct server servers[SERVERS_MAX];
+/* of the current test */
+static struct server *current = servers;
+
+static void forget(struct server *server)
+{
+	if (!server->pid)
+		return;
+	server->pid = 0;
+	close(server->fd);
+}
+
+static void stop(struct server *server)
+{
+	if (!server->pid)
+		return;
+	kill(server->pid, SIGKILL);
+	waitpid(server->pid, NULL, 0);
+	forget(server);
+}
+
+/* The server of @program, or a place for it. */
+static struct server *find(const char *program)
+{
+	static int oldest;
+	int i;
+
+	for (i = 0; i < SERVERS_MAX; i++)
+		if (servers[i].pid && !strcmp(servers[i].program, program))
+			return &servers[i];
+	for (i = 0; i < SERVERS_MAX; i++)
+		if (!servers[i].pid)
+			return &servers[i];
+	oldest = (oldest + 1) % SERVERS_MAX;
+	stop(&servers[oldest]);
+	return &servers[oldest];
+}
 
 /* Returns 0, or -1 if the kernel has no such sockets. */
 static int start(char *program, long seconds, int out)
@@ -35,13 +77,14 @@ static int start(char *program, long seconds, int out)
 	char *argv[3] = { program, serve };
 	int sockets[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
+	if (strlen(program) >= sizeof(current->program) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
 		return -1;
 	/* the first test also gets what the program says when it starts */
-	server.pid = spawn(argv, sockets[1], out, seconds);
+	current->pid = spawn(argv, sockets[1], out, seconds);
 	close(sockets[1]);
-	server.fd = sockets[0];
-	snprintf(server.program, sizeof(server.program), "%s", program);
+	current->fd = sockets[0];
+	strcpy(current->program, program);
 	return 0;
 }
 
@@ -68,7 +111,7 @@ static int send_request(const char *test, long seconds, int out)
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(header), &out, sizeof(int));
-	return sendmsg(server.fd, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return sendmsg(current->fd, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
 /*
@@ -78,13 +121,12 @@ static int send_request(const char *test, long seconds, int out)
  */
 int server_request(char *program, const char *test, long seconds, int out)
 {
-	if (server.pid && strcmp(server.program, program))
-		server_stop();
-	if (server.pid) {
+	current = find(program);
+	if (current->pid) {
 		if (!send_request(test, seconds, out))
 			return 0;
 		/* it died since the last test */
-		server_stop();
+		stop(current);
 	}
 	if (start(program, seconds, out))
 		return -1;
@@ -100,7 +142,7 @@ int server_request(char *program, const char *test, long seconds, int out)
 int server_answer(int *status, int *leftovers)
 {
 	char text[64];
-	ssize_t n = recv(server.fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	ssize_t n = recv(current->fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -108,9 +150,9 @@ int server_answer(int *status, int *leftovers)
 	if (sscanf(text, "%d %d", status, leftovers) == 2)
 		return 1;
 	/* killing it again has no effect if it is dead */
-	kill(server.pid, SIGKILL);
-	waitpid(server.pid, status, 0);
-	server_forget();
+	kill(current->pid, SIGKILL);
+	waitpid(current->pid, status, 0);
+	forget(current);
 	*leftovers = 1;
 	return 1;
 }
@@ -118,23 +160,22 @@ int server_answer(int *status, int *leftovers)
 /* What to poll for an answer. */
 int server_fd(void)
 {
-	return server.fd;
+	return current->fd;
 }
 
-/* Somebody else kills and reaps the server. */
-void server_forget(void)
+/* Somebody else kills and reaps the servers. */
+void servers_forget(void)
 {
-	if (!server.pid)
-		return;
-	server.pid = 0;
-	close(server.fd);
+	int i;
+
+	for (i = 0; i < SERVERS_MAX; i++)
+		forget(&servers[i]);
 }
 
-void server_stop(void)
+void servers_stop(void)
 {
-	if (!server.pid)
-		return;
-	kill(server.pid, SIGKILL);
-	waitpid(server.pid, NULL, 0);
-	server_forget();
+	int i;
+
+	for (i = 0; i < SERVERS_MAX; i++)
+		stop(&servers[i]);
 }

@@ -131,7 +131,7 @@ static void start(struct test *t, char **argv, int serve)
 		exit(1);
 	}
 	if (!serve)
-		server_stop();
+		servers_stop();
 	if (!serve || server_request(argv[0], argv[1], seconds, fds[1]))
 		t->pid = spawn(argv, -1, fds[1], seconds);
 	close(fds[1]);
@@ -214,7 +214,7 @@ int run_test(const char *name, long seconds, char **argv, int serve)
 	ms = now_ms() - begin;
 
 	if (t.cut_short || t.leftovers) {
-		server_forget();
+		servers_forget();
 		survivors = kill_leftovers();
 	}
 	if (t.cut_short)

@@ -6,6 +6,7 @@ Nothing here needs root, a guest, or the driver.
 import os
 import queue
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -140,6 +141,20 @@ class AgentTest(unittest.TestCase):
             self.assertIn(f"| # {seconds} seconds", lines)
             parents.update(line for line in lines if line.startswith("| # parent "))
         self.assertEqual(len(parents), 1)
+
+    def test_each_program_keeps_its_server(self) -> None:
+        other = self.fake.with_name("other")
+        shutil.copy(self.fake, other)
+        parents: List[str] = []
+        for program in (self.fake, other) * 2:
+            lines = self.agent.test(f"fork 60\tagent.tells\t{program}")
+            parents += [line for line in lines if line.startswith("| # parent ")]
+        self.assertEqual(parents[:2], parents[2:])
+        self.assertEqual(len(set(parents)), 2)
+        # what ends the processes of a test ends all servers
+        self.fork("agent.daemons")
+        self.assert_gone(str(other))
+        self.assertEqual(self.agent.test(f"fork 60\tfake.pass\t{other}"), ["begin", "end ok"])
 
     def test_the_log_names_every_test(self) -> None:
         if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
