@@ -201,6 +201,8 @@ TEST_F(device_release, process_gone)
 	hmm_unmap(copy, self->length);
 }
 
+#define LIMIT_MS	10000
+
 struct unmapped {
 	int fd;
 	char *addr;
@@ -212,86 +214,86 @@ static void *free_unmapped(void *data)
 {
 	unsigned int what = HMMIRROR_MISTAKE_GIVEN_BACK << HMMIRROR_MIGRATE_MISTAKE_SHIFT;
 	struct unmapped *unmapped = data;
+	int result;
 
-	int result = hmm_use_nth_cpu(1);
-
-	if (!result)
-		result = hmm_move(unmapped->fd, HMMIRROR_MIGRATE_TO_DEVICE | what, unmapped->addr,
-				  unmapped->page, NULL, NULL);
+	result = hmm_move(unmapped->fd, HMMIRROR_MIGRATE_TO_DEVICE | what, unmapped->addr,
+			  unmapped->page, NULL, NULL);
 	__atomic_store_n(&unmapped->result, result, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
-/*
- * Wait until more than @pages pages of the device are in use, or until the thread has ended.
- * usleep() could sleep for a tick, while the thread polls.
- */
+/* Wait until more than @pages pages of the device are in use, or until the thread has ended. */
 static int wait_for_more(const struct unmapped *unmapped, __u64 pages)
 {
 	struct hmmirror_stats stats;
-	int tries, ret;
+	int ms, ret;
 
-	for (tries = 0; tries < 100000; tries++) {
+	for (ms = 0; ms < LIMIT_MS; ms++) {
 		ret = hmm_stats(unmapped->fd, 0, &stats);
 		if (ret || stats.device_pages - stats.device_pages_free > pages)
 			return ret;
 		ret = __atomic_load_n(&unmapped->result, __ATOMIC_SEQ_CST);
-		if (ret != -EAGAIN)
+		if (ret)
 			return ret;
-		sched_yield();
+		usleep(1000);
 	}
 	return -ETIME;
+}
+
+/* Each CPU has a batch of its own of pages that go onto an LRU list. */
+static void *release_on_one_cpu(void *data)
+{
+	struct releaser *releaser = data;
+
+	releaser->result = hmm_use_nth_cpu(0);
+	return releaser->result ? NULL : release_memory(releaser);
 }
 
 /* The kernel batches 31 pages (7.2) before it puts them on their LRU lists. */
 #define MIN_FILLER	28
 #define MAX_FILLER	32
-#define ATTEMPTS	8
-/* before it counts as a machine whose CPUs are never there together */
-#define MOST_ATTEMPTS	80
 
 /*
  * A page that is mapped nowhere, and that is freed while the release migrates it behind
- * others. Two CPUs have to do this at the same moment.
+ * others. The release has a reference to each page when it invalidates the first one, where it
+ * is held.
  */
 TEST_F(device_release, freed_meanwhile)
 {
 	struct unmapped unmapped = { .fd = self->fd, .addr = self->addr, .page = self->page };
+	struct releaser releaser = { .fd = self->fd, .addr = self->addr };
 	char *filler = hmm_map_anon(MAX_FILLER * self->page, 0);
-	int n, tries, ret, attempts = MOST_ATTEMPTS;
-	pthread_t thread;
+	pthread_t freer, releasing;
+	int n, ret;
 
 	ASSERT_NE(NULL, filler);
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");
-	if (hmm_use_nth_cpu(1) == -ENODEV)
-		SKIP(return, "it takes two CPUs");
-	ASSERT_EQ(0, hmm_use_nth_cpu(0));
 	hmm_pattern_fill(filler, MAX_FILLER * self->page, 1);
-	for (n = MIN_FILLER; n <= MAX_FILLER && (n == MIN_FILLER || attempts == ATTEMPTS); n++) {
-		unmapped.result = -EAGAIN;
-		for (tries = 0; unmapped.result == -EAGAIN && tries < attempts; tries++) {
-			ASSERT_EQ(0, hmm_to_device(self->fd, filler, n * self->page, NULL, NULL));
-			ASSERT_EQ(0, pthread_create(&thread, NULL, free_unmapped, &unmapped));
-			ret = wait_for_more(&unmapped, n);
-			if (!ret)
-				RELEASE_MEMORY();
-			ASSERT_EQ(0, pthread_join(thread, NULL));
-			if (unmapped.result == -EOPNOTSUPP)
-				SKIP(return, "pages are not brought home by number (before 6.1)");
-			/* the thread of a busy machine may be late, which is one attempt less */
-			if (ret != -ETIME)
-				ASSERT_EQ(0, ret);
-		}
-		if (!unmapped.result)
-			attempts = ATTEMPTS;
+	for (n = MIN_FILLER; n <= MAX_FILLER; n++) {
+		ASSERT_EQ(0, hmm_to_device(self->fd, filler, n * self->page, NULL, NULL));
+		/* only what the device has mapped is invalidated */
+		ASSERT_EQ(0, hmm_map(self->fd, filler, self->page, 0, NULL));
+		ASSERT_EQ(0, pthread_create(&freer, NULL, free_unmapped, &unmapped));
+		ret = wait_for_more(&unmapped, n);
+		if (ret == -EOPNOTSUPP)
+			SKIP(return, "pages are not brought home by number (before 6.1)");
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(0, hmm_hold_arm(self->fd, HMMIRROR_STAGE_INVALIDATE, LIMIT_MS));
+		ASSERT_EQ(0, pthread_create(&releasing, NULL, release_on_one_cpu, &releaser));
+		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->fd, LIMIT_MS));
+		ASSERT_EQ(0, pthread_join(freer, NULL));
+		ASSERT_EQ(0, unmapped.result);
+		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+		ASSERT_EQ(0, pthread_join(releasing, NULL));
+		ASSERT_EQ(0, releaser.result);
+		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
+		ASSERT_EQ(0, self->after.device_pages);
 	}
 	ASSERT_EQ(-1, hmm_pattern_check(filler, MAX_FILLER * self->page, 1));
 	hmm_unmap(filler, MAX_FILLER * self->page);
-	if (attempts != ATTEMPTS)
-		SKIP(return, "the CPUs never came there together");
 }
 
 #include "hmm_main.h"

@@ -3,6 +3,7 @@
  * HMMIRROR_MIGRATE: migration by address, by the numbers of the device's pages, and with the
  * mistakes that a driver can make.
  */
+#include <linux/delay.h>
 #include <linux/migrate.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -173,11 +174,11 @@ static struct page *alloc_fault_page(struct hmmirror_device *device, enum hmmirr
 	return page;
 }
 
-#define FREE_MS	100
+#define FREE_MS	10000
 
 /*
  * An eviction takes a reference to each page of the device, and then looks for others. The
- * page must be freed between the two, so poll for that reference, and do not sleep.
+ * page must be freed between the two, so wait for that reference.
  */
 static int wait_for_eviction(struct page *page)
 {
@@ -186,8 +187,7 @@ static int wait_for_eviction(struct page *page)
 	while (page_count(page) == 1) {
 		if (time_after(jiffies, end) || fatal_signal_pending(current))
 			return -EAGAIN;
-		cond_resched();
-		cpu_relax();
+		usleep_range(100, 200);
 	}
 	return 0;
 }

@@ -323,7 +323,7 @@ enum hmmirror_mistake {
 	HMMIRROR_MISTAKE_FAULT_UNLOCKED	= 9,
 	/* no mistake, and the kernel is not asked: a page of the device's is taken,
 	 * and given back unused once somebody else refers to it, as who takes the
-	 * device's memory down does. -EAGAIN if nobody did within 100 ms
+	 * device's memory down does. -EAGAIN if nobody did within 10 s
 	 */
 	HMMIRROR_MISTAKE_GIVEN_BACK	= 10,
 	HMMIRROR_MISTAKE_NR
