@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -34,7 +35,7 @@ from runner.follow import Follower, Listener, Queue, Test
 from runner.guest import start_guest
 from runner.host import Host, make_flags
 from runner.kernel import Kernel
-from runner.plot import plot_growth
+from runner.plot import plot_growth, write_page
 from runner.request import Request
 from runner.results import Ending, Ledger
 from runner.source import default_release
@@ -142,6 +143,8 @@ async def bench_counts(host: Host, request: Request, part: str, operations: Tupl
     logs.write("counts.json", json.dumps({"kernels": [one.as_json() for one in results]}, indent=1))
     if part == "growth":
         await plot_growth(host, results, logs.path)
+    write_page(logs.path, [one.kernel for one in results],
+               shlex.join(["./run_tests.sh", *request.words]), lines)
     host.terminal.out(f"logs: {logs.path}")
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Plots of counts, by gnuplot."""
+"""Plots of counts, by gnuplot, and report.html of a run that counts."""
 from __future__ import annotations
 
+import base64
+import html
 from pathlib import Path
-from typing import Sequence
+from typing import List, Sequence
 
 from runner.counts import Counts
 from runner.host import Host
@@ -21,6 +23,48 @@ set key outside
 set datafile missing '-'
 plot for [i=2:{columns}] '{name}.data' using 1:i with linespoints title columnheader(i)
 """
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 0 auto; max-width: 1500px; padding: 0 16px 48px; font: 15px/1.45 system-ui, sans-serif; }}
+h1 {{ font-size: 1.4em; }}
+h2 {{ font-size: 1.1em; }}
+pre {{ overflow-x: auto; }}
+img {{ max-width: 100%; height: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p><code>{command}</code></p>
+<pre tabindex="0">{table}</pre>
+{plots}
+<p>Files: {files}</p>
+</body>
+</html>
+"""
+
+
+def write_page(folder: Path, kernels: Sequence[str], command: str, lines: Sequence[str]) -> None:
+    """report.html with the table, and the plots that are in the folder."""
+    plots: List[str] = []
+    for path in sorted(folder.glob("*.svg")):
+        image = base64.b64encode(path.read_bytes()).decode()
+        name = html.escape(path.stem)
+        plots.append(f'<h2>{name}</h2>\n<img alt="instructions a page of {name} by the length of the '
+                     f'range; its numbers are in the table" src="data:image/svg+xml;base64,{image}">')
+    names = ["counts.json", *sorted(path.name for path in folder.glob("*.svg"))]
+    (folder / "report.html").write_text(PAGE.format(
+        title=html.escape(f"hmmirror: instructions on {', '.join(kernels)}"),
+        command=html.escape(command), table=html.escape("\n".join(lines)), plots="\n".join(plots),
+        files=", ".join(f'<a href="{html.escape(name)}">{html.escape(name)}</a>' for name in names)),
+        encoding="utf-8")
 
 
 async def plot_growth(host: Host, results: Sequence[Counts], folder: Path) -> None:

@@ -12,6 +12,7 @@ from runner.counts import Count, Counts, Held, changes, comparison, compiler_of,
     held_text, marks_table, read_counts, size_name, table
 from runner.errors import Failure
 from runner.guest import release_in
+from runner.plot import write_page
 
 MIB = 1 << 20
 
@@ -127,6 +128,22 @@ class HeldTest(unittest.TestCase):
         held = self.held(counts_of("6.1", {"read": 10000}))
         self.assertIn("kernel", held.why_other(counts_of("7.2", {})))
         self.assertIn("compiler", held.why_other(Counts("6.1", "gcc (Debian 14.2.0-1) 14.2.0")))
+
+
+class PageTest(unittest.TestCase):
+    """report.html of a run that counts."""
+
+    def test_one_file_with_table_and_plots(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "read.anon.svg").write_text("<svg/>", encoding="utf-8")
+            write_page(folder, ["6.1", "<7.3>"], "./run_tests.sh --bench growth", ["a <b> 12", "c"])
+            page = (folder / "report.html").read_text(encoding="utf-8")
+        self.assertIn("<title>hmmirror: instructions on 6.1, &lt;7.3&gt;</title>", page)
+        self.assertIn('<pre tabindex="0">a &lt;b&gt; 12\nc</pre>', page)
+        self.assertIn('src="data:image/svg+xml;base64,PHN2Zy8+"', page)
+        self.assertIn('<a href="read.anon.svg">', page)
+        self.assertNotRegex(page, "https?://")
 
 
 if __name__ == "__main__":
