@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""--bisect: git bisect in a worktree of its own, of which each revision is a step (step.py).
+"""--bisect: git bisect in worktrees of its own, of which each revision is a step (step.py).
+
+With --at-once, the revisions that git would take next are tested beside the one that it wants now.
+git decides as it does without that: what it does not come to is thrown away.
 
 The logs folder is the session. It holds
 
     session         what names it: repository, revisions, tests, config
     good/ bad/      the logs of the two ends, and of each step NN-REVISION/; result.json in each
-    steps           a line a step: revision, verdict, seconds, folder, subject, reason
+    steps           a line a step that git wanted: revision, verdict, seconds, folder, subject,
+                    reason
     tests           those that decide: they pass on GOOD and fail on BAD
     git.log         what git said
 
@@ -14,74 +18,40 @@ whatever has become of git's own state.
 """
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages
-from runner.cache import Logs, hash_text, lock_folder
+from runner.arch import native_arch
+from runner.build import builds_that_fit
+from runner.cache import Logs
 from runner.config import read
 from runner.errors import Failure, UnfitKernel
 from runner.follow import Test
-from runner.git import Done, add_worktree, commit_of, git, last_line, remove_worktree, repository_of
+from runner.git import Done, git, last_line
 from runner.host import Host
 from runner.patches import Patch, apply_patches, read_patches
-from runner.request import Request
+from runner.request import Environment, Request
 from runner.results import FAIL, OK, SKIP
 from runner.step import BAD, GOOD, SKIPPED, Laps, StepResult, chosen_tests, test_revision
+from runner.suite import guests_that_fit
 from runner.terminal import Terminal
+from runner.worktrees import OVER, History, Worktrees, find_history, in_thread
+
+# the revision that git wants, and the two of which it would take one next
+MOST_AT_ONCE = 3
+# seconds between two looks whether there is room for another build
+LOOK_SECONDS = 0.2
 
 
 class NothingToTell(Failure):
     """The two ends cannot be told apart; the same command would find the same."""
-
-
-class FileTerminal(Terminal):
-    """Shows progress, and writes results into a file."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file = file
-        self.file.touch()
-
-    def out(self, text: str) -> None:
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-
-
-@dataclass(frozen=True)
-class History:
-    """The repository and its two ends."""
-
-    repository: Path
-    good: str
-    bad: str
-    # where their branches part, if neither comes after the other; git tests these first
-    bases: List[str] = field(default_factory=list)
-
-
-def find_history(request: Request) -> History:
-    """The two revisions, checked."""
-    tree = request.tree or Path(".")
-    good, bad = request.ends
-    if not tree.is_dir():
-        raise Failure(f"--tree {tree}: no such folder; give a git checkout of the kernel")
-    repository = repository_of(tree, "--tree names one")
-    commits = [commit_of(tree, name) for name in (good, bad)]
-    if commits[0] == commits[1]:
-        raise Failure(f"{good} and {bad} are the same commit")
-    if git(tree, "merge-base", "--is-ancestor", *commits).returncode:
-        if not git(tree, "merge-base", "--is-ancestor", *reversed(commits)).returncode:
-            raise Failure(f"{good} comes after {bad}; the good revision is given first, and has to "
-                          "be the older one")
-        bases = git(tree, "merge-base", "--all", *commits).stdout.split()
-        if not bases:
-            raise Failure(f"{good} and {bad} have no commit in common")
-        return History(repository, commits[0], commits[1], bases)
-    return History(repository, commits[0], commits[1])
 
 
 class Session:
@@ -149,88 +119,113 @@ class Session:
             (self.logs.path / "keep").unlink(missing_ok=True)
 
 
-class Worktree:
-    """The worktree: one for each repository, so that ccache knows its paths."""
+class FileTerminal(Terminal):
+    """Of a revision under test: progress if it is the one that is waited for, results in a file."""
 
-    def __init__(self, host: Host, history: History, session: Path) -> None:
-        self.host = host
-        self.history = history
-        self.home = host.cache.path / "bisect" / hash_text(f"{history.repository}\n")
-        self.tree = self.home / "tree"
-        self.home.mkdir(parents=True, exist_ok=True)
-        try:
-            self._handle = lock_folder(self.home)
-        except Failure as failure:
-            raise Failure("another bisection of this repository is under way; wait for its end") \
-                from failure
-        self._session = session
+    def __init__(self, terminal: Terminal, file: Path, shown: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+        self.file = file
+        self.shown = shown
+        self.file.touch()
 
-    def git(self, *words: str) -> "Done[str]":
-        """git in the worktree."""
-        return git(self.tree, *words)
+    def step(self, what: str, detail: str = "") -> None:
+        if self.shown:
+            self.terminal.step(what, detail)
 
-    async def make(self) -> None:
-        """Checks it out, or cleans what a run that was killed has left."""
-        owner = self.home / "session"
-        if not self.tree.is_dir() or self.git("rev-parse", "-q", "--verify", "HEAD").returncode:
-            owner.unlink(missing_ok=True)
-            await add_worktree(self.host, self.history.repository, self.tree, self.history.bad,
-                               "checking out a worktree")
-        for name in ("index.lock", "HEAD.lock"):
-            lock = self.git("rev-parse", "--path-format=absolute", "--git-path", name)
-            Path(lock.stdout.strip()).unlink(missing_ok=True)
-        self.git("reset", "-q", "--hard")
-        # git's state in it is of another session, or nobody's
-        if not owner.exists() or read(owner) != str(self._session):
-            self.git("bisect", "reset", "HEAD")
-            owner.write_text(str(self._session), encoding="utf-8")
+    def clear(self) -> None:
+        if self.shown:
+            self.terminal.clear()
 
-    def remove(self) -> None:
-        """Nothing of it stays in the user's repository."""
-        remove_worktree(self.history.repository, self.tree)
+    def say(self, text: str) -> None:
+        if self.shown:
+            self.terminal.say(text)
+        else:
+            self.out(text)
 
-    def subject(self, revision: str) -> str:
-        """Of a commit."""
-        return self.git("log", "-1", "--format=%s", revision).stdout.strip()
+    def out(self, text: str) -> None:
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+
+class Trial:
+    """A revision under test."""
+
+    def __init__(self, revision: str, subject: str, folder: Path, tree: Path,
+                 terminal: Terminal, ahead: bool) -> None:
+        self.revision = revision
+        # short, with the commit's subject
+        self.subject = subject
+        self.folder = folder
+        self.tree = tree
+        # begun before it is known whether its verdict is needed
+        self.ahead = ahead
+        # it still is not known
+        self.unsure = ahead
+        self.terminal = FileTerminal(terminal, folder / "output", not ahead)
+        self.begun = time.monotonic()
+        self.laps: Optional[Laps] = None
+        self.task: Optional[asyncio.Task[StepResult]] = None
+
+    @property
+    def short(self) -> str:
+        """The revision, for a sentence."""
+        return self.subject.split()[0]
+
+    @property
+    def is_done(self) -> bool:
+        """Has it a verdict?"""
+        return bool(self.task and self.task.done())
+
+    @property
+    def is_building(self) -> bool:
+        """Does it build the kernel, or is it about to?"""
+        return not self.is_done and (self.laps is None or self.laps.doing == "build")
 
 
 class Bisection:
     """The search."""
 
-    def __init__(self, host: Host, session: Session, worktree: Worktree,
+    def __init__(self, host: Host, session: Session, worktree: Worktrees,
                  tests: Sequence[Test]) -> None:
         self.host = host
         self.session = session
         self.worktree = worktree
         self.tests = list(tests)
         self.folder = session.logs.path
+        self.at_once = session.request.at_once
+        self.trials: List[Trial] = []
 
     async def run(self) -> int:
         """Finds the commit; the exit status."""
-        await self.check_ends()
-        if self.worktree.git("bisect", "log").returncode:
-            request = self.session.request
-            words = ["--first-parent"] if request.first_parent else []
-            done = self.worktree.git("bisect", "start", *words, self.worktree.history.bad,
-                                     self.worktree.history.good, "--", *request.paths)
+        try:
+            await self.check_ends()
+            done = self.worktree.start(self.session.request)
             self.session.git_log(done)
             if done.returncode:
                 raise Failure(f"git cannot bisect: {last_line(done)}")
-        while not self.is_over():
-            revision = self.worktree.git("rev-parse", "HEAD").stdout.strip()
-            word = self.session.steps.get(revision) or await self.step(revision)
-            if revision in self.worktree.history.bases:
-                self.tell_base(revision, word)
-            done = self.worktree.git("bisect", word)
-            self.session.git_log(done)
-            if done.returncode and not self.is_over():
-                raise Failure(f"git cannot bisect: {last_line(done)}; see "
-                              f"{self.folder / 'git.log'}")
+            await self.search()
+        finally:
+            await self.end(self.trials)
         lines = self.report()
         self.session.logs.write("summary", "".join(f"{line}\n" for line in lines))
         for line in lines:
             self.host.terminal.out(line)
         return 1 if self.candidates() else 0
+
+    async def search(self) -> None:
+        """Tells git of one revision after another, until it knows enough."""
+        while not self.is_over():
+            revision = self.worktree.wanted()
+            word = self.session.steps.get(revision) or await self.step(revision)
+            if revision in self.worktree.history.bases:
+                self.tell_base(revision, word)
+            done = await in_thread(lambda: self.worktree.git("bisect", word, revision))
+            self.session.git_log(done)
+            if done.returncode and not self.is_over():
+                raise Failure(f"git cannot bisect: {last_line(done)}; see "
+                              f"{self.folder / 'git.log'}")
+        await self.drop(self.trials)
 
     def tell_base(self, revision: str, word: str) -> None:
         """What it means how a merge base of the two ends is."""
@@ -249,69 +244,158 @@ class Bisection:
 
     def bisect_log(self) -> str:
         """git's, which goes into the session."""
-        text = self.worktree.git("bisect", "log").stdout
+        text = self.worktree.log()
         self.session.logs.write("bisect.log", text)
         return text
 
     def is_over(self) -> bool:
         """Does git know the commit, or that it cannot be told?"""
-        return bool(re.search(r"^# (possible )?first bad commit", self.bisect_log(), re.M))
+        return bool(OVER.search(self.bisect_log()))
 
     def candidates(self) -> List[str]:
         """Commits that cannot be tested and hide which of them it is."""
         return re.findall(r"^# possible first bad commit: \[(\w+)\]", self.bisect_log(), re.M)
 
     async def step(self, revision: str) -> str:
-        """Tests a revision that is checked out."""
+        """The verdict of a revision that git wants."""
         number = len(self.session.steps) + 1
-        folder = self.folder / f"{number:02}-{revision[:12]}"
-        result = await self.test(folder, "")
-        self.session.add_step(revision, result, folder, self.worktree.subject(revision))
+        # what it would have wanted after another verdict
+        await self.drop([trial for trial in self.trials if trial.revision != revision])
+        trial = self.find(revision)
+        if trial:
+            self.go_on(trial)
+        else:
+            trial = self.begin(revision, self.step_folder(number, revision))
+            self.host.terminal.say(f"testing {trial.subject}")
+        await self.look_ahead(trial, number + 1)
+        result = await self.result_of(trial)
+        self.session.add_step(revision, result, trial.folder, self.worktree.subject(revision))
         return result.word
 
-    async def test(self, folder: Path, end: str) -> StepResult:
-        """Tests what is checked out into a folder, and tells of it."""
-        laps = Laps()
+    def step_folder(self, number: int, revision: str) -> Path:
+        """Where the logs of a step go."""
+        return self.folder / f"{number:02}-{revision[:12]}"
+
+    async def look_ahead(self, trial: Trial, number: int) -> None:
+        """Begins with the revisions of which git will want one, whatever comes of this one."""
+        for word in (GOOD, BAD)[:self.at_once - 1]:
+            found = await in_thread(lambda: self.worktree.next_after(trial.revision, word))
+            if trial.is_done:
+                return
+            if found and found not in self.session.steps and not self.find(found):
+                other = self.begin(found, self.step_folder(number, found), ahead=True)
+                self.host.terminal.say(f"  and {other.subject}, in case {trial.short} is {word}")
+
+    def find(self, revision: str) -> Optional[Trial]:
+        """A revision that is under test already."""
+        return next((trial for trial in self.trials if trial.revision == revision), None)
+
+    def begin(self, revision: str, folder: Path, ahead: bool = False) -> Trial:
+        """Tests a revision, in a worktree that is free."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        name = f"{end} " if end else ""
-        self.host.terminal.say(
-            f"testing {name}{self.worktree.git('log', '-1', '--format=%h %s').stdout.strip()}")
-        host = replace(self.host, terminal=FileTerminal(folder / "output"))
+        used = [trial.tree for trial in self.trials]
+        tree = next(tree for tree in map(self.worktree.tree, range(MOST_AT_ONCE))
+                    if tree not in used)
+        trial = Trial(revision, self.worktree.describe(revision), folder, tree,
+                      self.host.terminal, ahead)
+        trial.task = asyncio.ensure_future(self.test(trial, [*self.trials]))
+        self.trials.append(trial)
+        return trial
+
+    def go_on(self, trial: Trial) -> None:
+        """A revision that was begun in case it is needed, and is."""
+        trial.unsure = False
+        trial.terminal.shown = True
+        self.host.terminal.say(f"going on with {trial.subject}, begun "
+                               f"{time.monotonic() - trial.begun:.0f} s ago")
+
+    async def test(self, trial: Trial, others: Sequence[Trial]) -> StepResult:
+        """Tests a revision into its folder. The others were begun before, and build before."""
+        while sum(other.is_building for other in others) >= builds_that_fit(self.host):
+            await asyncio.sleep(LOOK_SECONDS)
+        laps = trial.laps = Laps()
+        begun = time.time()
+        host = replace(self.host, terminal=trial.terminal)
         try:
-            apply_patches(self.worktree.tree, self.session.patches, folder)
-            result = await self.examine(host, folder, laps)
+            await self.worktree.check_out(host, trial.tree, trial.revision)
+            laps.end("checkout")
+            apply_patches(trial.tree, self.session.patches, trial.folder)
+            result = await self.examine(host, trial.tree, trial.folder, laps)
         except UnfitKernel as failure:
             result = StepResult(SKIPPED, laps.seconds, str(laps), str(failure))
         if self.session.patches:
-            self.worktree.git("reset", "-q", "--hard")
-        (folder / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+            git(trial.tree, "reset", "-q", "--hard")
+        result = replace(result, begun=begun, ended=time.time())
+        (trial.folder / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        return result
+
+    async def result_of(self, trial: Trial) -> StepResult:
+        """Waits for the verdict of a revision, and tells of it."""
+        assert trial.task
+        try:
+            result = await trial.task
+        except Failure as failure:
+            self.trials.remove(trial)
+            if not trial.ahead:
+                raise
+            # it may have lacked the room for two
+            self.at_once = 1
+            self.host.terminal.say(f"  {failure}; once more, and from here on one revision at a "
+                                   "time")
+            await self.end(self.trials)
+            return await self.result_of(self.begin(trial.revision, trial.folder))
+        self.trials.remove(trial)
         took = f" ({result.laps})" if result.laps else ""
         why = f": {result.why}" if result.why else ""
         self.host.terminal.say(f"  {result.word}, {result.seconds} s{took}{why}")
         return result
 
-    async def examine(self, host: Host, folder: Path, laps: Laps) -> StepResult:
-        """Is what is checked out good?"""
-        return await test_revision(host, self.session.request, self.worktree.tree, self.tests,
-                                   folder, laps)
+    async def drop(self, trials: Sequence[Trial]) -> None:
+        """Ends what turned out not to be needed."""
+        for trial in trials:
+            self.host.terminal.say(f"  {trial.short} is not needed")
+        await self.end(trials)
 
-    async def end_result(self, name: str, revision: str) -> StepResult:
-        """Of one end of the history, from before if it has been tested."""
-        folder = self.folder / name
-        file = folder / "result.json"
-        if file.exists():
-            return StepResult(**json.loads(read(file)))
-        done = self.worktree.git("checkout", "-q", "--detach", revision)
-        self.session.git_log(done)
-        if done.returncode:
-            raise Failure(f"git cannot check out {revision}: {last_line(done)}")
-        return await self.test(folder, name.upper())
+    async def end(self, trials: Sequence[Trial]) -> None:
+        """Ends these trials. Of those that nobody may need nothing stays."""
+        trials = [*trials]
+        tasks = [trial.task for trial in trials if trial.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for trial in trials:
+            self.trials.remove(trial)
+            if trial.unsure:
+                shutil.rmtree(trial.folder, ignore_errors=True)
+
+    async def examine(self, host: Host, tree: Path, folder: Path, laps: Laps) -> StepResult:
+        """Is what is checked out good?"""
+        return await test_revision(host, self.session.request, tree, self.tests, folder, laps)
+
+    async def end_result(self, name: str, ahead: str = "") -> StepResult:
+        """Of one end of the history, from before if it has been tested.
+
+        ahead names the other one, which will be wanted if this one is what it is said to be.
+        """
+        revisions = {BAD: self.worktree.history.bad, GOOD: self.worktree.history.good}
+        trial = self.find(revisions[name])
+        if not trial and (self.folder / name / "result.json").exists():
+            return self.result_in(self.folder / name)
+        if trial:
+            self.go_on(trial)
+        else:
+            trial = self.begin(revisions[name], self.folder / name)
+            self.host.terminal.say(f"testing {name.upper()} {trial.subject}")
+        if ahead and self.at_once > 1 and not (self.folder / ahead / "result.json").exists():
+            other = self.begin(revisions[ahead], self.folder / ahead, ahead=True)
+            self.host.terminal.say(f"  and {ahead.upper()} {other.subject}")
+        return await self.result_of(trial)
 
     async def check_ends(self) -> None:
         """Is BAD bad and GOOD good? Keeps the tests that tell them apart."""
         good_name, bad_name = self.session.request.ends
-        bad = await self.end_result(BAD, self.worktree.history.bad)
+        bad = await self.end_result(BAD, ahead=GOOD)
         if self.session.request.bisect_build:
             return await self.check_builds(bad)
         if not bad.tests:
@@ -320,7 +404,7 @@ class Bisection:
         if not failing:
             raise NothingToTell(f"BAD ({bad_name}) is not bad: "
                                 f"{skip_reason(bad) or 'the tests pass there'}")
-        good = await self.end_result(GOOD, self.worktree.history.good)
+        good = await self.end_result(GOOD)
         if not good.tests:
             raise NothingToTell(f"GOOD cannot be tested: {good.why}; see {self.folder / GOOD}")
         for name, (result, why) in good.tests.items():
@@ -349,7 +433,7 @@ class Bisection:
         if bad.word != BAD:
             raise NothingToTell(f"BAD ({bad_name}) is not bad: "
                                 f"{bad.why or 'it builds and boots'}; see {self.folder / BAD}")
-        good = await self.end_result(GOOD, self.worktree.history.good)
+        good = await self.end_result(GOOD)
         if good.word != GOOD:
             raise NothingToTell(f"GOOD ({good_name}) is not good: {good.why}; see "
                                 f"{self.folder / GOOD}")
@@ -359,14 +443,15 @@ class Bisection:
     def report(self) -> List[str]:
         """The table of the steps, and the commit."""
         lines = ["", f"{'revision':<13} {'':<5} {'time':>7}  subject"]
-        total = 0
-        for word, revision in ((BAD, self.worktree.history.bad), (GOOD, self.worktree.history.good)):
-            result = StepResult(**json.loads(read(self.folder / word / "result.json")))
-            total += result.seconds
-            lines.append(row(revision, word, result.seconds, self.worktree.subject(revision), ""))
+        results = []
+        history = self.worktree.history
+        for word, revision in ((BAD, history.bad), (GOOD, history.good)):
+            results.append(self.result_in(self.folder / word))
+            lines.append(row(revision, word, results[-1].seconds, self.worktree.subject(revision),
+                             ""))
         steps = [line.split("\t") for line in read(self.folder / "steps").splitlines()]
-        for revision, word, seconds, _, subject, why in steps:
-            total += int(seconds)
+        for revision, word, seconds, folder, subject, why in steps:
+            results.append(self.result_in(Path(folder)))
             lines.append(row(revision, word, int(seconds), subject, why))
         lines.append("")
         found = re.search(r"^# first bad commit: \[(\w+)\]", self.bisect_log(), re.M)
@@ -380,12 +465,40 @@ class Bisection:
         tests = "".join(f"{name} " for name in read(self.folder / "tests").split())
         if self.session.request.bisect_build:
             tests = "does it build and boot"
+        total = int(time_taken(results))
+        rounds = rounds_of(results)
+        beside = f", in {rounds} rounds" if rounds < len(results) else ""
         return [*lines, f"decided by: {tests}", f"logs: {self.folder}",
-                f"{len(steps)} steps and the two ends in {total // 60} min {total % 60} s"]
+                f"{len(steps)} steps and the two ends in {total // 60} min {total % 60} s{beside}"]
+
+    @staticmethod
+    def result_in(folder: Path) -> StepResult:
+        """What came of the revision that has this folder."""
+        return StepResult(**json.loads(read(folder / "result.json")))
 
     def _log(self, revision: str, form: str) -> List[str]:
         return self.worktree.git("log", "-1", "--date=iso", f"--format={form}",
                                  revision).stdout.splitlines()
+
+
+def time_taken(results: Sequence[StepResult]) -> float:
+    """Seconds in which at least one of these was under way."""
+    total = until = 0.0
+    for result in sorted(results, key=lambda result: result.begun):
+        total += max(0.0, result.ended - max(result.begun, until))
+        until = max(until, result.ended)
+    return total
+
+
+def rounds_of(results: Sequence[StepResult]) -> int:
+    """The most of these of which each began after the one before it had ended."""
+    rounds = 0
+    until = 0.0
+    for result in sorted(results, key=lambda result: result.ended):
+        if result.begun >= until:
+            rounds += 1
+            until = result.ended
+    return rounds
 
 
 def skip_reason(result: StepResult) -> str:
@@ -413,12 +526,19 @@ async def bisect(host: Host, request: Request) -> int:
             host, session, worktree, tests))
 
 
+def revisions_at_once(host: Host, request: Request) -> int:
+    """--at-once, or as many as this machine can build and boot at a time."""
+    return request.at_once or min(MOST_AT_ONCE, builds_that_fit(host), guests_that_fit(
+        host, Environment.read(), [native_arch()]))
+
+
 async def search(host: Host, request: Request, history: History,
-                 make: Callable[[Session, Worktree], Bisection]) -> int:
+                 make: Callable[[Session, Worktrees], Bisection]) -> int:
     """A bisection from its beginning, or where it was interrupted, to its end."""
+    request = replace(request, at_once=revisions_at_once(host, request))
     tree = (request.tree or Path(".")).resolve()
     session = Session(host, request, history, read_patches(tree, request.picks, request.patches))
-    worktree = Worktree(host, history, session.logs.path)
+    worktree = Worktrees(host, history, session.logs.path)
     try:
         await worktree.make()
         status = await make(session, worktree).run()
@@ -432,7 +552,7 @@ async def search(host: Host, request: Request, history: History,
     return status
 
 
-def close(session: Session, worktree: Worktree, keep: bool) -> None:
+def close(session: Session, worktree: Worktrees, keep: bool) -> None:
     """The end of a bisection that need not be gone on with."""
     session.finish(keep)
     worktree.remove()

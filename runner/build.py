@@ -199,8 +199,7 @@ async def build_with(host: Host, kernel: Kernel, chosen: Compiler, files: str,
     async with entry.make(kernel.state, f"building linux {kernel.name}", host.terminal) as fresh:
         if fresh:
             with host.cache.temporary("kernel") as folder:
-                # each takes all cores; many cores have room for a second one
-                async with turn(host, (host.jobs + 15) // 16):
+                async with turn(host, builds_that_fit(host)):
                     try:
                         await Builder(host, kernel, chosen, entry, folder / "log",
                                       files).build(shared)
@@ -209,6 +208,11 @@ async def build_with(host: Host, kernel: Kernel, chosen: Compiler, files: str,
                                         encoding="utf-8")
                         raise
     return kernel
+
+
+def builds_that_fit(host: Host) -> int:
+    """How many kernels are built at a time: each takes all cores, many have room for another."""
+    return (host.jobs + 15) // 16
 
 
 @contextlib.asynccontextmanager

@@ -70,6 +70,9 @@ own that --new began. What is missing is installed, fetched and built first.
       --cherry-pick COMMIT, --patch FILE
                        with these: apply the fix of another bug at each step where it
                        is not in yet; may be repeated
+      --at-once N      with these: test N revisions side by side, 1 to 3: the one that
+                       git wants, and those of which it will want one next (as many
+                       as there is room for; 1 with up to 16 cores)
       --tree DIR       the git checkout for that (the current folder)
       --bisect-step    for git bisect run: test what is checked out in that tree;
                        ends with 0 good, 1 bad, 125 cannot be tested, 129 stop
@@ -178,6 +181,7 @@ class Raw:
     seed: str = ""
     flaky: str = ""
     worse: str = ""
+    at_once: str = ""
 
 
 def parse(arguments: Sequence[str]) -> Request:
@@ -212,6 +216,7 @@ class Parser:
             "--cell": lambda value: setattr(request, "cell", value),
             "--results": lambda value: setattr(request, "results", Path(value).absolute()),
             "--format": lambda value: request.formats.append(formats.split(value)),
+            "--at-once": lambda value: setattr(raw, "at_once", value),
             "--path": request.paths.append,
             "--cherry-pick": request.picks.append,
             "--patch": lambda value: request.patches.append(Path(value)),
@@ -419,12 +424,15 @@ def check_bisect(request: Request, raw: Raw) -> None:
             raise Failure(f"--{mode} needs the tests that decide; name them")
         if request.bisect_build and (request.globs or request.own_files or request.upstream):
             raise Failure("--bisect-build takes no tests: the kernel is to build and boot")
+    if raw.at_once and not re.fullmatch("[123]", raw.at_once):
+        raise Failure(f"--at-once {raw.at_once}: a number is wanted, 1 to 3")
+    request.at_once = int(raw.at_once or 0)
     if mode in ("bisect", "bench-bisect"):
         for patch in request.patches:
             if not patch.is_file():
                 raise Failure(f"--patch {patch}: no such file")
         return
-    for option, given in (("--path", request.paths), ("--first-parent", request.first_parent),
+    for option, given in (("--at-once", raw.at_once), ("--path", request.paths), ("--first-parent", request.first_parent),
                           ("--cherry-pick", request.picks), ("--patch", request.patches)):
         if given:
             raise Failure(f"{option} is for --bisect; see --help")

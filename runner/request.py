@@ -58,6 +58,8 @@ class Request:
     # of a bisection: look for the commit after which the kernel does not build or boot
     bisect_build: bool = False
     first_parent: bool = False
+    # revisions under test side by side; 0: as many as the machine has room for
+    at_once: int = 0
     # paths that the first bad commit changes
     paths: List[str] = field(default_factory=list)
     # what is applied at each step: commits, and patch files

@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner import packages
-from runner.bisect import Bisection, NothingToTell, Session, Worktree, find_history, search
+from runner.bisect import Bisection, NothingToTell, Session, search
 from runner.counting import KIB, Selection, count_operations
 from runner.counts import MARKED
 from runner.errors import UnfitKernel
 from runner.host import Host
 from runner.request import Request
 from runner.step import BAD, GOOD, SKIPPED, Laps, StepResult, build_machine, refuse_unclean
+from runner.worktrees import Worktrees, find_history
 
 # of the range, if the operation does not need a longer one
 SIZE = 1024 * KIB
@@ -24,15 +25,14 @@ SIZE = 1024 * KIB
 class CountBisection(Bisection):
     """The search for a commit after which an operation takes more."""
 
-    def __init__(self, host: Host, session: Session, worktree: Worktree) -> None:
+    def __init__(self, host: Host, session: Session, worktree: Worktrees) -> None:
         super().__init__(host, session, worktree, ())
         self.operation = session.request.globs[0]
         # instructions; a revision that takes more is bad. 0: nobody knows yet
         self.limit = 0
 
-    async def examine(self, host: Host, folder: Path, laps: Laps) -> StepResult:
+    async def examine(self, host: Host, tree: Path, folder: Path, laps: Laps) -> StepResult:
         """Counts the operation with what is checked out."""
-        tree = self.worktree.tree
         refuse_unclean(host, tree)
         try:
             machine = await build_machine(host, self.session.request, tree, laps)
@@ -55,8 +55,8 @@ class CountBisection(Bisection):
     async def check_ends(self) -> None:
         """Does BAD take more than GOOD? Sets the limit between them."""
         totals = []
-        for end, revision in ((GOOD, self.worktree.history.good), (BAD, self.worktree.history.bad)):
-            result = await self.end_result(end, revision)
+        for end, ahead in ((GOOD, BAD), (BAD, "")):
+            result = await self.end_result(end, ahead)
             if not result.tests:
                 raise NothingToTell(f"{end.upper()} cannot be counted: {result.why}; see "
                                     f"{self.folder / end}")

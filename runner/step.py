@@ -19,7 +19,7 @@ from runner.kernel import leftover, resolve, resolve_tree
 from runner.programs import build_agent, build_driver, build_suite
 from runner.request import Environment, Request
 from runner.results import FAIL, OK, SKIP, Cell, Ledger, totals
-from runner.suite import Machine, Run, own_tests, repeated, suite_tests
+from runner.suite import Machine, Run, guests_that_fit, own_tests, repeated, suite_tests
 
 GOOD, BAD, SKIPPED = "good", "bad", "skip"
 STATUS = {GOOD: 0, BAD: 1, SKIPPED: 125}
@@ -39,6 +39,9 @@ class StepResult:
     why: str = ""
     # of each test the result and the reason
     tests: Dict[str, List[str]] = field(default_factory=dict)
+    # in seconds since 1970
+    begun: float = 0
+    ended: float = 0
 
 
 class Laps:
@@ -143,7 +146,10 @@ async def build_machine(host: Host, request: Request, tree: Path, laps: Laps) ->
     driver = await build_driver(host, kernel)
     laps.end("driver")
     laps.doing = "guest"
-    machine = Machine(host, kernel, driver, await build_agent(host), environment)
+    guests = None
+    if request.at_once > 1:
+        guests = max(1, guests_that_fit(host, environment, [kernel.arch]) // request.at_once)
+    machine = Machine(host, kernel, driver, await build_agent(host), environment, guests=guests)
     await machine.require()
     return machine
 

@@ -12,8 +12,7 @@ setup_file() {
 }
 
 setup() {
-	REPO=$BATS_TEST_TMPDIR/repo
-	cd "$BATS_TEST_TMPDIR" || return
+	own_repository
 }
 
 # counter: a program whose operation takes 3 % more if the kernel's command line says so
@@ -21,21 +20,6 @@ counter() {
 	export HMMIRROR_TEST_COUNTER=$BATS_TEST_TMPDIR/counter
 	gcc -O2 -static -I "$ROOT/lib" -o "$HMMIRROR_TEST_COUNTER" "$ROOT/runner/tests/counter.c" \
 		"$ROOT/lib/count.c"
-}
-
-# history WORD...: a commit each, with the tags c1, c2, ...
-history() {
-	local word n=0
-	export HMMIRROR_TEST_BUILT=$KERNEL_BUILD
-	git init -q "$REPO"
-	for word; do
-		n=$((n + 1))
-		printf '%s\n' "$word" > "$REPO/word"
-		printf '%s\n' "$n" > "$REPO/n"
-		git -C "$REPO" add -A
-		git -C "$REPO" commit -q -m "commit $n: $word"
-		git -C "$REPO" tag "c$n"
-	done
 }
 
 # kept: copies counts.json of the run that has just ended
@@ -49,6 +33,7 @@ kept() {
 	echo "$output"
 	[ "$status" = 0 ]
 	kept first
+	grep -q '^  read.anon ' "${lines[-1]#logs: }/report.html"
 	local busy=()
 	for _ in 1 2 3 4; do
 		sh -c 'while :; do :; done' & busy+=($!)
@@ -67,7 +52,7 @@ kept() {
 @test "finds the commit that adds 3 % to an operation" {
 	counter
 	history fast fast fast fast fast broken fast slow slow slow slow slow
-	run "$RUN" --bench --bisect c1 c12 loop --tree "$REPO"
+	run "$RUN" --bench --bisect c1 c12 loop --at-once 2 --tree "$REPO"
 	echo "$output"
 	[ "$status" = 0 ]
 	grep -qx '  commit 8: slow' <<< "$output"

@@ -12,35 +12,21 @@ setup_file() {
 }
 
 setup() {
-	REPO=$BATS_TEST_TMPDIR/repo
-	cd "$BATS_TEST_TMPDIR" || return
+	own_repository
 }
 
-# history WORD...: a commit each, with the tags c1, c2, ...
-history() {
-	local word n=0
-	export HMMIRROR_TEST_BUILT=$KERNEL_BUILD
-	git init -q "$REPO"
-	for word; do
-		n=$((n + 1))
-		printf '%s\n' "$word" > "$REPO/word"
-		printf '%s\n' "$n" > "$REPO/n"
-		git -C "$REPO" add -A
-		git -C "$REPO" commit -q -m "commit $n: $word"
-		git -C "$REPO" tag "c$n"
-	done
-}
-
-# worktree: where --bisect has its
-worktree() {
-	echo "$(cache)/bisect/$(sha1sum <<< "$REPO/.git" | cut -c1-16)/tree"
+# worktrees: where --bisect has its
+worktrees() {
+	echo "$(cache)/bisect/$(sha1sum <<< "$REPO/.git" | cut -c1-16)"
 }
 
 # nothing_of_it: no worktree, nothing under way
 nothing_of_it() {
 	[ "$(git -C "$REPO" worktree list | wc -l)" = 1 ]
 	[ -z "$(git -C "$REPO" for-each-ref refs/bisect)" ]
-	[ ! -e "$(worktree)" ]
+	if [ -d "$(worktrees)" ]; then
+		[ -z "$(find "$(worktrees)" -mindepth 1 -type d)" ]
+	fi
 }
 
 bisect() {
@@ -64,7 +50,7 @@ bisect() {
 	grep -q '^[0-9a-f]\{12\}  skip .* commit 6: broken (the kernel does not build)$' <<< "$output"
 	# the one of the tests that differs
 	grep -qx 'decided by: cell.fails ' <<< "$output"
-	[[ ${lines[-1]} =~ ^[0-9]+' steps and the two ends in '[0-9]+' min '[0-9]+' s'$ ]]
+	[[ ${lines[-1]} =~ ^[0-9]+' steps and the two ends in '[0-9]+' min '[0-9]+' s'(', in '[0-9]+' rounds')?$ ]]
 	local logs=${lines[-2]#logs: }
 	[ -s "$logs"/bad/console.1 ] && [ -s "$logs/bisect.log" ]
 	git -C "$REPO" status --porcelain > after
@@ -89,7 +75,7 @@ bisect() {
 	bisect c1 c2 cell.fails
 	[ "$status" = 0 ]
 	grep -qx '  commit 2: fail' <<< "$output"
-	[[ ${lines[-1]} =~ ^'0 steps and the two ends in '[0-9]+' min '[0-9]+' s'$ ]]
+	[[ ${lines[-1]} =~ ^'0 steps and the two ends in '[0-9]+' min '[0-9]+' s'(', in '[0-9]+' rounds')?$ ]]
 	nothing_of_it
 }
 
@@ -130,7 +116,7 @@ bisect() {
 @test "interrupted, it goes on where it was" {
 	history pass pass pass pass pass fail fail fail
 	local pid
-	env --default-signal=INT "$RUN" --bisect c1 c8 --tree "$REPO" cell.fails > out 2>&1 &
+	env --default-signal=INT "$RUN" --bisect c1 c8 --at-once 2 --tree "$REPO" cell.fails > out 2>&1 &
 	pid=$!
 	# two ends and a step
 	wait_for 240 eval '[ "$(grep -c "^  [a-z]*, [0-9]* s" out)" -ge 3 ]'
@@ -141,7 +127,7 @@ bisect() {
 	[ "$status" = 130 ]
 	grep -q 'the same command goes on from here' out
 	nothing_left "$pid"
-	if pgrep -f "bisect-step --tree $(worktree)"; then false; fi
+	if pgrep -f "bisect-step --tree $(worktrees)"; then false; fi
 	bisect c1 c8 cell.fails
 	[ "$status" = 0 ]
 	grep -q '^going on with ' <<< "$output"
@@ -150,6 +136,25 @@ bisect() {
 	[ "$(cat out - <<< "$output" | grep -c '^testing .*commit')" -le 6 ]
 	local steps=${lines[-2]#logs: }/steps
 	[ "$(cut -f 1 "$steps" | sort -u | wc -l)" = "$(wc -l < "$steps")" ]
+	nothing_of_it
+}
+
+@test "--at-once: the same commit by the same steps, in fewer rounds" {
+	history pass pass pass pass pass broken fail fail fail
+	bisect c1 c9 --at-once 1 cell.fails
+	[ "$status" = 1 ]
+	[[ ${lines[-1]} =~ ^([0-9]+)' steps and the two ends in '[0-9]+' min '[0-9]+' s'$ ]]
+	local one=$((BASH_REMATCH[1] + 2))
+	cut -f 1,2 "${lines[-2]#logs: }/steps" > steps
+	bisect c1 c9 --at-once 3 cell.fails
+	[ "$status" = 1 ]
+	[[ ${lines[-1]} =~ ', in '([0-9]+)' rounds'$ ]]
+	((BASH_REMATCH[1] < one))
+	cut -f 1,2 "${lines[-2]#logs: }/steps" | cmp steps -
+	grep -qE '^  and [0-9a-f]{7,} commit [0-9]: [a-z]+, in case [0-9a-f]{7,} is (good|bad)$' \
+		<<< "$output"
+	# a folder for each step and end, and none for what was not needed
+	[ "$(find "${lines[-2]#logs: }" -mindepth 1 -maxdepth 1 -type d | wc -l)" = "$one" ]
 	nothing_of_it
 }
 
@@ -207,6 +212,9 @@ bisect() {
 	bad_input 'no merge' "$RUN" --bisect c1 c2 --tree "$REPO" --cherry-pick c1 cell
 	bad_input '--first-parent is for --bisect' "$RUN" --first-parent cell
 	bad_input '--path is for --bisect' "$RUN" --path mm/ cell
+	bad_input '--at-once is for --bisect' "$RUN" --at-once 2 cell
+	bad_input '--at-once 4: a number is wanted, 1 to 3' \
+		"$RUN" --bisect c1 c2 --at-once 4 --tree "$REPO" cell
 	bad_input "no test matches 'banana'" "$RUN" --bisect c1 c2 --tree "$REPO" banana
 	bad_input 'not with -k' "$RUN" -k 6.1 --bisect c1 c2 --tree "$REPO" cell
 	bad_input '--tree is for --bisect' "$RUN" --tree "$REPO" cell
@@ -234,7 +242,7 @@ branch() {
 @test "two branches: their merge base is good, and the bug is on the bad one" {
 	history pass pass pass fail fail
 	branch c2 stable pass pass
-	bisect stable c5 cell.fails
+	bisect stable c5 --at-once 2 cell.fails
 	[ "$status" = 0 ]
 	grep -qE '^[0-9a-f]{12}, from which stable and c5 both come, is good: ' <<< "$output"
 	grep -qx '  commit 4: fail' <<< "$output"
@@ -260,7 +268,7 @@ branch() {
 	bisect c1 HEAD cell.fails --first-parent
 	[ "$status" = 0 ]
 	grep -qx '  merge topic' <<< "$output"
-	bisect c1 HEAD cell.fails
+	bisect c1 HEAD cell.fails --at-once 3
 	[ "$status" = 0 ]
 	grep -qx '  topic: fail' <<< "$output"
 	nothing_of_it
@@ -289,7 +297,7 @@ branch() {
 	grep -qx "  commit 4: fail 1 2 3 4 broken" <<< "$output"
 	[ "$(grep -c ' skip ' <<< "$output")" = 0 ]
 	git -C "$REPO" diff c4 c5 -- word > mend.patch
-	bisect c1 c5 cell.fails --patch mend.patch
+	bisect c1 c5 cell.fails --patch mend.patch --at-once 2
 	[ "$status" = 0 ]
 	grep -qx "  commit 4: fail 1 2 3 4 broken" <<< "$output"
 	# one that does not apply is the step's own fault
@@ -301,7 +309,7 @@ branch() {
 
 @test "--bisect-build finds the commit after which it does not build" {
 	history pass fail pass broken broken
-	run "$RUN" --bisect-build c1 c5 --tree "$REPO"
+	run "$RUN" --bisect-build c1 c5 --at-once 3 --tree "$REPO"
 	echo "$output"
 	[ "$status" = 0 ]
 	grep -q '^GOOD builds and boots, and BAD does not: the kernel does not build$' <<< "$output"
@@ -343,7 +351,7 @@ hmm_history() {
 
 @test "--bisect with --upstream: the hmm-tests of each revision decide, and have to build" {
 	hmm_history 1 1 'does not compile' 1 2 2
-	bisect c1 c6 --upstream 'hmm.mig*'
+	bisect c1 c6 --at-once 2 --upstream 'hmm.mig*'
 	[ "$status" = 0 ]
 	grep -qx '  commit 5: 2' <<< "$output"
 	grep -qx 'decided by: hmm.migrate ' <<< "$output"

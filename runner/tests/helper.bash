@@ -33,6 +33,28 @@ git_identity() {
 	export GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org
 }
 
+# own_repository: a folder for this test, with REPO for a history in it
+own_repository() {
+	REPO=$BATS_TEST_TMPDIR/repo
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# history WORD...: a commit in REPO for each, with the tags c1, c2, ...; in place of
+# the kernel of such a revision the default one boots, and acts upon the word
+history() {
+	local word n=0
+	export HMMIRROR_TEST_BUILT=$KERNEL_BUILD
+	git init -q "$REPO"
+	for word; do
+		n=$((n + 1))
+		printf '%s\n' "$word" > "$REPO/word"
+		printf '%s\n' "$n" > "$REPO/n"
+		git -C "$REPO" add -A
+		git -C "$REPO" commit -q -m "commit $n: $word"
+		git -C "$REPO" tag "c$n"
+	done
+}
+
 # bad_input TEXT COMMAND...: status 2, one line that begins as all do and has TEXT
 bad_input() {
 	local text=$1
