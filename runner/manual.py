@@ -183,7 +183,7 @@ def candidates(text: str, place: Place, words: Sequence[str]) -> List[str]:
         "--format": lambda: list(FORMATS), "--reintroduce": place.entries,
         "--regressions": place.entries, "--exclude": place.tests,
         "--stress": lambda: [*STRESS_PROGRAMS, "soak", "all"],
-        "--check": lambda: ["ci", "all", "machine"], "--completion": lambda: list(SHELLS),
+        "--check": lambda: ["ci", "all", "machine", "noapt"], "--completion": lambda: list(SHELLS),
     }
     options = parse_usage(text).options
     if start or not last.startswith("-"):

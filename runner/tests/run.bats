@@ -18,6 +18,20 @@ setup_file() {
 	[[ $output != *fake.crash* ]]
 }
 
+@test "--man and --completion are made of --help" {
+	run "$RUN" --man
+	[ "$status" = 0 ]
+	[[ $output == *'.B \-\-bisect GOOD BAD'*'.B \-\-at\-once N'*'.SH EXIT STATUS'* ]]
+	run "$RUN" --completion bash
+	[ "$status" = 0 ]
+	bash -n <<< "$output"
+	run "$RUN" --completion zsh
+	[[ ${lines[0]} == '#compdef run_tests.sh' ]]
+	bad_input '--completion fish: it is bash or zsh' "$RUN" --completion fish
+	run "$RUN" --complete --bisect a b --at
+	[ "$output" = --at-once ]
+}
+
 @test "green is green, and the logs are where it says" {
 	run "$RUN" '*.pass'
 	echo "$output"
