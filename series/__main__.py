@@ -2,12 +2,13 @@
 """python3 -m series TREE [OUT]: writes a patch series against a kernel tree."""
 from __future__ import annotations
 
+import argparse
 import asyncio
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Set, Tuple
+from typing import Dict, List, Sequence, Set, Tuple
 
 from runner.build import prepare
 from runner.config import Config
@@ -19,6 +20,7 @@ from runner.programs import build_driver
 from runner.terminal import Terminal
 from series.layout import (DRIVER, OPTIONS, OTHER_ARCHITECTURES, STEPS, Layout, config_of, read,
                            read_sources)
+from series.options import Parser
 from series.patches import Repository
 from series.reduce import Reducer
 from series.tree import FILES, OLD_DRIVER, Tree
@@ -50,7 +52,10 @@ def date() -> str:
 
 async def probed(host: Host, tree: str) -> Tuple[Path, Set[str], Set[str]]:
     """The tree, what it has, and what it lacks: the driver's probes for a kernel built of it."""
-    kernel = await prepare(host, await resolve(host, tree), Config())
+    found = await resolve(host, tree)
+    # before anything is installed, it is known whether there is such a tree
+    await require(host, SERIES)
+    kernel = await prepare(host, found, Config())
     if not kernel.source:
         raise Failure(f"{tree} is not a source tree")
     driver = await build_driver(host, kernel)
@@ -83,16 +88,22 @@ def make_series(tree: Path, have: Set[str], lacks: Set[str], to: Path) -> List[P
         return repository.format(to, read(MESSAGES / "cover"))
 
 
-async def run(arguments: List[str]) -> int:
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser("series", "Writes a patch series that puts driver and suite into a kernel tree.")
+    parser.add_argument("out", metavar="OUT", nargs="?", default=str(ROOT / "build/series"),
+                        help="where the patches go (build/series)")
+    return parser.parse_args(words)
+
+
+async def run(words: Sequence[str]) -> int:
     """Makes the series that the command line asks for."""
-    if not 1 <= len(arguments) <= 2:
-        raise Failure("usage: python3 -m series TREE [OUT]")
+    arguments = parse(words)
     from runner.__main__ import find_cache
     terminal = Terminal()
     host = Host(ROOT, find_cache(terminal), terminal)
-    await require(host, SERIES)
-    tree, have, lacks = await probed(host, arguments[0])
-    to = Path(arguments[1] if len(arguments) > 1 else ROOT / "build/series").resolve()
+    tree, have, lacks = await probed(host, arguments.tree)
+    to = Path(arguments.out).resolve()
     for path in make_series(tree, have, lacks, to):
         terminal.out(str(path))
     return 0

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""python3 -m series.trial TREE [--each] [--run] [--expect=RESULTS.JSON]: applies a series to a copy
-of the tree, and builds it.
+"""python3 -m series.trial TREE: applies a series to a copy of the tree, and builds it.
 
 The copy is made of hard links and of a finished build of that tree, so only what is new is built.
---each stops after each patch to build; --run installs the tests, boots the kernel and runs them,
-and then hmm-tests. --expect compares the verdicts with those of a run of the suite from here.
+--help has the options.
 """
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import re
@@ -28,7 +27,6 @@ from runner.follow import Test
 from runner.guest import COHERENT_MB
 from runner.host import Host, make_flags
 from runner.kernel import Kernel, resolve
-from runner.packages import SERIES, require
 from runner.programs import Driver, build_agent
 from runner.regressions import COPY_SCRIPT
 from runner.results import WORDS, Cell, Ledger, Verdict, totals
@@ -36,12 +34,16 @@ from runner.suite import Machine, Run
 from runner.terminal import Terminal
 from series.__main__ import ROOT, make_series, probed
 from series.layout import DRIVER, STEPS, TESTS
+from series.options import Parser
 
 # without the menu the driver cannot be chosen
-CONFIG = "CONFIG_RUNTIME_TESTING_MENU=y\nCONFIG_TEST_HMMIRROR=m\n"
+CHOSEN = "CONFIG_TEST_HMMIRROR=m"
+CONFIG = f"CONFIG_RUNTIME_TESTING_MENU=y\n{CHOSEN}\n"
+BAD = "warning:|error:"
 # the first patch adds all patterns to MAINTAINERS
 IGNORED = "FILE_PATH_CHANGES"
 TARGET = TESTS.split("selftests/")[1]
+MODULE = "hmmirror.o"
 # of a program under run_kselftest.sh, which is in the file settings for machines that have timeout(1)
 PROGRAM_PATIENCE = 900
 
@@ -80,6 +82,11 @@ class Trial:
         return self.folder / "objects"
 
     @property
+    def everything(self) -> Path:
+        """The build folder of allmodconfig."""
+        return self.folder / "allmodconfig"
+
+    @property
     def installed(self) -> Path:
         """Where the tests are installed."""
         return self.folder / "installed"
@@ -116,9 +123,13 @@ class Trial:
     def make(self, *words: str) -> List[str]:
         """make in the copy."""
         # only without -s does it name the files that sparse reads
-        return ["make", *([] if "C=2" in words else ["-s"]), "-C", str(self.tree), f"O={self.build}",
-                f"KBUILD_KCONFIG={self.build / KCONFIG}", *make_flags(self.host),
-                *self.kernel.config.make, *tree_words(self.tree), *words]
+        return [*self.make_in(self.build, silent="C=2" not in words),
+                f"KBUILD_KCONFIG={self.build / KCONFIG}", *words]
+
+    def make_in(self, folder: Path, silent: bool = True) -> List[str]:
+        """make in the copy of the source, for a build folder."""
+        return ["make", *(["-s"] if silent else []), "-C", str(self.tree), f"O={folder}",
+                *make_flags(self.host), *self.kernel.config.make, *tree_words(self.tree)]
 
     async def build_driver(self, label: str, *words: str) -> bool:
         """Builds the module, in a folder that the copy of the build does not have."""
@@ -130,12 +141,12 @@ class Trial:
             config.write_text(text + CONFIG, encoding="utf-8")
             if not await self.run(f"{label}, configured", self.make("olddefconfig")):
                 return False
-            if "CONFIG_TEST_HMMIRROR=m\n" not in config.read_text(encoding="utf-8"):
+            if CHOSEN not in config.read_text(encoding="utf-8").splitlines():
                 self.tell(f"{label}, configured", False, ["TEST_HMMIRROR cannot be had"])
                 return False
         target = f"{DRIVER}/hmmirror.ko"
         what = " ".join([label, *words])
-        if not await self.run(what, self.make(*words, target), "warning:|error:"):
+        if not await self.run(what, self.make(*words, target), BAD):
             return False
         if "C=2" in words:
             lines = (self.folder / "step.log").read_text(errors="replace").splitlines()
@@ -144,12 +155,34 @@ class Trial:
                       [SPARSE_SKIPPED] if refused else ["make did not call sparse"])
         return True
 
+    async def build_allmodconfig(self, label: str) -> bool:
+        """Builds the driver's folder with allmodconfig, and what every object needs.
+
+        The rest of the kernel would take hours, and the series does not change it.
+        """
+        self.everything.mkdir(exist_ok=True)
+        make = self.make_in(self.everything)
+        # anew after each patch: where one has changed Kconfig, make would ask for the new options
+        if not await self.run(f"{label} configured", [*make, "allmodconfig"], BAD):
+            return False
+        if CHOSEN not in (self.everything / ".config").read_text("utf-8").splitlines():
+            self.tell(f"{label} configured", False, [f"its .config has no {CHOSEN}"])
+            return False
+        # without W=1, which would also be about objtool
+        if not await self.run(f"{label} prepared", [*make, "prepare"]) or \
+                not await self.run(f"{label} W=1", [*make, "W=1", f"{DRIVER}/"], BAD):
+            return False
+        missing = unbuilt(self.tree / DRIVER, self.everything / DRIVER)
+        self.tell(f"{label} W=1: every file", not missing,
+                  [f"make has not built {name}" for name in missing])
+        return not missing
+
     async def build_tests(self, label: str) -> bool:
         """Builds the collection, as the tree does."""
         self.programs.mkdir(parents=True, exist_ok=True)
         return await self.run(label, [
             "make", "-s", "-C", str(self.tree / TESTS), *make_flags(self.host), "CC=gcc",
-            f"OUTPUT={self.programs}", "USERLDFLAGS=-Wl,-z,now -s"], "warning:|error:")
+            f"OUTPUT={self.programs}", "USERLDFLAGS=-Wl,-z,now -s"], BAD)
 
     async def install(self) -> bool:
         """Builds and installs the collection, as the tree does, and packs it for a guest."""
@@ -157,7 +190,7 @@ class Trial:
             "make", "-s", "-C", str(self.tree / SELFTESTS), *make_flags(self.host), "CC=gcc",
             f"O={self.objects}", f"TARGETS={TARGET}", "FORCE_TARGETS=1",
             f"INSTALL_PATH={self.installed}", "USERLDFLAGS=-Wl,-z,now -s", "install"],
-            "warning:|error:")
+            BAD)
         if good:
             await self.host.capture(["tar", "-cf", str(self.folder / ARCHIVE), "-C",
                                      str(self.installed), "."])
@@ -209,12 +242,18 @@ class Trial:
         return cell.ledger.verdicts
 
 
-async def try_series(host: Host, tree: str, tell: Tell, each: bool = False, run: bool = False,
-                     expected: Optional[Dict[str, str]] = None) -> None:
+def unbuilt(sources: Path, objects: Path) -> List[str]:
+    """The objects of a module's C files that a build has not made, and of the module itself."""
+    wanted = [f"{path.relative_to(sources).with_suffix('.o')}"
+              for path in sorted(sources.rglob("*.c"))]
+    return [name for name in [*wanted, MODULE] if not (objects / name).is_file()]
+
+
+async def try_series(host: Host, arguments: argparse.Namespace, tell: Tell,
+                     expected: Dict[str, str]) -> None:
     """The series for a tree: applied, checked, built and, if wanted, run."""
-    await require(host, SERIES)
-    source, have, lacks = await probed(host, tree)
-    kernel = await prepare(host, await resolve(host, tree), Config())
+    source, have, lacks = await probed(host, arguments.tree)
+    kernel = await prepare(host, await resolve(host, arguments.tree), Config())
     with host.cache.temporary("series") as folder:
         patches = make_series(source, have, lacks, folder / "patches")
         tell(f"series of {len(patches) - 1} patches for {kernel.name}", True, [])
@@ -225,27 +264,53 @@ async def try_series(host: Host, tree: str, tell: Tell, each: bool = False, run:
                 return
             last = number == len(patches) - 1
             has_tests = any(step.programs for step in STEPS[:number])
-            if last or (each and f" b/{DRIVER}/" in patch.read_text(encoding="utf-8")):
-                if not await trial.build_driver(f"driver after patch {number}", "W=1", "C=2"):
+            driver = f"driver after patch {number}"
+            if last or (arguments.each and f" b/{DRIVER}/" in patch.read_text(encoding="utf-8")):
+                if not await trial.build_driver(driver, "W=1", "C=2"):
                     return
-            if has_tests and (each or last) and \
+            # the first patch adds the option
+            if arguments.allmodconfig and (arguments.each or last) and \
+                    not await trial.build_allmodconfig(f"{driver}, allmodconfig"):
+                return
+            if has_tests and (arguments.each or last) and \
                     not await trial.build_tests(f"tests after patch {number}"):
                 return
-        if run:
-            await trial.run_tests(expected or {})
+        if arguments.run:
+            await trial.run_tests(expected)
             await trial.run_upstream()
 
 
 def verdicts_of(file: Path) -> Dict[str, str]:
     """The result of each test in the first cell of a results.json."""
-    cell = json.loads(file.read_text(encoding="utf-8"))["cells"][0]
-    return {test["name"]: test["result"] for test in cell["tests"]}
+    try:
+        cell = json.loads(file.read_text(encoding="utf-8"))["cells"][0]
+        return {test["name"]: test["result"] for test in cell["tests"]}
+    except OSError as error:
+        raise Failure(f"cannot read {file}: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise Failure(f"{file} is not a results.json of a run") from error
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser("series.trial", "Applies a series to a copy of a kernel tree, and builds it.")
+    parser.add_argument("--each", action="store_true",
+                        help="build after each patch, not only after the last")
+    parser.add_argument("--allmodconfig", action="store_true",
+                        help=f"build {DRIVER}/ with allmodconfig too")
+    parser.add_argument("--run", action="store_true",
+                        help="install the tests, boot the kernel and run them, then hmm-tests")
+    parser.add_argument("--expect", metavar="RESULTS.JSON", type=Path,
+                        help="with --run: compare the verdicts with those of a run from here")
+    arguments = parser.parse_args(words)
+    if arguments.expect and not arguments.run:
+        parser.error("--expect goes with --run")
+    return arguments
 
 
 def main() -> int:
     """The exit status."""
     from runner.__main__ import find_cache
-    words = [word for word in sys.argv[1:] if not word.startswith("--")]
     failed: List[str] = []
 
     def tell(what: str, good: Optional[bool], lines: Sequence[str]) -> None:
@@ -257,13 +322,12 @@ def main() -> int:
             for line in lines[:40]:
                 print(f"      {line}", flush=True)
     try:
+        arguments = parse(sys.argv[1:])
+        expected = verdicts_of(arguments.expect) if arguments.expect else {}
         terminal = Terminal()
         host = Host(ROOT, find_cache(terminal), terminal)
         started = time.monotonic()
-        expected = [verdicts_of(Path(word.partition("=")[2])) for word in sys.argv[1:]
-                    if word.startswith("--expect=")]
-        asyncio.run(try_series(host, words[0], tell, "--each" in sys.argv, "--run" in sys.argv,
-                               *expected))
+        asyncio.run(try_series(host, arguments, tell, expected))
         print(f"{time.monotonic() - started:.0f} s")
     except Failure as failure:
         print(f"series: {failure}", file=sys.stderr)

@@ -2,13 +2,21 @@
 """make series: how the driver loses compat/, and how it is before all of it is there."""
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+import os
 import shutil
+import sys
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Dict
+from typing import Callable, Dict, List, Tuple
+from unittest import mock
 
 from runner.errors import Failure
+from series import __main__ as series
+from series import trial
 from series.layout import TOPS, newest_alloc
 from series.reduce import Reducer
 from series.steps import partial, without
@@ -196,6 +204,106 @@ static const struct part *parts[] = {
         self.assertEqual(newest_alloc("a = kzalloc(sizeof(*a), GFP_KERNEL);"), "a = kzalloc_obj(*a);")
         self.assertEqual(newest_alloc("a = kvzalloc(sizeof(*a->b), GFP_X | Y);"),
                          "a = kvzalloc_obj(*a->b, GFP_X | Y);")
+
+
+class CommandLineTest(unittest.TestCase):
+    """python3 -m series and python3 -m series.trial."""
+
+    def run_main(self, main: Callable[[], int], *words: str) -> Tuple[int, str, str]:
+        """The exit status and what is printed, to standard output and to standard error."""
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.object(sys, "argv", ["series", *words]), \
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                status = main()
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return status, out.getvalue(), err.getvalue()
+
+    def test_help(self) -> None:
+        """It says how to call it, with all options."""
+        for name, main, options in (
+                ("series", series.main, ("TREE", "OUT")),
+                ("series.trial", trial.main, ("TREE", "--each", "--allmodconfig", "--run",
+                                              "--expect RESULTS.JSON"))):
+            status, out, err = self.run_main(main, "--help")
+            self.assertEqual((status, err), (0, ""))
+            self.assertTrue(out.startswith(f"usage: python3 -m {name} [-h]"), out)
+            for option in options:
+                self.assertIn(option, out)
+
+    def test_mistakes(self) -> None:
+        """A mistake is one line and the status 2."""
+        cases: List[Tuple[Callable[[], int], List[str], str]] = [
+            (series.main, [], "required: TREE"),
+            (series.main, ["7.3", "out", "more"], "unrecognized arguments: more"),
+            (trial.main, [], "required: TREE"),
+            (trial.main, ["--each"], "required: TREE"),
+            (trial.main, ["7.3", "--al"], "unrecognized arguments: --al"),
+            (trial.main, ["7.3", "--expect"], "--expect: expected one argument"),
+            (trial.main, ["7.3", "--expect=x"], "--expect goes with --run"),
+            (trial.main, ["7.3", "--run", "--expect=/nowhere/x"],
+             "cannot read /nowhere/x: No such file or directory")]
+        for main, words, wanted in cases:
+            status, out, err = self.run_main(main, *words)
+            self.assertEqual((status, out), (2, ""), words)
+            self.assertRegex(err, r"\Aseries: [^\n]*\n\Z")
+            self.assertIn(wanted, err)
+
+    def test_not_a_tree(self) -> None:
+        """A folder that is none is known before anything is installed or built."""
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.dict(os.environ, XDG_CACHE_HOME=f"{folder}/cache", PATH="/nowhere"):
+            for main in (series.main, trial.main):
+                status, out, err = self.run_main(main, folder)
+                self.assertEqual((status, out), (2, ""))
+                self.assertRegex(err, rf"\Aseries: {folder} is not a kernel tree[^\n]*\n\Z")
+
+    def test_options(self) -> None:
+        """Each goes where it belongs."""
+        self.assertEqual(vars(trial.parse(["7.3"])), {
+            "tree": "7.3", "each": False, "allmodconfig": False, "run": False, "expect": None})
+        words = ["--run", "--expect", "a", "--each", "7.3", "--allmodconfig"]
+        self.assertEqual(vars(trial.parse(words)), {
+            "tree": "7.3", "each": True, "allmodconfig": True, "run": True, "expect": Path("a")})
+
+
+class TrialTest(unittest.TestCase):
+    """What python3 -m series.trial reads and looks for."""
+
+    def test_verdicts(self) -> None:
+        """Those of the first cell; a file that has none is a failure with a reason."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "results.json"
+            file.write_text(json.dumps({"cells": [{"tests": [{"name": "a.b", "result": "ok"}]}]}),
+                            encoding="utf-8")
+            self.assertEqual(trial.verdicts_of(file), {"a.b": "ok"})
+            for text in ("no JSON", "[]", "{}", '{"cells": []}', '{"cells": [1]}',
+                         '{"cells": [{"tests": [{"name": "a.b"}]}]}'):
+                file.write_text(text, encoding="utf-8")
+                with self.assertRaisesRegex(Failure, "is not a results.json of a run"):
+                    trial.verdicts_of(file)
+            file.write_bytes(b"\xff\xfe\xfd")
+            with self.assertRaisesRegex(Failure, "is not a results.json of a run"):
+                trial.verdicts_of(file)
+            with self.assertRaisesRegex(Failure, "cannot read .*: Is a directory"):
+                trial.verdicts_of(Path(folder))
+
+    def test_unbuilt(self) -> None:
+        """Every C file must have its object, and the module."""
+        with tempfile.TemporaryDirectory() as folder:
+            sources, objects = Path(folder) / "sources", Path(folder) / "objects"
+            for name in ("main.c", "core/walk.c", "core/walk.h"):
+                (sources / name).parent.mkdir(parents=True, exist_ok=True)
+                (sources / name).touch()
+            (objects / "core").mkdir(parents=True)
+            self.assertEqual(trial.unbuilt(sources, objects),
+                             ["core/walk.o", "main.o", "hmmirror.o"])
+            for name in ("main.o", "core/walk.o"):
+                (objects / name).touch()
+            self.assertEqual(trial.unbuilt(sources, objects), ["hmmirror.o"])
+            (objects / "hmmirror.o").touch()
+            self.assertEqual(trial.unbuilt(sources, objects), [])
 
 
 if __name__ == "__main__":
