@@ -12,7 +12,7 @@ import time
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Coroutine, Dict, List, Optional, Sequence
 
 from runner import bisect, cli, formats, mutate, regressions, slower, step
 from runner.arch import find_arch
@@ -215,10 +215,10 @@ async def run_one(host: Host, request: Request, plan: CellPlan, about: About,
     return 1 if cell.count(FAIL) else 0
 
 
-async def run_until_signal(host: Host, request: Request) -> int:
+async def run_until_signal(doing: Coroutine[Any, Any, int]) -> int:
     """Ends what is under way when a signal comes."""
     loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(dispatch(host, request))
+    work = asyncio.ensure_future(doing)
     got: List[int] = []
 
     def on_signal(number: int) -> None:
@@ -247,7 +247,7 @@ def main(arguments: List[str]) -> int:
         terminal.aside = any(not file for _, file in request.formats)
         cache = find_cache(terminal)
         host = Host(ROOT, cache, terminal, Testing.from_environment(os.environ))
-        return asyncio.run(run_until_signal(host, request))
+        return asyncio.run(run_until_signal(dispatch(host, request)))
     except cli.HelpWanted:
         print(cli.usage(), end="")
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,9 @@ from runner.host import Host
 from runner.kernel import resolve
 from runner.packages import SERIES, require
 from runner.programs import build_driver
-from runner.terminal import Terminal
 from series.layout import (DRIVER, OPTIONS, OTHER_ARCHITECTURES, STEPS, Layout, config_of, read,
                            read_sources)
-from series.options import Parser
+from series.options import Parser, call
 from series.patches import Repository
 from series.reduce import Reducer
 from series.tree import FILES, OLD_DRIVER, Tree
@@ -96,26 +94,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-async def run(words: Sequence[str]) -> int:
+async def run(host: Host, arguments: argparse.Namespace) -> int:
     """Makes the series that the command line asks for."""
-    arguments = parse(words)
-    from runner.__main__ import find_cache
-    terminal = Terminal()
-    host = Host(ROOT, find_cache(terminal), terminal)
     tree, have, lacks = await probed(host, arguments.tree)
-    to = Path(arguments.out).resolve()
-    for path in make_series(tree, have, lacks, to):
-        terminal.out(str(path))
+    for path in make_series(tree, have, lacks, Path(arguments.out).resolve()):
+        host.terminal.out(str(path))
     return 0
 
 
 def main() -> int:
     """The exit status."""
-    try:
-        return asyncio.run(run(sys.argv[1:]))
-    except Failure as failure:
-        print(f"series: {failure}", file=sys.stderr)
-        return 2
+    return call(ROOT, parse, run)
 
 
 if __name__ == "__main__":

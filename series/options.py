@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any, Callable, Coroutine, NoReturn, Sequence
 
-from runner.errors import Failure
+from runner.errors import Failure, Interrupted
+from runner.host import Host
+from runner.terminal import Terminal
 
 TREE = "a release (7.3), or the folder of a source tree or build"
 
@@ -21,3 +26,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """What is wrong with a command line."""
         raise Failure(f"{message}; see --help")
+
+
+def call(root: Path, parse: Callable[[Sequence[str]], argparse.Namespace],
+         work: Callable[[Host, argparse.Namespace], Coroutine[Any, Any, int]]) -> int:
+    """Does what the command line asks for; the exit status."""
+    from runner.__main__ import find_cache, run_until_signal
+    try:
+        arguments = parse(sys.argv[1:])
+        terminal = Terminal()
+        host = Host(root, find_cache(terminal), terminal)
+        return asyncio.run(run_until_signal(work(host, arguments)))
+    except Interrupted as interrupted:
+        print("series: interrupted", file=sys.stderr)
+        return interrupted.status
+    except Failure as failure:
+        print(f"series: {failure}", file=sys.stderr)
+        return failure.status

@@ -7,7 +7,6 @@ The copy is made of hard links and of a finished build of that tree, so only wha
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import subprocess
@@ -31,10 +30,9 @@ from runner.programs import Driver, build_agent
 from runner.regressions import COPY_SCRIPT
 from runner.results import WORDS, Cell, Ledger, Verdict, totals
 from runner.suite import Machine, Run
-from runner.terminal import Terminal
 from series.__main__ import ROOT, make_series, probed
 from series.layout import DRIVER, STEPS, TESTS
-from series.options import Parser
+from series.options import Parser, call
 
 # without the menu the driver cannot be chosen
 CHOSEN = "CONFIG_TEST_HMMIRROR=m"
@@ -308,9 +306,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def main() -> int:
-    """The exit status."""
-    from runner.__main__ import find_cache
+async def run(host: Host, arguments: argparse.Namespace) -> int:
+    """Tries the series, and says how each step went; the exit status."""
     failed: List[str] = []
 
     def tell(what: str, good: Optional[bool], lines: Sequence[str]) -> None:
@@ -321,18 +318,17 @@ def main() -> int:
                 failed.append(what)
             for line in lines[:40]:
                 print(f"      {line}", flush=True)
-    try:
-        arguments = parse(sys.argv[1:])
-        expected = verdicts_of(arguments.expect) if arguments.expect else {}
-        terminal = Terminal()
-        host = Host(ROOT, find_cache(terminal), terminal)
-        started = time.monotonic()
-        asyncio.run(try_series(host, arguments, tell, expected))
-        print(f"{time.monotonic() - started:.0f} s")
-    except Failure as failure:
-        print(f"series: {failure}", file=sys.stderr)
-        return 2
+    started = time.monotonic()
+    # read now: an hour may pass until it is needed
+    expected = verdicts_of(arguments.expect) if arguments.expect else {}
+    await try_series(host, arguments, tell, expected)
+    print(f"{time.monotonic() - started:.0f} s")
     return 1 if failed else 0
+
+
+def main() -> int:
+    """The exit status."""
+    return call(ROOT, parse, run)
 
 
 if __name__ == "__main__":

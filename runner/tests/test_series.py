@@ -2,11 +2,14 @@
 """make series: how the driver loses compat/, and how it is before all of it is there."""
 from __future__ import annotations
 
+import argparse
+import asyncio
 import contextlib
 import io
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import unittest
@@ -15,9 +18,11 @@ from typing import Callable, Dict, List, Tuple
 from unittest import mock
 
 from runner.errors import Failure
+from runner.host import Host
 from series import __main__ as series
 from series import trial
 from series.layout import TOPS, newest_alloc
+from series.options import call
 from series.reduce import Reducer
 from series.steps import partial, without
 
@@ -212,7 +217,9 @@ class CommandLineTest(unittest.TestCase):
     def run_main(self, main: Callable[[], int], *words: str) -> Tuple[int, str, str]:
         """The exit status and what is printed, to standard output and to standard error."""
         out, err = io.StringIO(), io.StringIO()
-        with mock.patch.object(sys, "argv", ["series", *words]), \
+        with tempfile.TemporaryDirectory() as cache, \
+                mock.patch.dict(os.environ, XDG_CACHE_HOME=cache), \
+                mock.patch.object(sys, "argv", ["series", *words]), \
                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 status = main()
@@ -253,11 +260,28 @@ class CommandLineTest(unittest.TestCase):
     def test_not_a_tree(self) -> None:
         """A folder that is none is known before anything is installed or built."""
         with tempfile.TemporaryDirectory() as folder, \
-                mock.patch.dict(os.environ, XDG_CACHE_HOME=f"{folder}/cache", PATH="/nowhere"):
+                mock.patch.dict(os.environ, PATH="/nowhere"):
             for main in (series.main, trial.main):
                 status, out, err = self.run_main(main, folder)
                 self.assertEqual((status, out), (2, ""))
                 self.assertRegex(err, rf"\Aseries: {folder} is not a kernel tree[^\n]*\n\Z")
+
+    def test_signal(self) -> None:
+        """A signal ends what was started, and is in the exit status."""
+        async def work(host: Host, _: argparse.Namespace) -> int:
+            log = host.cache.path / "log"
+            running = asyncio.ensure_future(
+                host.run("waiting", ["sh", "-c", "echo $$; exec sleep 600"], log))
+            while not log.exists() or not log.read_text(encoding="utf-8").endswith("\n"):
+                await asyncio.sleep(0.01)
+            started.append(int(log.read_text(encoding="utf-8")))
+            os.kill(os.getpid(), signal.SIGTERM)
+            return await running
+        started: List[int] = []
+        self.assertEqual(self.run_main(lambda: call(ROOT, trial.parse, work), "7.3"),
+                         (128 + signal.SIGTERM, "", "waiting\nseries: interrupted\n"))
+        with self.assertRaises(ProcessLookupError):
+            os.kill(started[0], 0)
 
     def test_options(self) -> None:
         """Each goes where it belongs."""
