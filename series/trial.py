@@ -166,8 +166,8 @@ class Trial:
         if CHOSEN not in (self.everything / ".config").read_text("utf-8").splitlines():
             self.tell(f"{label} configured", False, [f"its .config has no {CHOSEN}"])
             return False
-        # without W=1, which would also be about objtool
-        if not await self.run(f"{label} prepared", [*make, "prepare"]) or \
+        # with W=1 too: with other flags the next make would build all that once more
+        if not await self.run(f"{label} prepared", [*make, "W=1", "prepare"]) or \
                 not await self.run(f"{label} W=1", [*make, "W=1", f"{DRIVER}/"], BAD):
             return False
         missing = unbuilt(self.tree / DRIVER, self.everything / DRIVER)
