@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
-# "make deb": what it says if something is missing. --check=machine makes, installs and purges the
-# packages.
+# "make deb": what it says if something is missing (--check=machine makes, installs and purges the
+# packages); and "make tarball".
 
 load helper
 
@@ -28,4 +28,20 @@ setup() {
 	[ "$status" = 2 ]
 	grep -q 'as root: apt-get install --no-install-recommends dpkg-dev debhelper dh-dkms' <<< "$output"
 	[ ! -e build ]
+}
+
+@test "make tarball: a collection that another machine unpacks and lists" {
+	default_kernel
+	make -j "$(nproc)" -C "$ROOT" tarball KSRC="$KERNEL_SOURCE" BUILD="$PWD/build" > log 2>&1 || {
+		tail log
+		return 1
+	}
+	mkdir elsewhere
+	tar -C elsewhere -xzf build/hmmirror-kselftest.tar.gz
+	rm -r build
+	run elsewhere/hmmirror-kselftest/run_kselftest.sh -l
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -qx 'hmmirror:walk_anon' <<< "$output"
+	elsewhere/hmmirror-kselftest/hmmirror/walk_anon --list | grep -q '^walk_anon\.swapped\.snapshot$'
 }
