@@ -225,7 +225,24 @@ def files(folder: Path, cells: Cells) -> str:
         for name in ("coverage", "coverage.html"):
             if logs and (logs / name).exists():
                 lines.append(file_item(folder, logs / name, f"{cell['label']}: {name}"))
+        page = last_counts(folder.parent, cell["kernel"])
+        if page:
+            lines.append(file_item(folder, page, f"{cell['label']}: instructions, by --bench"))
     return "\n".join([*lines, "</ul>"])
+
+
+def last_counts(logs: Path, kernel: str) -> Optional[Path]:
+    """The page of the last run that counted instructions of this kernel; folders have their time."""
+    for file in sorted(logs.glob("*/counts.json"), reverse=True):
+        page = file.parent / "report.html"
+        try:
+            kernels = [one["kernel"] for one in json.loads(file.read_text())["kernels"]]
+        except (OSError, ValueError, KeyError):
+            # of a run that is under way, or was killed
+            continue
+        if kernel in kernels and page.is_file():
+            return page
+    return None
 
 
 def file_item(folder: Path, path: Path, text: str) -> str:

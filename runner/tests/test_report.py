@@ -126,6 +126,22 @@ class PageTest(Report):
         results = json.loads((self.logs / "2/results.json").read_text())
         self.assertEqual(results["cells"][0]["since"]["started"], "2026-11-20T00:00:00Z")
 
+    def test_coverage_and_counts_are_linked(self) -> None:
+        for name, kernel in ("10", "6.1.192"), ("11", "6.1.192"), ("12", "7.3.192"), ("13", ""):
+            (self.logs / name).mkdir()
+            (self.logs / name / "report.html").touch()
+            kernels = json.dumps({"kernels": [{"kernel": kernel}]}) if kernel else "{"
+            (self.logs / name / "counts.json").write_text(kernels)
+        logs = self.logs / "of a cell"
+        (logs / "coverage").mkdir(parents=True)
+        cell = {**self.cell("6.1", [Verdict("a", OK, 1)]), "logs": str(logs)}
+        page = self.leave("2", [cell]).read_text()
+        self.assertIn('<a href="../11/report.html">6.1: instructions, by --bench</a>', page)
+        self.assertIn('<a href="../of%20a%20cell/coverage">6.1: coverage</a>', page)
+        page = self.leave("3", [self.cell("5.4", [Verdict("a", OK, 1)])]).read_text()
+        self.assertNotIn("instructions", page)
+        self.assertNotIn("coverage", page)
+
     def test_one_kernel_and_none(self) -> None:
         self.assertIn('class="flow"', self.leave("2", [self.cell("6.1", [Verdict("a", OK, 1)])])
                       .read_text())
