@@ -108,10 +108,15 @@ int hmm_memory(int fd)
 	return ret ? ret : (int)query.memory;
 }
 
+/* A walk that is invalidated once can take longer than the driver's 1 s on a busy machine. */
+#define WALK_MS	10000
+
 static int walk(int fd, struct hmmirror_range *range)
 {
-	int ret = hmm_ioctl_range(fd, range);
+	int ret;
 
+	range->timeout_ms = WALK_MS;
+	ret = hmm_ioctl_range(fd, range);
 	return ret ? ret : range->error;
 }
 

@@ -96,7 +96,9 @@ int hmm_memory(int fd);
  * @request: 0 for a snapshot, else HMMIRROR_REQ_*
  * @entries: gets one HMMIRROR_PTE_* answer a page, also on a walker's error
  *
- * Return: 0 or -errno.
+ * An invalidated walk starts again for up to 10 s, as do those of the next two functions.
+ *
+ * Return: 0 or -errno; -EBUSY after that time.
  */
 int hmm_walk(int fd, const void *addr, size_t length, __u64 request,
 	     __u64 *entries);
