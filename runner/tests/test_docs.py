@@ -17,7 +17,8 @@ EXAMPLES = {"selftests/walk_fork.c"}
 KERNEL_PATHS = {"lib/test_hmm.c", "lib/test_hmm_uapi.h", "lib/test_hmmirror", "lib/xarray.c",
                 "scripts/dtc", "scripts/sign-file"}
 # options of other programs
-OTHER_OPTIONS = {"--each", "--run", "-accel", "-cpu", "-icount", "-no-reboot", "-seed", "--dirty"}
+OTHER_OPTIONS = {"--each", "--run", "--allmodconfig", "-accel", "-cpu", "-icount", "-no-reboot",
+                 "-seed", "--dirty"}
 
 OWN_FOLDERS = "bench|configs|docs|driver|guest|lib|regressions|runner|scripts|selftests|series|stress"
 PATH = re.compile(rf"(?<![\w/.~-])(?:{OWN_FOLDERS})/[\w./*-]*")
