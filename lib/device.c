@@ -9,6 +9,7 @@
 
 #include "hmm_buffer.h"
 #include "hmm_device.h"
+#include "hmm_system.h"
 
 int hmm_open(unsigned int device)
 {
@@ -131,6 +132,13 @@ int hmm_walk(int fd, const void *addr, size_t length, __u64 request,
 	};
 
 	return walk(fd, &range);
+}
+
+void hmm_touch_walk(int fd)
+{
+	/* refused for its length */
+	hmm_walk(fd, NULL, 0, 0, NULL);
+	hmm_faults();
 }
 
 int hmm_walk_pages(int fd, const void *addr, size_t length, __u64 mask,

@@ -104,6 +104,15 @@ int hmm_walk(int fd, const void *addr, size_t length, __u64 request,
 	     __u64 *entries);
 
 /**
+ * hmm_touch_walk - fault in what a walk runs of this program, before page faults are counted
+ * @fd: from hmm_open()
+ *
+ * A child has nothing of the program's code mapped. The kernel maps what is around a page that it
+ * touches, but for pages that another process is just about to map.
+ */
+void hmm_touch_walk(int fd);
+
+/**
  * hmm_walk_pages - as hmm_walk(), with a request for each page
  * @fd: from hmm_open()
  * @addr: first byte, page aligned

@@ -78,6 +78,7 @@ TEST_F(walk_level, snapshot)
 		return;
 	ASSERT_LE(0, fd);
 	memset(self->entries, 0xff, LEVEL_PAGES * sizeof(__u64));
+	hmm_touch_walk(fd);
 	tables = hmm_status("VmPTE:");
 	faults = hmm_faults();
 	ASSERT_EQ(0, hmm_walk(fd, self->area.addr, length, 0, self->entries));

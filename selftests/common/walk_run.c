@@ -346,6 +346,7 @@ static int ask(struct walk *walk, unsigned int device, size_t first,
 	range->addr = (uintptr_t)addr;
 	range->length = pages * hmm_page_size();
 	range->entries = (uintptr_t)&walk->entries[first];
+	hmm_touch_walk(fd);
 	faults[0] = expect_faults();
 	ret = hmm_ioctl_range(fd, range);
 	faults[1] = expect_faults();
