@@ -21,7 +21,7 @@ from runner.publish import publish
 from runner.report import quote
 from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, About, Cell, Ledger, Verdict
 
-UGLY = "</script><b>&\"'"
+UGLY = f"</script><b>&\"'x.c:1:{'long_' * 12}:Expected"
 
 
 class Texts(HTMLParser):
