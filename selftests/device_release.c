@@ -272,6 +272,8 @@ TEST_F(device_release, freed_meanwhile)
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");
 	hmm_pattern_fill(filler, MAX_FILLER * self->page, 1);
+	/* pages of new memory are side by side, and the release takes them in one batch */
+	RELEASE_MEMORY();
 	for (n = MIN_FILLER; n <= MAX_FILLER; n++) {
 		ASSERT_EQ(0, hmm_to_device(self->fd, filler, n * self->page, NULL, NULL));
 		/* only what the device has mapped is invalidated */
