@@ -45,7 +45,7 @@ static void let_kernel_warn_again(void)
 	int fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0 && write(fd, "1", 1) < 0)
-		errno = 0;	/* a test fails the less */
+		errno = 0;	/* a later test may then miss its warning */
 	if (fd >= 0)
 		close(fd);
 }

@@ -23,7 +23,7 @@
 
 #include "agent.h"
 
-/* More programs than the suite has. Of others, the oldest server makes room. */
+/* More programs than the suite has. If there are even more, all servers start anew. */
 #define SERVERS_MAX	128
 
 struct server {
@@ -56,7 +56,6 @@ static void stop(struct server *server)
 /* The server of @program, or a place for it. */
 static struct server *find(const char *program)
 {
-	static int oldest;
 	int i;
 
 	for (i = 0; i < SERVERS_MAX; i++)
@@ -65,9 +64,8 @@ static struct server *find(const char *program)
 	for (i = 0; i < SERVERS_MAX; i++)
 		if (!servers[i].pid)
 			return &servers[i];
-	oldest = (oldest + 1) % SERVERS_MAX;
-	stop(&servers[oldest]);
-	return &servers[oldest];
+	servers_stop();
+	return servers;
 }
 
 /* Returns 0, or -1 if the kernel has no such sockets. */

@@ -96,7 +96,8 @@ int hmm_memory(int fd);
  * @request: 0 for a snapshot, else HMMIRROR_REQ_*
  * @entries: gets one HMMIRROR_PTE_* answer a page, also on a walker's error
  *
- * An invalidated walk starts again for up to 10 s, as do those of the next two functions.
+ * An invalidated walk starts again for up to 10 s, as do those of hmm_walk_pages() and
+ * hmm_map().
  *
  * Return: 0 or -errno; -EBUSY after that time.
  */

@@ -60,6 +60,9 @@ int hmm_exec_again(void);
 /* hmm_use_all_cpus - let the caller and its new threads run on any CPU; 0 or -errno */
 int hmm_use_all_cpus(void);
 
+/* A user without capabilities, who owns nothing: for seteuid(). */
+#define HMM_NOBODY	65534
+
 /**
  * hmm_use_nth_cpu - keep the calling thread on one CPU
  * @n: which of the online CPUs, from 0

@@ -17,8 +17,6 @@
 #include "hmm_test.h"
 #include "abi_calls.h"
 
-#define NOBODY	65534
-
 FIXTURE(abi_open)
 {
 	int fd[2];
@@ -93,7 +91,7 @@ TEST_F(abi_open, root_only)
 		}
 		ASSERT_EQ(S_IFCHR | 0600, st.st_mode);
 		ASSERT_EQ(0, st.st_uid);
-		ASSERT_EQ(0, seteuid(NOBODY));
+		ASSERT_EQ(0, seteuid(HMM_NOBODY));
 		EXPECT_EQ(-EACCES, hmm_open(i));
 		ASSERT_EQ(0, seteuid(0));
 	}

@@ -28,7 +28,6 @@
 #define KHUGEPAGED	THP "khugepaged/"
 #define NODE1		2UL	/* mask of node 1 */
 #define NODE_BITS	(8 * sizeof(unsigned long))
-#define NOBODY		65534
 
 FIXTURE(device_policy)
 {
@@ -189,7 +188,7 @@ TEST_F(device_policy, migrate_pages)
 		return;
 	if (!MAKE_CASE())
 		return;
-	ASSERT_EQ(0, seteuid(NOBODY));
+	ASSERT_EQ(0, seteuid(HMM_NOBODY));
 	ASSERT_LE(0, migrate_pages(0, NODE_BITS, &from, &to));
 	ASSERT_LE(0, migrate_pages(0, NODE_BITS, &to, &from));
 	ASSERT_EQ(0, seteuid(0));
