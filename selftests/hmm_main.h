@@ -146,17 +146,21 @@ static int hmm_select(char **globs, int list)
  * harness does. The harness would fork once more, which takes an emulated guest as long as
  * many a test. A test that is to be killed by a signal is left to the harness.
  *
+ * The original may be in memory that the server shares with all tests. So use a copy, or
+ * the next variant would begin with the exit status of this one.
+ *
  * Return: the exit status; -1 if the harness has to run it.
  */
 static int hmm_run_served(const char *name, const struct __fixture_variant_metadata *variant,
-			  struct __test_metadata *test)
+			  const struct __test_metadata *original)
 {
 	struct __fixture_variant_metadata chosen = { .name = "" };
+	struct __test_metadata *test = hmm_copy_test(original);
 	struct __test_results *results;
 
 	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (test->termsig != -1 || results == MAP_FAILED)
+	if (!test || test->termsig != -1 || results == MAP_FAILED)
 		return -1;
 	if (variant)
 		chosen = *variant;

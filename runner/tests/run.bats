@@ -40,6 +40,19 @@ setup_file() {
 	[ -s "${lines[-2]#logs: }/console.1" ]
 }
 
+@test "a variant has nothing of the verdict of another" {
+	local harness=tools/testing/selftests/kselftest_harness.h
+	NEWEST=$(grep -ls 'int exit_code;' "$(cache)"/source/linux-*/$harness | sort -V | tail -1)
+	[ "$NEWEST" ] || skip 'no tree in the cache has a harness as of 6.9 or later'
+	export NEWEST=${NEWEST%/"$harness"}
+	HMMIRROR_GUESTS=1 HMMIRROR_TEST_SUITE=$ROOT/runner/tests/variants run "$RUN" -k "$KERNEL_BUILD"
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "${lines[-1]}" = '2 passed, 1 failed, 2 skipped' ]
+	[[ $output == *'SKIP  variants.skips.verdict '*'the first reason'* ]]
+	[[ $output == *'SKIP  variants.skips_again.verdict '*'the second reason'* ]]
+}
+
 @test "old logs go, but not under a run that goes on" {
 	local logs dead live i
 	logs=$(cache)/logs
