@@ -22,7 +22,7 @@ from runner.diagnosis import diagnose, know, standing, summary
 from runner.errors import Failure, UnfitKernel
 from runner.follow import Listener, Test
 from runner.guest import check_native
-from runner.host import Host
+from runner.host import Host, behind
 from runner.kernel import Kernel, Kind, resolve
 from runner.names import base_name
 from runner.programs import Suite, build_agent, build_driver, build_suite
@@ -30,19 +30,9 @@ from runner.provenance import describe_guest, describe_kernel
 from runner.replay import Replay
 from runner.request import Request
 from runner.results import FAIL, FLAKY, OK, SKIP, Cell, Ledger, Verdict
-from runner.stress import stress_tests
+from runner.shorten import PROCESS, calls_made, parse_calls, shorten
+from runner.stress import FUZZ, stress_tests
 from runner.suite import Machine, Run, exact_of, own_tests, repeated, suite_tests
-from runner.terminal import Terminal
-
-
-class SilentTerminal(Terminal):
-    """For work that goes on behind another that is shown; messages still are."""
-
-    def step(self, what: str, detail: str = "") -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
 
 
 async def together(*work: Awaitable[Any]) -> List[Any]:
@@ -147,12 +137,17 @@ class CellRun:
                 len(ledger.verdicts), len(tests), ledger.count(FAIL), time.monotonic() - begun[0])
             if request.coverage:
                 run.on_counts = partial(coverage.save_counts, self.logs / "coverage")
+            said: List[str] = []
+            if request.mode == "stress":
+                run.listener.on_output = partial(self._stress_says, ledger, said)
             try:
                 await run.run(tests, one_cpu=request.mode == "suite", more_programs=more)
             finally:
                 await describe_guest(host, kernel, self.cell)
             if request.flaky:
                 await self._run_again(run, tests, more)
+            if request.mode == "stress" and request.exact:
+                await self._shorten(run, tests, said)
         if request.coverage:
             await coverage.report(host, kernel, self.logs, ledger)
         self._name_failures(kernel, ledger)
@@ -181,6 +176,21 @@ class CellRun:
             if verdict.passed_again:
                 verdict.result = FLAKY
             ledger.tell(str(verdict))
+
+    @staticmethod
+    def _stress_says(ledger: Ledger, said: List[str], line: str) -> None:
+        said.append(line)
+        if line.startswith("# ") and not PROCESS.match(line):
+            ledger.tell(f"      {line[2:]}")
+
+    async def _shorten(self, run: Run, tests: Sequence[Test], said: Sequence[str]) -> None:
+        """Which calls does a failure of stress.fuzz take?"""
+        calls = parse_calls(self.request.calls) if self.request.calls else calls_made(said)
+        for test in tests:
+            verdict = run.ledger.verdicts.get(test.name)
+            if calls and test.program.name == FUZZ and verdict and verdict.result == FAIL:
+                self.cell.remarks += await shorten(run.machine, test, verdict, calls,
+                                                   self.logs / "shorter")
 
     def _name_failures(self, kernel: Kernel, ledger: Ledger) -> None:
         """Which known bugs are the failures, and how do the entries stand that were asked for?"""
@@ -236,8 +246,6 @@ class CellRun:
         """What is to be run, and programs that have to be there besides."""
         host, request = self.host, self.request
         if request.mode == "stress":
-            run.listener.on_output = lambda line: run.ledger.tell(f"      {line[2:]}") \
-                if line.startswith("# ") else None
             return await stress_tests(host, request, run.machine)
         if request.mode == "collection":
             chosen, more, unbuilt = await collection.tests_of(
@@ -258,8 +266,3 @@ def can_be_flaky(verdict: Verdict) -> bool:
     """A failed assertion or a hang may pass another time. What the kernel reported has happened."""
     return verdict.result == FAIL and not verdict.report and \
         not verdict.reason.startswith(("the guest died", "the kernel"))
-
-
-def behind(host: Host) -> Host:
-    """The same machine, for work whose progress is not shown."""
-    return replace(host, terminal=SilentTerminal())

@@ -14,6 +14,7 @@ from runner.errors import Failure
 from runner.host import is_static
 from runner.mutantlist import Selection
 from runner.request import STRESS_PROGRAMS, Request
+from runner.shorten import parse_calls
 from runner.upstream import TIMEOUT as UPSTREAM_TIMEOUT
 
 USAGE = """\
@@ -111,6 +112,8 @@ own that --new began. What is missing is installed, fetched and built first.
                        fuzz, pressure, or all of them one after the other, or
                        soak: all but load at once; docs/records/reliability.md
       --minutes N      for how long, each (1; also less: 0.5)
+      --calls N,N-N    with --stress fuzz and a seed: make only these of its calls; a
+                       run with --exact that fails finds out which it takes
       --shuffle        run the tests in random order
       --seed S         make the choices of the run that printed this seed, for
                        --stress and --shuffle; S-T is a cell for each of these seeds
@@ -210,6 +213,7 @@ class Parser:
             "--timeout": lambda value: setattr(raw, "timeout", value),
             "--repeat": lambda value: setattr(raw, "repeat", value),
             "--minutes": lambda value: setattr(raw, "minutes", value),
+            "--calls": lambda value: setattr(request, "calls", value),
             "--seed": lambda value: setattr(raw, "seed", value),
             "--known": lambda value: setattr(request, "known_file", value),
             "--flaky": lambda value: setattr(raw, "flaky", value),
@@ -520,6 +524,8 @@ def check_stress(request: Request, raw: Raw) -> None:
     if request.mode != "stress":
         if raw.minutes:
             raise Failure("--minutes is for --stress; for tests there is --timeout")
+        if request.calls:
+            raise Failure("--calls is for --stress fuzz")
         return
     names = [*STRESS_PROGRAMS, "soak"]
     if request.stress not in [*names, "all"]:
@@ -529,6 +535,11 @@ def check_stress(request: Request, raw: Raw) -> None:
         if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", raw.minutes) or not float(raw.minutes):
             raise Failure(f"--minutes {raw.minutes}: minutes are wanted, 0.1 to 9999")
         request.minutes = float(raw.minutes)
+    if request.calls:
+        parse_calls(request.calls)
+        if request.stress != "fuzz" or not raw.seed:
+            raise Failure("--calls goes with --stress fuzz, and with the seed of the run whose calls "
+                          "these are")
 
 
 def check_seed(request: Request, raw: Raw) -> None:

@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence
 
 from runner.cache import Cache
 from runner.errors import Failure, UnfitKernel
-from runner.terminal import Terminal
+from runner.terminal import SilentTerminal, Terminal
 
 # a user's PATH has no sbin
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -159,6 +159,11 @@ def signal_group(process: asyncio.subprocess.Process, number: signal.Signals) ->
             kill(process.pid, number)
         except ProcessLookupError:
             pass
+
+
+def behind(host: Host) -> Host:
+    """The same machine, for work whose progress is not shown."""
+    return replace(host, terminal=SilentTerminal())
 
 
 def is_static(program: Path) -> bool:

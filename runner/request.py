@@ -67,6 +67,8 @@ class Request:
     patches: List[Path] = field(default_factory=list)
     stress: str = ""
     minutes: float = 1
+    # which calls of stress.fuzz, by number; all without it
+    calls: str = ""
     shuffle: bool = False
     # of --stress, --shuffle and --exact
     # with several of them, each has a cell of its own

@@ -14,6 +14,9 @@ from runner.suite import Machine
 # what takes longer than it was to take hangs
 GRACE = 120
 LEAST_SECONDS = 5
+FUZZ = "fuzz"
+# tells of each process, too
+ALL_CALLS = "all"
 
 
 async def stress_tests(host: Host, request: Request, machine: Machine) \
@@ -28,6 +31,8 @@ async def stress_tests(host: Host, request: Request, machine: Machine) \
         # only a guest's module may come and go
         if name == "load" and not machine.is_native:
             words += ["/modules/hmmirror.ko", " ".join(machine.all_module_words())]
+        if name == FUZZ and (request.calls or request.exact):
+            words.append(request.calls or ALL_CALLS)
         tests.append(Test(f"stress.{name}", folder / name, words, seconds + GRACE))
     more = SOAK_PROGRAMS if request.stress == "soak" else ()
     return tests, [folder / name for name in more]

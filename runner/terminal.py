@@ -94,3 +94,13 @@ class Terminal:
         left = about(seconds / done * (planned - done))
         bad = f", {failed} failed" if failed else ""
         self.step(f"{done} of {planned} tests{bad}, about {left} left")
+
+
+class SilentTerminal(Terminal):
+    """For work that goes on behind another that is shown; messages still are."""
+
+    def step(self, what: str, detail: str = "") -> None:
+        pass
+
+    def clear(self) -> None:
+        pass

@@ -3,6 +3,11 @@
  * Calls of both ABIs with sensible arguments, some of whose bits are then flipped, by
  * several processes at once. Every call must return, with an error that the ABI knows or
  * none.
+ *
+ * Calls have numbers: those of the first process begin at 0, those of the second one at
+ * LIFE_CALLS, and so on. A third argument chooses among them: "all", which also tells of
+ * each process, or ranges, as in "17,4100-4103". What a call is depends on the seed and on
+ * its number only, so one can look for the few calls that it takes to fail.
  */
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +40,11 @@
 #define FIGURES_AT	0x0b2600000000UL
 /* Name of a process that makes calls. */
 #define LIVE		"stress.fuzz.live"
+#define LIVE_ARGS	6
+#define ALL		"all"
+/* If so many calls are chosen at most, tell of each. */
+#define FEW		64
+#define MOST_CALLS	(1UL << 40)
 #define EXIT_NO_LIFE	77
 
 union argument {
@@ -74,6 +84,8 @@ struct fuzz {
 	union argument arg;
 	unsigned long request;
 	size_t size;
+	/* which calls are made, unless all are */
+	char chosen[LIFE_CALLS];
 };
 
 static unsigned int below(struct fuzz *f, unsigned int limit)
@@ -396,11 +408,82 @@ static struct figures *map_figures(int file)
 		    MAP_SHARED | MAP_FIXED, file, 0);
 }
 
-static int live(__u64 seed, struct figures *figures, long end_ms)
+/* The next range of @text, or NULL if there is none. */
+static const char *next_range(const char *text, unsigned long *first, unsigned long *last)
+{
+	char *end;
+
+	if (!*text)
+		return NULL;
+	*first = strtoul(text, &end, 10);
+	*last = *end == '-' ? strtoul(end + 1, &end, 10) : *first;
+	return *end ? end + 1 : end;
+}
+
+/* Is @text "all", or are there ranges that make sense? */
+static int is_choice(const char *text)
+{
+	size_t length = strspn(text, "0123456789-,");
+	unsigned long first, last;
+
+	if (!strcmp(text, ALL))
+		return 1;
+	if (!length || text[length])
+		return 0;
+	while ((text = next_range(text, &first, &last)))
+		if (last < first || last >= MOST_CALLS)
+			return 0;
+	return 1;
+}
+
+/* How many of @n calls from @from on are chosen; if @chosen is not NULL, also which. */
+static unsigned long choose(const char *text, unsigned long from, unsigned long n, char *chosen)
+{
+	unsigned long first, last, count = 0;
+
+	if (!strcmp(text, ALL)) {
+		if (chosen)
+			memset(chosen, 1, n);
+		return n;
+	}
+	while ((text = next_range(text, &first, &last))) {
+		first = first < from ? from : first;
+		last = last < from + n ? last : from + n - 1;
+		if (first > last)
+			continue;
+		count += last - first + 1;
+		if (chosen)
+			memset(chosen + first - from, 1, last - first + 1);
+	}
+	return count;
+}
+
+/* Tells of a call before it is made, as it may be the last one. */
+static void tell(const struct fuzz *f, unsigned long number, int device)
+{
+	char line[16 * sizeof(f->arg)];
+	int length, i;
+
+	length = sprintf(line, "# call %lu: device %d, request %#lx, argument", number, device,
+			 f->request);
+	for (i = 0; i < (int)(f->size / sizeof(__u64)); i++) {
+		__u64 word;
+
+		memcpy(&word, f->arg.bytes + i * sizeof(word), sizeof(word));
+		length += sprintf(line + length, " %llx", (unsigned long long)word);
+	}
+	dprintf(STDOUT_FILENO, "%s\n", line);
+}
+
+static int live(__u64 seed, struct figures *figures, long end_ms, const char *choice,
+		unsigned long from)
 {
 	struct fuzz f = { .random = seed, .figures = figures };
-	int i, device;
+	int i, device, few;
+	void *to;
 
+	few = strcmp(choice, ALL) && choose(choice, 0, MOST_CALLS, NULL) <= FEW;
+	choose(choice, from, LIFE_CALLS, f.chosen);
 	for (i = 0; i < HMM_DEVICES; i++)
 		f.fd[i] = hmm_open(i);
 	settle(&f);
@@ -414,32 +497,49 @@ static int live(__u64 seed, struct figures *figures, long end_ms)
 		else
 			choose_test_abi(&f);
 		flip(&f);
-		count(&f, hmm_ioctl(f.fd[device], f.request, argument(&f)));
+		to = argument(&f);
+		if (!f.chosen[i])
+			continue;
+		if (few)
+			tell(&f, from + i, device);
+		count(&f, hmm_ioctl(f.fd[device], f.request, to));
 	}
 	return 0;
 }
 
 /*
- * Start another process in place of one that has ended. exec() a new program: after a fork
- * alone, it could leave memory that it shares with us on a device.
+ * Start another process in place of one that has ended, the next one that has a chosen call.
+ * exec() a new program: after a fork alone, it could leave memory that it shares with us on
+ * a device. Return: 0 if there is none.
  */
-static void start(struct stress *stress, __u64 *random, struct figures *figures, int file)
+static int start(struct stress *stress, __u64 *random, struct figures *figures, int file)
 {
+	const char *choice = *stress->extra ? *stress->extra : ALL;
 	__u64 seed = stress_random(random);
-	char arg[3][24];
+	unsigned long from = LIFE_CALLS * figures->lives++;
+	char arg[4][24];
 	pid_t pid;
 
+	while (!choose(choice, from, LIFE_CALLS, NULL)) {
+		if (!choose(choice, from, MOST_CALLS, NULL))
+			return 0;
+		seed = stress_random(random);
+		from = LIFE_CALLS * figures->lives++;
+	}
+	if (*stress->extra)
+		printf("# calls %lu-%lu\n", from, from + LIFE_CALLS - 1);
 	snprintf(arg[0], sizeof(arg[0]), "%llu", (unsigned long long)seed);
 	snprintf(arg[1], sizeof(arg[1]), "%ld", stress->end_ms);
 	snprintf(arg[2], sizeof(arg[2]), "%d", file);
+	snprintf(arg[3], sizeof(arg[3]), "%lu", from);
 	pid = fork();
 	if (pid < 0)
 		stress_fail(stress, "fork: %s", strerror(errno));
 	if (!pid) {
-		execl("/proc/self/exe", LIVE, arg[0], arg[1], arg[2], NULL);
+		execl("/proc/self/exe", LIVE, arg[0], arg[1], arg[2], arg[3], choice, NULL);
 		_exit(EXIT_NO_LIFE);
 	}
-	figures->lives++;
+	return 1;
 }
 
 int main(int argc, char **argv)
@@ -449,13 +549,17 @@ int main(int argc, char **argv)
 	__u64 random;
 	int file, i, status;
 
-	if (argc == 4 && !strcmp(argv[0], LIVE)) {
+	if (argc == LIVE_ARGS && !strcmp(argv[0], LIVE)) {
 		figures = map_figures(atoi(argv[3]));
 		if (figures == MAP_FAILED)
 			return EXIT_NO_LIFE;
-		return live(strtoull(argv[1], NULL, 10), figures, atol(argv[2]));
+		return live(strtoull(argv[1], NULL, 10), figures, atol(argv[2]), argv[5],
+			    strtoul(argv[4], NULL, 10));
 	}
 	stress_begin(&stress, "stress.fuzz", argc, argv);
+	if (*stress.extra && !is_choice(*stress.extra))
+		stress_fail(&stress, "%s: numbers of calls are wanted, as 17,4100-4103, or %s",
+			    *stress.extra, ALL);
 	random = stress.seed;
 	/* keep a copy open across exec() */
 	file = dup(hmm_file_memfd(sizeof(*figures), 0));
@@ -485,7 +589,7 @@ int main(int argc, char **argv)
 	if (figures->odd_error)
 		stress_fail(&stress, "call 0x%lx: error %d is not one that is documented",
 			    figures->odd_request, figures->odd_error);
-	if (!figures->good)
+	if (!figures->good && !*stress.extra)
 		stress_fail(&stress, "no call of %lu worked", figures->calls);
 	stress_ok(&stress, "%lu calls by %lu processes, %lu of them worked", figures->calls,
 		  figures->lives, figures->good);

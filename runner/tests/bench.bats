@@ -118,6 +118,32 @@ kept() {
 	[ "${lines[-1]}" = "$count" ]
 }
 
+@test "--exact finds the calls with which --stress fuzz fails" {
+	unset HMMIRROR_TEST_SUITE
+	export HMMIRROR_TEST_DRIVER=$BATS_TEST_TMPDIR/driver
+	cp -r "$ROOT/driver" "$HMMIRROR_TEST_DRIVER"
+	# one call that sets a trap, and another one that goes into it
+	sed -i -e '/^int hmmirror_ioctl_query/i static bool trap;' \
+		-e '/^int hmmirror_ioctl_query/,/^}/s/^\treturn 0;/\ttrap = true;\n&/' \
+		-e '/^int hmmirror_ioctl_stats/,/^}/s/^\treturn 0;/\tWARN_ON(trap && cmd->flags);\n&/' \
+		"$HMMIRROR_TEST_DRIVER/abi/query.c"
+	run "$RUN" --exact 7 --stress fuzz --minutes 0.1 --calls 96-127
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -Eq '^[23] of 32 calls are enough to fail so \([0-9]+ guests tried\):$' <<< "$output"
+	# the numbers of QUERY and STATS, whose flags may be flipped ones
+	grep -Eq '^  call [0-9]+: device [0-3], request 0x[0-9a-f]*da00, argument ' <<< "$output"
+	grep -Eq '^  call [0-9]+: device [0-3], request 0x[0-9a-f]*da05, argument ' <<< "$output"
+	local again
+	again=$(sed -n 's/^again: //p' <<< "$output")
+	[[ $again == '--exact 7 --stress fuzz --minutes 0.10 --calls '* ]]
+	# shellcheck disable=SC2086 # words
+	run "$RUN" $again
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -q 'WARNING: ' <<< "$output"
+}
+
 @test "--replay stops a debugger where the first failed test fails" {
 	run "$RUN" --exact 7 --replay fake.pass fake.crash
 	echo "$output"
