@@ -38,6 +38,8 @@ DISTRO = needs("depmod:kmod")
 REINTRODUCE = needs("spatch:coccinelle")
 SERIES = needs("unifdef:unifdef git:git")
 GIT = needs("git:git")
+# "make install" of a kernel tree's selftests
+KSELFTEST_INSTALL = needs("rsync:rsync")
 MACHINE = needs("mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs unshare:util-linux")
 SIGNATURE = needs("gpgv:gpgv")
 REPLAY = needs("gdb:gdb")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
-from runner import upstream
+from runner import packages, upstream
 from runner.build import KCONFIG, prepare, tree_words
 from runner.check import SPARSE_SKIPPED, sparse_ran, sparse_refused
 from runner.collection import ARCHIVE, SELFTESTS, script as collection_script
@@ -250,6 +250,9 @@ def unbuilt(sources: Path, objects: Path) -> List[str]:
 async def try_series(host: Host, arguments: argparse.Namespace, tell: Tell,
                      expected: Dict[str, str]) -> None:
     """The series for a tree: applied, checked, built and, if wanted, run."""
+    if arguments.run:
+        # now: half an hour passes until make calls it
+        await packages.require(host, packages.KSELFTEST_INSTALL)
     source, have, lacks = await probed(host, arguments.tree)
     kernel = await prepare(host, await resolve(host, arguments.tree), Config())
     with host.cache.temporary("series") as folder:
