@@ -115,18 +115,18 @@ TEST_F(device_process, fork_parent_unmaps)
 {
 	struct device_case *c = &self->c;
 	pid_t child, grandchild;
-	int go;
+	int go, child_go;
 
 	if (!MAKE_CASE())
 		return;
 	child = hmm_fork_waiter(&go);
 	if (!child) {
-		grandchild = fork();
+		grandchild = hmm_fork_waiter(&child_go);
 		if (!grandchild)
 			_exit(hmm_pattern_check(c->addr, c->length, 0) == -1 ? 0 : 1);
 		if (munmap(c->addr, c->length))
 			_exit(2);
-		_exit(hmm_child_result(grandchild) ? 3 : 0);
+		_exit(hmm_waiter_go(grandchild, child_go) ? 3 : 0);
 	}
 	ASSERT_LT(0, child);
 	ASSERT_EQ(0, munmap(c->addr, c->length));

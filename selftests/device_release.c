@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -208,6 +210,9 @@ struct unmapped {
 	char *addr;
 	size_t page;
 	int result;
+	pid_t tid;
+	sem_t freed;
+	sem_t end;
 };
 
 static void *free_unmapped(void *data)
@@ -216,9 +221,17 @@ static void *free_unmapped(void *data)
 	struct unmapped *unmapped = data;
 	int result;
 
+	__atomic_store_n(&unmapped->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	result = hmm_move(unmapped->fd, HMMIRROR_MIGRATE_TO_DEVICE | what, unmapped->addr,
 			  unmapped->page, NULL, NULL);
 	__atomic_store_n(&unmapped->result, result, __ATOMIC_SEQ_CST);
+	sem_post(&unmapped->freed);
+	/*
+	 * The end of a thread invalidates its stack, close to what the device has: that would
+	 * be held in the place of the release.
+	 */
+	while (sem_wait(&unmapped->end))
+		;
 	return NULL;
 }
 
@@ -272,23 +285,30 @@ TEST_F(device_release, freed_meanwhile)
 	if (variant->device == HMM_DEV_COHERENT)
 		SKIP(return, "for device-private memory");
 	hmm_pattern_fill(filler, MAX_FILLER * self->page, 1);
+	sem_init(&unmapped.freed, 0, 0);
+	sem_init(&unmapped.end, 0, 0);
 	/* pages of new memory are side by side, and the release takes them in one batch */
 	RELEASE_MEMORY();
 	for (n = MIN_FILLER; n <= MAX_FILLER; n++) {
 		ASSERT_EQ(0, hmm_to_device(self->fd, filler, n * self->page, NULL, NULL));
 		/* only what the device has mapped is invalidated */
 		ASSERT_EQ(0, hmm_map(self->fd, filler, self->page, 0, NULL));
+		unmapped.tid = 0;
 		ASSERT_EQ(0, pthread_create(&freer, NULL, free_unmapped, &unmapped));
 		ret = wait_for_more(&unmapped, n);
 		if (ret == -EOPNOTSUPP)
 			SKIP(return, "pages are not brought home by number (before 6.1)");
 		ASSERT_EQ(0, ret);
+		/* the page is in use before it is unlocked, and a release skips what is locked */
+		ASSERT_EQ(1, hmm_thread_blocks(&unmapped.tid));
 		ASSERT_EQ(0, hmm_hold_arm(self->fd, HMMIRROR_STAGE_INVALIDATE, LIMIT_MS));
 		ASSERT_EQ(0, pthread_create(&releasing, NULL, release_on_one_cpu, &releaser));
 		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->fd, LIMIT_MS));
-		ASSERT_EQ(0, pthread_join(freer, NULL));
+		ASSERT_EQ(0, sem_wait(&unmapped.freed));
 		ASSERT_EQ(0, unmapped.result);
 		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_release(self->fd));
+		sem_post(&unmapped.end);
+		ASSERT_EQ(0, pthread_join(freer, NULL));
 		ASSERT_EQ(0, pthread_join(releasing, NULL));
 		ASSERT_EQ(0, releaser.result);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));

@@ -145,6 +145,21 @@ static long count_tables(void)
 	return hmm_vmstat("nr_page_table_pages");
 }
 
+/* The same, once what earlier processes leave has been freed: nothing changes for a while. */
+static long count_settled_tables(void)
+{
+	long before, now = count_tables();
+	int tries, same = 0;
+
+	for (tries = 0; tries < 200 && same < 10; tries++) {
+		usleep(10000);
+		before = now;
+		now = count_tables();
+		same = now == before ? same + 1 : 0;
+	}
+	return now;
+}
+
 /*
  * The page table that the kernel allocates for a huge page is freed again when the page is
  * not populated after all. Nobody else counts it, so that only the sum of the machine tells.
@@ -163,13 +178,14 @@ TEST_F(migrate_huge_odd, tables_freed)
 		SKIP(return, "no userfaultfd");
 	/* the tables above it are allocated once */
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
-	before = count_tables();
+	before = count_settled_tables();
 	if (before < 0)
 		SKIP(return, "no nr_page_table_pages in /proc/vmstat");
 	for (i = 0; i < REFUSALS; i++)
 		MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
 	more = count_tables() - before;
-	ASSERT_GT(REFUSALS / 2, more)
+	/* the number stays out of the assertion, whose words a known bug is recognised by */
+	ASSERT_FALSE(more > REFUSALS / 2)
 		TH_LOG("%ld page tables more after %d refusals", more, REFUSALS);
 	ASSERT_EQ(0, USED());
 	close(uffd);
