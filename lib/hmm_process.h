@@ -14,6 +14,14 @@
  */
 pid_t hmm_fork_holder(void);
 
+/*
+ * hmm_die_with_parent - in a child: be killed when the thread that forked ends
+ *
+ * For a child that waits to be killed. If the test fails before, the child would keep its
+ * output open, and run_kselftest.sh waits until all of that is closed.
+ */
+void hmm_die_with_parent(void);
+
 /* hmm_holder_end - kill a child of hmm_fork_holder() and wait for it */
 void hmm_holder_end(pid_t child);
 

@@ -17,6 +17,11 @@
 
 #define PATIENCE_MS	2000
 
+void hmm_die_with_parent(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 pid_t hmm_fork_holder(void)
 {
 	pid_t parent = getpid();
@@ -26,7 +31,7 @@ pid_t hmm_fork_holder(void)
 		return -errno;
 	if (child)
 		return child;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	hmm_die_with_parent();
 	while (getppid() == parent)
 		pause();
 	_exit(0);
@@ -49,7 +54,7 @@ int hmm_fork_swap(void)
 	if (child < 0)
 		return -errno;
 	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		hmm_die_with_parent();
 		return 0;
 	}
 	while (waitpid(child, &status, 0) < 0)

@@ -328,6 +328,7 @@ TEST_F(device_process, killed)
 	ASSERT_EQ(0, pipe(ends));
 	child = fork();
 	if (!child) {
+		hmm_die_with_parent();
 		byte = make_in_child(c) ? 1 : 0;
 		if (write(ends[1], &byte, 1) != 1)
 			_exit(1);

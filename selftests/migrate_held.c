@@ -284,6 +284,7 @@ static void hold_and_wait(struct _test_data_migrate_held *self, enum hmmirror_st
 {
 	char fine = 0;
 
+	hmm_die_with_parent();
 	memset(&self->call, 0, sizeof(self->call));
 	memset(self->area.device, 0, sizeof(self->area.device));
 	/* unshare the pages */

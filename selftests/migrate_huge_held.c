@@ -144,6 +144,7 @@ static void unmap_and_wait(struct huge_case *h, int socket)
 {
 	char fine;
 
+	hmm_die_with_parent();
 	if (read(socket, &fine, 1) != 1)
 		_exit(1);
 	fine = !munmap(h->addr, h->length);

@@ -146,6 +146,7 @@ static void be_reaped(struct _test_data_migrate_race *self, int socket)
 	int fd = hmm_open(HMM_DEV_PRIVATE);
 
 	(void)self;
+	hmm_die_with_parent();
 	if (fd < 0 || hmm_send_fd(socket, fd))
 		_exit(1);
 	for (;;)

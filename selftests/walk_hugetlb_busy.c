@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -171,7 +170,7 @@ static int share_table(struct hmm_area *area, const char *last, pid_t *other)
 		return hmm_fail(area, errno, "pipe");
 	*other = fork();
 	if (!*other) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		hmm_die_with_parent();
 		hmm_touch_read(area->addr, 1);
 		if (write(ends[1], "", 1) == 1)
 			pause();

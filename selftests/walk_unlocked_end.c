@@ -114,6 +114,7 @@ static void be_mirrored(struct _test_data_walk_unlocked_end *self, int notify)
 	int fds[2] = { hmm_open(0), hmm_open(0) };
 	char byte;
 
+	hmm_die_with_parent();
 	hmm_touch_write(self->area.addr, self->length);
 	if (write(notify, fds, sizeof(fds)) != sizeof(fds) || read(self->go[0], &byte, 1) != 1)
 		_exit(1);
