@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -105,6 +106,24 @@ class Trial:
         good = not status and not wrong
         self.tell(what, good, wrong or lines)
         return good
+
+    async def apply_all(self, patches: Sequence[Path]) -> bool:
+        """git am of all patches, as documented, in a repository of the files that they change."""
+        repository = self.folder / "am"
+        names = {name for patch in patches
+                 for name in re.findall(r"^--- a/(.+)$", patch.read_text("utf-8"), re.M)}
+        for name in sorted(names):
+            # what an earlier patch of the series adds is not there yet
+            if (self.tree / name).is_file():
+                (repository / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.tree / name, repository / name)
+        git = ["git", "-C", str(repository), "-c", "user.name=trial",
+               "-c", "user.email=trial@localhost"]
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "the tree"]):
+            await self.host.run_or_fail("a repository for git am", [*git, *words],
+                                        self.folder / "log")
+        return await self.run("git am takes all patches", [
+            *git, "am", "-q", "--empty=drop", *map(str, patches)])
 
     async def apply(self, patch: Path) -> bool:
         """One patch. git replaces files, so the tree that the links lead to stays as it is."""
@@ -260,6 +279,8 @@ async def try_series(host: Host, arguments: argparse.Namespace, tell: Tell,
         tell(f"series of {len(patches) - 1} patches for {kernel.name}", True, [])
         trial = Trial(host, kernel, folder, tell)
         await trial.copy()
+        if not await trial.apply_all(patches):
+            return
         for number, patch in enumerate(patches[1:], 1):
             if not await trial.apply(patch) or not await trial.style(patch):
                 return
