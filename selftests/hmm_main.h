@@ -140,7 +140,44 @@ static int hmm_select(char **globs, int list)
 	return count;
 }
 
-#ifdef HMM_RUN_SERVED
+/*
+ * What the harness does before a test, and how it tells the result: as an exit status, or up
+ * to 6.8 by flags.
+ */
+#ifdef HMM_RESULT_IS_STATUS
+static void hmm_begin_test(struct __test_metadata *test)
+{
+	test->exit_code = KSFT_PASS;
+}
+
+static int hmm_test_skipped(const struct __test_metadata *test)
+{
+	return test->exit_code == KSFT_SKIP;
+}
+
+static int hmm_test_passed(const struct __test_metadata *test)
+{
+	return test->exit_code == KSFT_PASS;
+}
+#else
+static void hmm_begin_test(struct __test_metadata *test)
+{
+	test->passed = 1;
+	test->skip = 0;
+	test->step = 1;
+}
+
+static int hmm_test_skipped(const struct __test_metadata *test)
+{
+	return test->skip;
+}
+
+static int hmm_test_passed(const struct __test_metadata *test)
+{
+	return test->passed;
+}
+#endif
+
 /*
  * Runs a test in this process, which --serve has forked for it, and tells of it as the
  * harness does. The harness would fork once more, which takes an emulated guest as long as
@@ -165,12 +202,14 @@ static int hmm_run_served(const char *name, const struct __fixture_variant_metad
 	if (variant)
 		chosen = *variant;
 	test->results = results;
+	hmm_begin_test(test);
 	test->fn(test, &chosen);
-	if (test->exit_code == KSFT_SKIP)
+	if (hmm_test_skipped(test)) {
 		printf("ok 1 %s # SKIP %s\n", name, *results->reason ? results->reason : "unknown");
-	else
-		printf("%s 1 %s\n", test->exit_code == KSFT_PASS ? "ok" : "not ok", name);
-	return test->exit_code != KSFT_PASS && test->exit_code != KSFT_SKIP;
+		return 0;
+	}
+	printf("%s 1 %s\n", hmm_test_passed(test) ? "ok" : "not ok", name);
+	return !hmm_test_passed(test);
 }
 
 /* The same for the test with this name; -1 also if there is none. */
@@ -196,13 +235,6 @@ static int hmm_run_named(const char *wanted)
 	}
 	return -1;
 }
-#else
-static int hmm_run_named(const char *wanted)
-{
-	(void)wanted;
-	return -1;
-}
-#endif
 
 int main(int argc, char **argv)
 {
