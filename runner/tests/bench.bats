@@ -125,7 +125,7 @@ kept() {
 	# one call that sets a trap, and another one that goes into it
 	sed -i -e '/^int hmmirror_ioctl_query/i static bool trap;' \
 		-e '/^int hmmirror_ioctl_query/,/^}/s/^\treturn 0;/\ttrap = true;\n&/' \
-		-e '/^int hmmirror_ioctl_stats/,/^}/s/^\treturn 0;/\tWARN_ON(trap && cmd->flags);\n&/' \
+		-e '/^int hmmirror_ioctl_stats/,/^}/s/^\treturn 0;/\tWARN_ON(trap \&\& cmd->flags);\n&/' \
 		"$HMMIRROR_TEST_DRIVER/abi/query.c"
 	run "$RUN" --exact 7 --stress fuzz --minutes 0.1 --calls 96-127
 	echo "$output"
