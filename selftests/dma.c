@@ -449,6 +449,25 @@ TEST_F(dma, addresses_run_out)
 	ASSERT_EQ(PAGES - 4, self->call.pages);
 }
 
+/* Addresses are free again with their map: a 32-bit mask has them for less than four. */
+TEST_F(dma, addresses_given_back)
+{
+	size_t below = (1ULL << 30) / hmm_page_size();
+	int i;
+
+	if (!REQUIRE(self->setup_ret, self->why))
+		return;
+	if (variant->way != HMMIRROR_DMA_IOVA)
+		SKIP(return, "there is no IOVA space to run out of");
+	self->addr -= below * self->page;
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, call_alloc(self, variant->flags, below, 32));
+		ASSERT_EQ(HMMIRROR_DMA_IOVA, self->call.way)
+			TH_LOG("map %d", i);
+		ASSERT_EQ(0, call_free(self));
+	}
+}
+
 /* Memory that needs syncing can't be mapped for a mirror. */
 TEST_F(dma, bounce_buffer)
 {
