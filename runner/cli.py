@@ -213,7 +213,7 @@ class Parser:
             "--timeout": lambda value: setattr(raw, "timeout", value),
             "--repeat": lambda value: setattr(raw, "repeat", value),
             "--minutes": lambda value: setattr(raw, "minutes", value),
-            "--calls": lambda value: setattr(request, "calls", value),
+            "--calls": self.set_calls,
             "--seed": lambda value: setattr(raw, "seed", value),
             "--known": lambda value: setattr(request, "known_file", value),
             "--flaky": lambda value: setattr(raw, "flaky", value),
@@ -336,6 +336,11 @@ class Parser:
         """--stress NAME."""
         self.set_mode("stress")
         self.request.stress = name
+
+    def set_calls(self, text: str) -> None:
+        """--calls N,N-N."""
+        parse_calls(text)
+        self.request.calls = text
 
     def set_mutate(self, name: str) -> None:
         """--mutate FILE."""
@@ -536,7 +541,6 @@ def check_stress(request: Request, raw: Raw) -> None:
             raise Failure(f"--minutes {raw.minutes}: minutes are wanted, 0.1 to 9999")
         request.minutes = float(raw.minutes)
     if request.calls:
-        parse_calls(request.calls)
         if request.stress != "fuzz" or not raw.seed:
             raise Failure("--calls goes with --stress fuzz, and with the seed of the run whose calls "
                           "these are")

@@ -8,8 +8,8 @@ what it does not take to fail goes.
 from __future__ import annotations
 
 import asyncio
-import math
 import re
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Awaitable, Callable, List, Sequence, Tuple
@@ -19,35 +19,46 @@ from runner.follow import Listener, Test
 from runner.host import behind
 from runner.results import FAIL, Ledger, Verdict
 from runner.signature import symptoms_of
+from runner.stress import seconds_of
 from runner.suite import Machine, Run
 
-# so many guests take half an hour
+# so many guests take half an hour; with a failure that is a hang, the time is over first
 MOST_GUESTS = 200
+MOST_SECONDS = 3600
 # the first and the last number
 Calls = Tuple[int, int]
 # what stress/fuzz.c says before it starts a process; of each call, if there are few
 PROCESS = re.compile(r"# calls (\d+)-(\d+)$")
 CALL = "# call "
 LIST = re.compile(r"\d{1,12}(-\d{1,12})?(,\d{1,12}(-\d{1,12})?)*")
+# as in stress/fuzz.c: a month of calls
+MOST_CALLS = 1 << 36
 
 
 def parse_calls(text: str) -> List[Calls]:
     """What --calls takes."""
     pairs = [part.split("-") for part in text.split(",")] if LIST.fullmatch(text) else []
     calls = [(int(pair[0]), int(pair[-1])) for pair in pairs]
-    if not calls or any(first > last for first, last in calls):
+    if not calls or any(first > last or last >= MOST_CALLS for first, last in calls):
         raise Failure(f"--calls {text}: numbers are wanted, as in 17,4100-4103")
-    return calls
+    return merged(calls)
+
+
+def merged(calls: Sequence[Calls]) -> List[Calls]:
+    """In order; what touches or overlaps becomes one."""
+    parts: List[Calls] = []
+    for first, last in sorted(calls):
+        if parts and parts[-1][1] + 1 >= first:
+            first, before = parts.pop()
+            last = max(last, before)
+        parts.append((first, last))
+    return parts
 
 
 def as_text(calls: Sequence[Calls]) -> str:
-    """As --calls takes them; what touches becomes one."""
-    merged: List[Calls] = []
-    for first, last in sorted(calls):
-        if merged and merged[-1][1] + 1 == first:
-            first = merged.pop()[0]
-        merged.append((first, last))
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in merged)
+    """As --calls takes them."""
+    return ",".join(str(first) if first == last else f"{first}-{last}"
+                    for first, last in merged(calls))
 
 
 def count(calls: Sequence[Calls]) -> int:
@@ -99,6 +110,8 @@ class Shorter:
     # of the whole run
     calls: List[Calls]
     guests: int = 0
+    began: float = field(default_factory=time.monotonic)
+    is_cut_short: bool = False
     best: List[Calls] = field(default_factory=list)
     # what the best run said of its calls
     said: List[str] = field(default_factory=list)
@@ -109,12 +122,12 @@ class Shorter:
         if await self.fails(self.calls):
             try:
                 await without_needless(self.best, self.fails)
-            except Enough:
-                pass
+            except (Enough, Failure):
+                self.is_cut_short = True
 
     async def fails(self, calls: Sequence[Calls]) -> bool:
         """Does a run of these calls alone fail as the whole run did?"""
-        if self.guests == MOST_GUESTS:
+        if self.guests == MOST_GUESTS or time.monotonic() > self.began + MOST_SECONDS:
             raise Enough
         self.guests += 1
         left = count(self.best or self.calls)
@@ -127,7 +140,8 @@ class Shorter:
         words = [*self.test.arguments[:2], as_text(calls)]
         silent = replace(self.machine, host=behind(self.machine.host))
         run = Run(silent, ledger, folder, Listener(on_output=said.append), every_run=True)
-        await run.run([replace(self.test, arguments=words)])
+        # as the run that failed
+        await run.run([replace(self.test, arguments=words)], one_cpu=False)
         verdict = ledger.verdicts.get(self.test.name)
         if not verdict or verdict.result != FAIL or not is_same(verdict, self.verdict):
             return False
@@ -139,18 +153,18 @@ class Shorter:
         """What to tell of it."""
         if not self.best:
             return ["it did not fail with its calls chosen by number, so none could be left out"]
-        more = "" if self.guests < MOST_GUESTS else "; fewer may do"
+        more = "; fewer may do" if self.is_cut_short else ""
         return [f"{count(self.best):,} of {count(self.calls):,} calls are enough to fail so "
                 f"({self.guests} guests tried{more}):",
                 *(f"  {line}" for line in self.said),
-                f"again: {' '.join(self.options())}"]
+                f"again, with the same kernel and config: {' '.join(self.options())}"]
 
     def options(self) -> List[str]:
         """Of this run with those calls only."""
         seed, seconds = self.test.arguments[:2]
-        # hundredths of a minute are less than a second
-        minutes = math.ceil(int(seconds) / 60 * 100) / 100
-        return ["--exact", str(seed), "--stress", "fuzz", "--minutes", f"{minutes:.2f}",
+        near = (f"{int(seconds) / 60 + more / 100:.2f}" for more in range(3))
+        minutes = next(text for text in near if seconds_of(float(text)) == int(seconds))
+        return ["--exact", str(seed), "--stress", "fuzz", "--minutes", minutes,
                 "--calls", as_text(self.best)]
 
 
@@ -168,6 +182,7 @@ async def shorten(machine: Machine, test: Test, verdict: Verdict, calls: List[Ca
     except asyncio.CancelledError:
         # an hour of work is not thrown away
         if shorter.best:
+            shorter.is_cut_short = True
             for line in shorter.lines():
                 machine.host.terminal.say(line)
         raise

@@ -19,12 +19,17 @@ FUZZ = "fuzz"
 ALL_CALLS = "all"
 
 
+def seconds_of(minutes: float) -> int:
+    """For how long each of them runs. Hundredths of a minute are whole numbers of 0.6 s."""
+    return max(LEAST_SECONDS, round(minutes * 100) * 6 // 10)
+
+
 async def stress_tests(host: Host, request: Request, machine: Machine) \
         -> Tuple[List[Test], List[Path]]:
     """The programs as tests, and what else has to be in the guest."""
     folder = await build_stress(host, machine.kernel.arch)
     names = STRESS_PROGRAMS if request.stress == "all" else (request.stress,)
-    seconds = max(LEAST_SECONDS, int(request.minutes * 60))
+    seconds = seconds_of(request.minutes)
     tests = []
     for name in names:
         words = [str(request.seed), str(seconds)]

@@ -296,8 +296,12 @@ TEST_F(device_release, freed_meanwhile)
 		unmapped.tid = 0;
 		ASSERT_EQ(0, pthread_create(&freer, NULL, free_unmapped, &unmapped));
 		ret = wait_for_more(&unmapped, n);
-		if (ret == -EOPNOTSUPP)
+		if (ret == -EOPNOTSUPP) {
+			/* it uses what is on this stack */
+			sem_post(&unmapped.end);
+			pthread_join(freer, NULL);
 			SKIP(return, "pages are not brought home by number (before 6.1)");
+		}
 		ASSERT_EQ(0, ret);
 		/* the page is in use before it is unlocked, and a release skips what is locked */
 		ASSERT_EQ(1, hmm_thread_blocks(&unmapped.tid));

@@ -9,6 +9,7 @@
  * each process, or ranges, as in "17,4100-4103". What a call is depends on the seed and on
  * its number only, so one can look for the few calls that it takes to fail.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@
 #define ALL		"all"
 /* If so many calls are chosen at most, tell of each. */
 #define FEW		64
-#define MOST_CALLS	(1UL << 40)
+#define MOST_CALLS	(1UL << 36)
 #define EXIT_NO_LIFE	77
 
 union argument {
@@ -417,21 +418,21 @@ static const char *next_range(const char *text, unsigned long *first, unsigned l
 		return NULL;
 	*first = strtoul(text, &end, 10);
 	*last = *end == '-' ? strtoul(end + 1, &end, 10) : *first;
-	return *end ? end + 1 : end;
+	return *end == ',' ? end + 1 : end;
 }
 
 /* Is @text "all", or are there ranges that make sense? */
 static int is_choice(const char *text)
 {
-	size_t length = strspn(text, "0123456789-,");
 	unsigned long first, last;
+	const char *next;
 
 	if (!strcmp(text, ALL))
 		return 1;
-	if (!length || text[length])
+	if (!*text)
 		return 0;
-	while ((text = next_range(text, &first, &last)))
-		if (last < first || last >= MOST_CALLS)
+	for (; (next = next_range(text, &first, &last)); text = next)
+		if (next == text || !isdigit(*text) || last < first || last >= MOST_CALLS)
 			return 0;
 	return 1;
 }
@@ -459,14 +460,16 @@ static unsigned long choose(const char *text, unsigned long from, unsigned long 
 }
 
 /* Tells of a call before it is made, as it may be the last one. */
-static void tell(const struct fuzz *f, unsigned long number, int device)
+static void tell(const struct fuzz *f, unsigned long number, int device, const void *to)
 {
 	char line[16 * sizeof(f->arg)];
 	int length, i;
 
 	length = sprintf(line, "# call %lu: device %d, request %#lx, argument", number, device,
 			 f->request);
-	for (i = 0; i < (int)(f->size / sizeof(__u64)); i++) {
+	if (to != &f->arg)
+		length += sprintf(line + length, " at %p", to);
+	for (i = 0; to == &f->arg && i < (int)(f->size / sizeof(__u64)); i++) {
 		__u64 word;
 
 		memcpy(&word, f->arg.bytes + i * sizeof(word), sizeof(word));
@@ -501,7 +504,7 @@ static int live(__u64 seed, struct figures *figures, long end_ms, const char *ch
 		if (!f.chosen[i])
 			continue;
 		if (few)
-			tell(&f, from + i, device);
+			tell(&f, from + i, device, to);
 		count(&f, hmm_ioctl(f.fd[device], f.request, to));
 	}
 	return 0;
@@ -515,17 +518,20 @@ static int live(__u64 seed, struct figures *figures, long end_ms, const char *ch
 static int start(struct stress *stress, __u64 *random, struct figures *figures, int file)
 {
 	const char *choice = *stress->extra ? *stress->extra : ALL;
-	__u64 seed = stress_random(random);
-	unsigned long from = LIFE_CALLS * figures->lives++;
+	static unsigned long next;
+	unsigned long from;
 	char arg[4][24];
+	__u64 seed;
 	pid_t pid;
 
-	while (!choose(choice, from, LIFE_CALLS, NULL)) {
-		if (!choose(choice, from, MOST_CALLS, NULL))
+	do {
+		from = next;
+		if (stress_over(stress) || !choose(choice, from, MOST_CALLS, NULL))
 			return 0;
 		seed = stress_random(random);
-		from = LIFE_CALLS * figures->lives++;
-	}
+		next += LIFE_CALLS;
+	} while (!choose(choice, from, LIFE_CALLS, NULL));
+	figures->lives++;
 	if (*stress->extra)
 		printf("# calls %lu-%lu\n", from, from + LIFE_CALLS - 1);
 	snprintf(arg[0], sizeof(arg[0]), "%llu", (unsigned long long)seed);
@@ -589,7 +595,9 @@ int main(int argc, char **argv)
 	if (figures->odd_error)
 		stress_fail(&stress, "call 0x%lx: error %d is not one that is documented",
 			    figures->odd_request, figures->odd_error);
-	if (!figures->good && !*stress.extra)
+	if (!figures->calls && *stress.extra && strcmp(*stress.extra, ALL))
+		stress_fail(&stress, "the time was over before call %s", *stress.extra);
+	if (!figures->good && (!*stress.extra || !strcmp(*stress.extra, ALL)))
 		stress_fail(&stress, "no call of %lu worked", figures->calls);
 	stress_ok(&stress, "%lu calls by %lu processes, %lu of them worked", figures->calls,
 		  figures->lives, figures->good);

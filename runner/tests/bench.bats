@@ -135,7 +135,7 @@ kept() {
 	grep -Eq '^  call [0-9]+: device [0-3], request 0x[0-9a-f]*da00, argument ' <<< "$output"
 	grep -Eq '^  call [0-9]+: device [0-3], request 0x[0-9a-f]*da05, argument ' <<< "$output"
 	local again
-	again=$(sed -n 's/^again: //p' <<< "$output")
+	again=$(sed -n 's/^again, with the same kernel and config: //p' <<< "$output")
 	[[ $again == '--exact 7 --stress fuzz --minutes 0.10 --calls '* ]]
 	# shellcheck disable=SC2086 # words
 	run "$RUN" $again

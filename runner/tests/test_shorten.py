@@ -3,12 +3,15 @@
 import asyncio
 import unittest
 from pathlib import Path
-from typing import List, Sequence, Set, Tuple
+from typing import List, Sequence, Set, Tuple, cast
 
 from runner.errors import Failure
+from runner.follow import Test
 from runner.results import FAIL, OK, Verdict
-from runner.shorten import Calls, as_text, calls_made, count, halves, is_same, parse_calls, \
-    without_needless
+from runner.shorten import Calls, Shorter, as_text, calls_made, count, halves, is_same, \
+    parse_calls, without_needless
+from runner.stress import seconds_of
+from runner.suite import Machine
 
 
 class CallsTest(unittest.TestCase):
@@ -30,9 +33,24 @@ class CallsTest(unittest.TestCase):
     def test_input(self) -> None:
         self.assertEqual(parse_calls("17,4100-4103"), [(17, 17), (4100, 4103)])
         self.assertEqual(parse_calls("3-3"), [(3, 3)])
-        for text in "", "all", "3-2", "1,,2", "-1", "1-", "1-2-3", "1 2", "1" * 13:
+        self.assertEqual(parse_calls("17,10-20,15-24,17,25"), [(10, 25)])
+        for text in "", "all", "3-2", "1,,2", "-1", "1-", "1-2-3", "1 2", "1" * 13, str(1 << 36):
             with self.subTest(text), self.assertRaises(Failure):
                 parse_calls(text)
+
+
+class TimeTest(unittest.TestCase):
+    """The minutes of the run that is told are those of the run that failed."""
+
+    def test_minutes(self) -> None:
+        for seconds in range(5, 40_000):
+            test = Test("stress.fuzz", Path(), ("7", str(seconds)))
+            shorter = Shorter(cast(Machine, None), test, Verdict(test.name, FAIL, 1), Path(),
+                              [(0, 3)], best=[(2, 3)])
+            words = shorter.options()
+            minutes = float(words[words.index("--minutes") + 1])
+            self.assertEqual(seconds_of(minutes), seconds)
+            self.assertEqual(words[-1], "2-3")
 
 
 class NeedlessTest(unittest.TestCase):
