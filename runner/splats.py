@@ -27,9 +27,10 @@ REPORT = re.compile(
 CUT_HERE = re.compile(r"-+\[ cut here \]-+")
 STACK = re.compile(r"\bCall [Tt]race:")
 # what prints a stack and is no report: memory that a test makes fail or run out; warn_alloc() in
-# mm/page_alloc.c gives the mode of an allocation, whatever its caller says
+# mm/page_alloc.c gives the mode of an allocation, whatever its caller says; with CONFIG_DEBUG_VM
+# each fault of userfaultfd's memory that must not drop the mmap lock, as the walker's
 HARMLESS = re.compile(r"Memory failure: |FAULT_INJECTION: |, mode:0x[0-9a-f]+\(|invoked oom-killer"
-                      r"|sysrq: ")
+                      r"|sysrq: |FAULT_FLAG_ALLOW_RETRY missing")
 # a test that has an allocation fail for which the kernel warns
 EXCUSED = re.compile(r"WARNING: .* add_pages\+")
 

@@ -61,6 +61,12 @@ class RecordTest(unittest.TestCase):
                               ("5.15.135", "5.15.135"), ("7.3.0-rc7", "7.3.0-rc7")):
             self.assertEqual(kernel_of(label), kernel)
 
+    def test_config_is_in_the_name(self) -> None:
+        cells = json.loads(self.results.read_text())
+        cells["cells"][0]["config"] = "vm"
+        self.results.write_text(json.dumps(cells))
+        self.assertIn("5.15.135+vm", self.record("a.c")[0])
+
     def test_source_without_the_bug(self) -> None:
         self.file.write_text("right\n")
         with self.assertRaises(Failure):

@@ -85,6 +85,8 @@ class ConsoleTest(unittest.TestCase):
                  "x: vmemmap alloc failure: order:9, mode:0x4cc0(GFP_KERNEL|__GFP_RETRY_MAYFAIL)",
                  "Call Trace:",
                  "hmmirror-test: begin c", "hmm invoked oom-killer: gfp_mask=0x1", "Call Trace:",
+                 "hmmirror-test: begin f", "FAULT_FLAG_ALLOW_RETRY missing 881",
+                 "CPU: 0 UID: 0 PID: 1 Comm: walk_thp Tainted: G           O", "Call Trace:",
                  "hmmirror-test: begin d", "Memory failure: 0x1: recovery action: corruption")
         self.assertEqual(self.console.reports, {})
 
