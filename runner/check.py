@@ -45,7 +45,7 @@ IGNORED_IN_PROGRAMS = "BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO"
 DEBUG_TESTS = ("fail_nth", "abi_hostile*", "device_capacity", "migrate_fail_tables",
                "migrate_huge_nomem_support", "migrate_held", "inject", "walk_retry",
                "walk_concurrent", "exclusive", "copy", "mirror", "fork", "walk_planted_abi")
-# files of runner/tests that take as long as all others
+# files of runner/tests that take about half of the time
 HALF_OF_BATS = ("bisect",)
 # of the default kernel
 MUTATED = ("mm/hmm.c", "mm/migrate_device.c")

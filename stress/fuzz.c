@@ -85,7 +85,7 @@ struct fuzz {
 	union argument arg;
 	unsigned long request;
 	size_t size;
-	/* which calls are made, unless all are */
+	/* for each call of this process: is it made? */
 	char chosen[LIFE_CALLS];
 };
 

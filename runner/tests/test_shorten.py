@@ -40,7 +40,7 @@ class CallsTest(unittest.TestCase):
 
 
 class TimeTest(unittest.TestCase):
-    """The minutes of the run that is told are those of the run that failed."""
+    """What is offered to be run again lasts as long as the run that failed."""
 
     def test_minutes(self) -> None:
         for seconds in range(5, 40_000):
