@@ -140,6 +140,7 @@ static int hmm_select(char **globs, int list)
 	return count;
 }
 
+#ifndef HMM_UPSTREAM_TESTS
 /*
  * What the harness does before a test, and how it tells the result: as an exit status, or up
  * to 6.8 by flags.
@@ -235,6 +236,12 @@ static int hmm_run_named(const char *wanted)
 	}
 	return -1;
 }
+#else
+static int hmm_run_named(const char *wanted)
+{
+	return -1;
+}
+#endif /* HMM_UPSTREAM_TESTS */
 
 int main(int argc, char **argv)
 {
@@ -285,7 +292,7 @@ int main(int argc, char **argv)
 }
 
 /* Tell the harness in which order constructors run, if it asks. */
-#if !defined(KSELFTEST_PRIO_TEST) && !defined(HMM_MAIN_WITHOUT_ORDER)
+#if !defined(KSELFTEST_PRIO_TEST) && !defined(HMM_UPSTREAM_TESTS)
 static void __attribute__((constructor)) __constructor_order_last(void)
 {
 	if (!__constructor_order)
