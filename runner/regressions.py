@@ -197,7 +197,7 @@ class Saved:
     def is_current(self) -> bool:
         """Was it seen with the same files?"""
         try:
-            return bool(json.loads(read(self.path))["key"] == self.key)
+            return bool(json.loads(self.path.read_text(encoding="utf-8"))["key"] == self.key)
         except (OSError, ValueError, KeyError):
             return False
 
@@ -207,7 +207,7 @@ class Saved:
 
     def write(self, verdicts: Sequence[Verdict]) -> None:
         """Keeps them."""
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         tests = [test_as_json(verdict) for verdict in verdicts]
         self.path.write_text(json.dumps({"key": self.key, "tests": tests}), encoding="utf-8")
 
