@@ -2,7 +2,7 @@
 /*
  * Runs tests for the host, one after another.
  *
- *	agent [-g] [-1] LINE [FILE]
+ *	agent [-g] [-1] [-s SEED] LINE [FILE]
  *
  * LINE is a serial line, or "-" for standard input and output. Commands come in
  * on it, or from FILE, one a line, with tabs between the words:
@@ -46,7 +46,8 @@
  * Each test has a process of its own, so that a crash costs one verdict. With
  * -g the agent kills every other process after a test that leaves some behind.
  * With -1 the agent and the tests start on one CPU: under emulation a switch
- * between CPUs takes half of the time of a short test.
+ * between CPUs takes half of the time of a short test. With -s tasks take turns
+ * where the seed says, see schedule.c.
  *
  * "agent -t" prints the frequency of the TSC in kHz, for the host: a guest that
  * measures it on a busy machine can be far off.
@@ -287,17 +288,20 @@ static int serve_host(FILE *commands)
 
 int main(int argc, char **argv)
 {
+	const char *seed = NULL;
 	FILE *commands;
 	int option;
 
-	while ((option = getopt(argc, argv, "g1t")) != -1) {
+	while ((option = getopt(argc, argv, "g1s:t")) != -1) {
 		if (option == 't')
 			return print_tsc();
+		if (option == 's')
+			seed = optarg;
 		options.alone |= option == 'g';
 		options.one_cpu |= option == '1';
 	}
 	if (argc - optind < 1 || argc - optind > 2) {
-		fprintf(stderr, "usage: agent [-g] [-1] LINE [FILE] | -t\n");
+		fprintf(stderr, "usage: agent [-g] [-1] [-s SEED] LINE [FILE] | -t\n");
 		return 2;
 	}
 	commands = open_line(argv[optind]);
@@ -311,6 +315,8 @@ int main(int argc, char **argv)
 	if (options.one_cpu)
 		stay_on_one_cpu();
 	catch_children();
+	if (seed && schedule_begin(strtoul(seed, NULL, 0)))
+		perror("threads for a schedule");
 	machine_remember();
 	say("ready %lu\n", machine_taint());
 	return serve_host(commands);

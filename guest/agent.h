@@ -53,6 +53,9 @@ void machine_before_test(void);
 unsigned long machine_taint(void);
 int machine_is_unchanged(char *reason, size_t size);
 
+/* schedule.c: with which tasks take turns elsewhere for each seed */
+int schedule_begin(unsigned long seed);
+
 /* tsc.c */
 int print_tsc(void);
 

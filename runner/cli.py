@@ -13,7 +13,7 @@ from runner.arch import all_archs, find_arch
 from runner.errors import Failure
 from runner.host import is_static
 from runner.mutantlist import Selection
-from runner.request import STRESS_PROGRAMS, Request
+from runner.request import RACES, STRESS_PROGRAMS, Request
 from runner.shorten import parse_calls
 from runner.upstream import TIMEOUT as UPSTREAM_TIMEOUT
 
@@ -109,8 +109,8 @@ own that --new began. What is missing is installed, fetched and built first.
                        notices; FILE:100-140 for some lines, FILE:FUNCTION for one
                        function; docs/developing/mutants.md
       --stress NAME    put load on the driver instead of running tests: kill, load,
-                       fuzz, pressure, or all of them one after the other, or
-                       soak: all but load at once; docs/records/reliability.md
+                       fuzz, pressure, race, or all of them one after the other, or
+                       soak: kill, fuzz and pressure at once; docs/records/reliability.md
       --minutes N      for how long, each (1; also less: 0.5)
       --calls N,N-N    with --stress fuzz and a seed: make only these of its calls; a
                        run with --exact that fails finds out which it takes
@@ -312,6 +312,10 @@ class Parser:
         if "upstream" in both and both & {"bisect", "bisect-step"}:
             [self.request.mode] = both - {"upstream"}
             return
+        if both == {"reintroduce", "stress"}:
+            # by seeds; check_exact() sees that they are there
+            self.request.mode = "reintroduce"
+            return
         if self.request.mode != "suite":
             raise Failure(f"--{self.request.mode} and --{mode} exclude each other; give one")
         self.request.mode = mode
@@ -479,8 +483,11 @@ def check_failures(request: Request, raw: Raw) -> None:
     if request.flaky and request.repeat != 1:
         raise Failure("--flaky and --repeat exclude each other: one looks for tests that pass when "
                       "they are run again, the other for those that fail")
-    if request.confusion and mode != "reintroduce":
-        raise Failure("--confusion goes with --reintroduce; see --help")
+    if request.confusion and (mode != "reintroduce" or request.stress):
+        raise Failure("--confusion goes with --reintroduce, and not with --stress; see --help")
+    if mode == "reintroduce" and request.stress and not request.exact:
+        raise Failure("--reintroduce --stress looks for a race by seeds; say which, as with "
+                      "--exact 1-100")
 
 
 def check_cells(request: Request) -> None:
@@ -526,13 +533,13 @@ def check_command(request: Request) -> None:
 
 def check_stress(request: Request, raw: Raw) -> None:
     """What goes with --stress only."""
-    if request.mode != "stress":
+    if request.mode != "stress" and not request.by_seeds:
         if raw.minutes:
             raise Failure("--minutes is for --stress; for tests there is --timeout")
         if request.calls:
             raise Failure("--calls is for --stress fuzz")
         return
-    names = [*STRESS_PROGRAMS, "soak"]
+    names = [*STRESS_PROGRAMS, "soak", *(f"race:{race}" for race in RACES)]
     if request.stress not in [*names, "all"]:
         raise Failure(f"--stress {request.stress}: there is no such run; it is one of "
                       f"{' '.join(names)}, or all")
@@ -578,7 +585,10 @@ def check_seed(request: Request, raw: Raw) -> None:
 
 def check_exact(request: Request) -> None:
     """What goes with --exact."""
-    if request.mode not in ("suite", "upstream", "exec", "stress"):
+    if request.mode == "reintroduce" and not request.stress:
+        raise Failure("--reintroduce --exact looks for a race by seeds; say in what, with --stress "
+                      "race or race:NAME")
+    if request.mode not in ("suite", "upstream", "exec", "stress", "reintroduce"):
         raise Failure(f"--exact is for tests, --exec and --stress, and not for --{request.mode}")
     if "native" in request.kernels:
         raise Failure("--exact wants a guest, whose clock QEMU is; leave -k native out")

@@ -73,13 +73,19 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
     shutil.rmtree(root)
 
 
+def agent_words(payload: Payload) -> List[str]:
+    """The options of the agent."""
+    words = ["-1"] if payload.one_cpu and not payload.kernel.config.guest.spread else []
+    return words + (["-s", str(payload.seed)] if payload.seed else [])
+
+
 def guest_conf(payload: Payload, modules: Iterable[str]) -> str:
     """What init reads."""
     guest = payload.kernel.config.guest
     values = {
         "MODE": payload.mode,
         "AGENT_LINE": f"/dev/{payload.kernel.arch.agent_device}",
-        "AGENT_ARGS": "-1" if payload.one_cpu and not guest.spread else "",
+        "AGENT_ARGS": " ".join(agent_words(payload)),
         "BESIDE": guest.beside,
         "SEED": str(payload.seed),
         "MODULES": " ".join(modules),

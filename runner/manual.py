@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Sequence
 from runner.arch import native_arch
 from runner.errors import Failure
 from runner.formats import FORMATS
-from runner.request import STRESS_PROGRAMS
+from runner.request import RACES, STRESS_PROGRAMS
 
 SHELLS = ("bash", "zsh")
 # where the text of an option begins
@@ -182,7 +182,7 @@ def candidates(text: str, place: Place, words: Sequence[str]) -> List[str]:
         "-c": place.configs, "--config": place.configs,
         "--format": lambda: list(FORMATS), "--reintroduce": place.entries,
         "--regressions": place.entries, "--exclude": place.tests,
-        "--stress": lambda: [*STRESS_PROGRAMS, "soak", "all"],
+        "--stress": lambda: [*STRESS_PROGRAMS, "soak", "all", *(f"race:{race}" for race in RACES)],
         "--check": lambda: ["ci", "all", "machine", "noapt"], "--completion": lambda: list(SHELLS),
     }
     options = parse_usage(text).options

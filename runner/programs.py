@@ -120,8 +120,10 @@ async def build_agent(host: Host, arch: Optional[Arch] = None) -> Path:
     folder = host.root / "guest"
     origin = [*sorted(folder.glob("*.[ch]")), host.root / "driver/uapi"]
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
+    threads = await optional_words(host, arch or native_arch(), "pthread")
     built = await build_files(host, "agent", "the guest agent", origin, arch, lambda tools, link, to: [
-        *tools.gcc, "-O2", "-Wall", "-Wextra", *link, AGENT_ADDRESS, "-o", str(to / "agent"), *sources])
+        *tools.gcc, "-O2", "-Wall", "-Wextra", *link, AGENT_ADDRESS, "-o", str(to / "agent"), *sources,
+        *threads])
     return built / "agent"
 
 

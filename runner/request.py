@@ -10,7 +10,9 @@ from typing import List, Optional, Tuple
 from runner.known import KnownFailures
 from runner.mutantlist import Selection
 
-STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure")
+# what --stress race can be restricted to, with a colon: stress/race.c
+RACES = ("walk", "truncate", "uffd_move", "exclusive", "huge")
+STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure", "race")
 # what runs at once in --stress soak
 SOAK_PROGRAMS = ("kill", "fuzz", "pressure")
 
@@ -98,6 +100,11 @@ class Request:
     formats: List[Tuple[str, str]] = field(default_factory=list)
     # entries of the catalogue, where --regressions or --reintroduce was given
     entries: List[str] = field(default_factory=list)
+
+    @property
+    def by_seeds(self) -> bool:
+        """Is a bug that is brought back looked for by seeds?"""
+        return self.mode == "reintroduce" and bool(self.stress)
 
     @property
     def seed_line(self) -> str:

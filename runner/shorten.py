@@ -163,7 +163,7 @@ class Shorter:
         """Of this run with those calls only."""
         seed, seconds = self.test.arguments[:2]
         near = (f"{int(seconds) / 60 + more / 100:.2f}" for more in range(3))
-        minutes = next(text for text in near if seconds_of(float(text)) == int(seconds))
+        minutes = next(text for text in near if seconds_of(float(text), exact=True) == int(seconds))
         return ["--exact", str(seed), "--stress", "fuzz", "--minutes", minutes,
                 "--calls", as_text(self.best)]
 

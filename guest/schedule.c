@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Schedules that a seed decides. Where a guest counts instructions for its time, one task
+ * takes turns with another where it sleeps, and where a timer fires. Threads of the highest
+ * priority wake up here at moments that the seed says: what runs then is interrupted, and
+ * the scheduler gives the CPU to who has had less of it. With a kernel that can be preempted
+ * (-c preempt) that is nearly anywhere in the kernel, too.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define CPUS_MAX	8
+/*
+ * A thread sleeps for 1 us to 512 us, and as often for 1 to 2 us as for 256 to 512 us: two
+ * steps of a race can be a few hundred instructions apart, or whole system calls.
+ */
+#define DOUBLINGS	9
+#define SHORTEST_NS	1000
+
+static uint64_t states[CPUS_MAX];
+
+/* splitmix64 */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static void *wake_at_random(void *data)
+{
+	struct timespec nap = { 0 };
+	uint64_t *state = data;
+	long shortest;
+
+	for (;;) {
+		shortest = SHORTEST_NS << next_random(state) % DOUBLINGS;
+		nap.tv_nsec = shortest + next_random(state) % shortest;
+		nanosleep(&nap, NULL);
+	}
+	return NULL;
+}
+
+/* One thread for each CPU. Returns 0 or -1, with errno set. */
+int schedule_begin(unsigned long seed)
+{
+	struct sched_param highest = { .sched_priority = sched_get_priority_max(SCHED_FIFO) };
+	long cpu, cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	cpu_set_t set;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (cpu = 0, errno = 0; !errno && cpu < cpus && cpu < CPUS_MAX; cpu++) {
+		states[cpu] = seed * CPUS_MAX + cpu;
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		pthread_attr_init(&attr);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+		pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+		pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+		pthread_attr_setschedparam(&attr, &highest);
+		errno = pthread_create(&thread, &attr, wake_at_random, &states[cpu]);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return errno ? -1 : 0;
+}
