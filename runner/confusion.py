@@ -6,19 +6,26 @@ one brought in, or a wrong one, would stand beside it.
 """
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Dict, List, Sequence
+from pathlib import Path
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set
 
+from runner.cache import hash_files
 from runner.catalogue import Bug
-from runner.diagnosis import Diagnosis, Known, diagnose, unconfirmed
-from runner.results import FAIL, Verdict
-from runner.signature import Signature, release_key
+from runner.diagnosis import Diagnosis, Known, explain
+from runner.errors import Failure
+from runner.names import base_name
+from runner.results import FAIL, OK, Verdict
+from runner.signature import Signature, Symptom, release_key, symptoms_of
+from runner.sourcecheck import BUG, FIXED, NO_SOURCE, Answer
 
 HEAD = """\
 # Bugs brought in, and bugs named
 
-Written by `./run_tests.sh --reintroduce all --confusion{kernels}`; not edited by hand. Each row is a
-kernel into which one entry of `regressions/` was brought back, and on which the whole suite ran.
+Written by `./run_tests.sh --reintroduce all --confusion{kernels}` from what is recorded in
+`confusion/`; not edited by hand. Each row is a kernel into which one entry of `regressions/` was
+brought back, and on which the whole suite ran.
 
 - **failures**: tests that failed. A program of which three tests hung or took the guest with them
   is not gone on with.
@@ -39,24 +46,107 @@ class BroughtIn:
 
     bug: Bug
     kernel: str
-    verdicts: List[Verdict]
-    # the catalogue, and what the source with the bug says of each entry
-    knowns: List[Known]
+    failed: Mapping[str, FrozenSet[Symptom]]
+    passed: FrozenSet[str]
+    # what the source with the bug says of each entry
+    sources: Mapping[str, str]
 
-    def without_this_kernel(self) -> List[Known]:
-        """As if nothing had been recorded on this kernel, and there were no source."""
-        knowns = []
-        for known in unconfirmed(self.knowns):
-            signature = known.signature and known.signature.without(self.kernel)
-            knowns.append(Known(known.bug, signature or Signature(), known.source))
-        return knowns
+    def knowns(self, bugs: Iterable[Bug], signatures: Mapping[str, Signature]) -> List[Known]:
+        """The catalogue as it is now."""
+        return [Known(bug, signatures.get(bug.name), Answer(self.sources[bug.name]))
+                if bug.name in self.sources else Known(bug, signatures.get(bug.name))
+                for bug in bugs]
 
-    def diagnoses(self, signatures: Dict[str, Signature]) -> List[Diagnosis]:
+    def diagnoses(self, bugs: Iterable[Bug], signatures: Mapping[str, Signature]) \
+            -> List[Diagnosis]:
         """By behaviour, with the source, and by the other kernels."""
-        known = [Known(one.bug, signatures.get(one.bug.name), one.source) for one in self.knowns]
-        seen = BroughtIn(self.bug, self.kernel, self.verdicts, known)
-        return [diagnose(self.verdicts, knowns, self.kernel)
-                for knowns in (unconfirmed(known), known, seen.without_this_kernel())]
+        knowns = self.knowns(bugs, signatures)
+        unseen = [Known(one.bug, one.signature) for one in knowns]
+        others = [Known(one.bug, one.signature.without(self.kernel) or Signature()
+                        if one.signature else Signature()) for one in knowns]
+        return [explain(self.failed, set(self.passed), which, self.kernel)
+                for which in (unseen, knowns, others)]
+
+
+def seen(bug: Bug, kernel: str, verdicts: Iterable[Verdict], knowns: Iterable[Known]) -> BroughtIn:
+    """What counts of a run of the whole suite with a bug."""
+    verdicts = list(verdicts)
+    failed = {verdict.name: symptoms_of(verdict) for verdict in verdicts
+              if verdict.result == FAIL}
+    passed = {base_name(verdict.name) for verdict in verdicts if verdict.result == OK}
+    return BroughtIn(bug, kernel, failed,
+                     frozenset(passed - {base_name(name) for name in failed}),
+                     {known.bug.name: known.source.word for known in knowns
+                      if known.source.word in (BUG, FIXED)})
+
+
+@dataclass
+class Record:
+    """What was seen with bugs on one kernel: a file that is gone on with, also on another machine."""
+
+    path: Path
+    kernel: str
+
+    def __post_init__(self) -> None:
+        # the tests that passed with most bugs, and of each bug what differs
+        self._passed: Set[str] = set()
+        self._bugs: Dict[str, Dict[str, Any]] = {}
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        try:
+            found = json.loads(text)
+            self._passed, self._bugs = set(found["passed"]), dict(found["bugs"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failure(f"{self.path} is not what --confusion has written ({error}); take it back "
+                          "from git, or remove it to begin anew") from None
+
+    def has(self, bug: Bug) -> bool:
+        """Is the bug there, as its semantic patch is now?"""
+        return bool(self._bugs.get(bug.name, {}).get("patch") == patch_of(bug))
+
+    def add(self, row: BroughtIn) -> None:
+        """Keeps a row, in the place of an older one."""
+        if not self._bugs:
+            self._passed = set(row.passed)
+        self._bugs[row.bug.name] = {
+            "patch": patch_of(row.bug),
+            "failed": {name: [[one.kind, one.text] for one in sorted(symptoms)]
+                       for name, symptoms in sorted(row.failed.items())},
+            "did not pass": sorted(self._passed - row.passed - set(row.failed)),
+            "passed": sorted(row.passed - self._passed),
+            "bug": sorted(name for name, word in row.sources.items() if word == BUG),
+            "fixed": sorted(name for name, word in row.sources.items() if word == FIXED),
+        }
+        lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(self._bugs.items())]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = ",\n".join(lines)
+        self.path.write_text(f'{{"passed": {json.dumps(sorted(self._passed))},\n"bugs": {{\n'
+                             f"{whole}\n}}}}\n", encoding="utf-8")
+
+    def rows(self, bugs: Iterable[Bug]) -> List[BroughtIn]:
+        """All that are there."""
+        return [self._row(bug) for bug in bugs if self.has(bug)]
+
+    def _row(self, bug: Bug) -> BroughtIn:
+        row = self._bugs[bug.name]
+        failed = {name: frozenset(Symptom(kind, text) for kind, text in symptoms)
+                  for name, symptoms in row["failed"].items()}
+        passed = (self._passed | set(row["passed"])) - set(row["did not pass"]) - set(failed)
+        sources = {name: BUG for name in row["bug"]}
+        sources.update({name: FIXED for name in row["fixed"]})
+        return BroughtIn(bug, self.kernel, failed, frozenset(passed), sources)
+
+
+def patch_of(bug: Bug) -> str:
+    """The state of what brings a bug back."""
+    return hash_files([bug.folder / "bug.cocci"])[:12]
+
+
+def all_records(folder: Path) -> List[Record]:
+    """Of all kernels."""
+    return [Record(path, path.stem) for path in sorted(folder.glob("*.json"))]
 
 
 def names(diagnosis: Diagnosis, bug: Bug) -> str:
@@ -69,7 +159,8 @@ def names(diagnosis: Diagnosis, bug: Bug) -> str:
     return ", ".join(words) or "-"
 
 
-def confusion_table(rows: Sequence[BroughtIn], signatures: Dict[str, Signature]) -> str:
+def confusion_table(rows: Sequence[BroughtIn], bugs: Sequence[Bug],
+                    signatures: Mapping[str, Signature]) -> str:
     """The document."""
     kernels = sorted({row.kernel for row in rows}, key=release_key)
     lines = [HEAD.format(kernels="".join(f" -k {kernel}" for kernel in kernels))]
@@ -82,14 +173,13 @@ def confusion_table(rows: Sequence[BroughtIn], signatures: Dict[str, Signature])
         for row in rows:
             if row.kernel != kernel:
                 continue
-            done = row.diagnoses(signatures)
-            failures = sum(verdict.result == FAIL for verdict in row.verdicts)
+            done = row.diagnoses(bugs, signatures)
             for column, diagnosis in enumerate(done):
                 named = [finding.bugs for finding in diagnosis.findings]
                 found[column] += any(row.bug.name in [bug.name for bug in bugs] for bugs in named)
                 wrong[column] += sum(row.bug.name not in [bug.name for bug in bugs]
                                      for bugs in named)
-            lines.append(f"| `{row.bug.name}` | {failures} | " +
+            lines.append(f"| `{row.bug.name}` | {len(row.failed)} | " +
                          " | ".join(names(diagnosis, row.bug) for diagnosis in done) + " | " +
                          ", ".join(str(len(diagnosis.unexplained)) for diagnosis in done) + " |")
         lines.append("")

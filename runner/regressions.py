@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import json
 import os
 import shutil
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
 from runner.build import KCONFIG, ccache, image_target, prepare, take_image, tree_words
 from runner.cache import Entry, Logs, hash_files
 from runner.catalogue import Bug, all_bugs, catalogue, choose, globs_of
 from runner.config import Config, read, read_config
-from runner.confusion import BroughtIn, confusion_table
+from runner.confusion import Record, all_records, confusion_table, seen
 from runner.diagnosis import know
 from runner.errors import Failure, UnfitKernel
 from runner.host import Host, make_flags
@@ -31,6 +30,7 @@ from runner.names import OWN_NAMES, matches
 from runner.programs import Driver, Suite, build_agent, build_driver, build_suite
 from runner.request import Request
 from runner.results import FAIL, OK, SKIP, Ledger, Verdict, test_as_json, verdict_from_json
+from runner.seeds import Search
 from runner.signature import Signature, both, read_signature, symptoms_of
 from runner.suite import Machine, Run, suite_tests
 
@@ -40,6 +40,8 @@ SHOWN = 3
 GIVE_UP = 3
 # the confusion table
 TABLE = "docs/records/confusion.md"
+# what it is made from
+SEEN = "docs/records/confusion"
 
 # Every command that kbuild notes is compared with the one it would give now. A build can itself be a
 # copy of another one in the cache, and have that one's paths in what objtool was made with.
@@ -188,31 +190,6 @@ class Copy:
 
 
 @dataclass
-class Saved:
-    """What the whole suite said with a bug, so that a table that was interrupted is gone on with."""
-
-    path: Path
-    key: str
-
-    def is_current(self) -> bool:
-        """Was it seen with the same files?"""
-        try:
-            return bool(json.loads(self.path.read_text(encoding="utf-8"))["key"] == self.key)
-        except (OSError, ValueError, KeyError):
-            return False
-
-    def read(self) -> List[Verdict]:
-        """The verdicts."""
-        return [verdict_from_json(test) for test in json.loads(read(self.path))["tests"]]
-
-    def write(self, verdicts: Sequence[Verdict]) -> None:
-        """Keeps them."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        tests = [test_as_json(verdict) for verdict in verdicts]
-        self.path.write_text(json.dumps({"key": self.key, "tests": tests}), encoding="utf-8")
-
-
-@dataclass
 class Reintroduction:
     """Bugs brought back into one kernel, and looked for."""
 
@@ -226,7 +203,7 @@ class Reintroduction:
     caught: int = 0
     missed: int = 0
     # with --confusion: what the whole suite said with each bug
-    brought_in: List[BroughtIn] = field(default_factory=list)
+    record: Optional[Record] = None
     _start: float = field(default_factory=time.monotonic)
 
     @property
@@ -239,22 +216,37 @@ class Reintroduction:
         bugs = self._to_be_seen(bugs)
         if not bugs:
             return
+        if self.request.by_seeds:
+            await self._in_copy(lambda copy: self._each_by_seeds(bugs, copy))
+            return
         self.host.terminal.step(f"the tests on linux {self.kernel.name} as it is")
         without = await self._tests("without-bugs", self.kernel.image, self._globs(bugs))
         sound = self._sound(bugs, without)
-        if not sound:
-            return
+        if sound:
+            await self._in_copy(lambda copy: self._each(sound, copy, without))
+
+    async def _each(self, bugs: Sequence[Bug], copy: Copy, without: Ledger) -> None:
+        for bug in bugs:
+            try:
+                await self._reintroduce(bug, copy, without)
+            finally:
+                copy.mend()
+
+    async def _each_by_seeds(self, bugs: Sequence[Bug], copy: Copy) -> None:
+        for bug in bugs:
+            try:
+                await self._by_seeds(bug, copy)
+            finally:
+                copy.mend()
+
+    async def _in_copy(self, work: Callable[[Copy], Awaitable[None]]) -> None:
         entry = self.host.cache.entry("reintroduce", self.kernel.id)
         async with self.host.cache.lock(f"copy-{self.kernel.id}",
                                         f"with the copy of linux {self.kernel.name}",
                                         self.host.terminal):
             copy = Copy(self.host, self.kernel, entry)
             await copy.make()
-            for bug in sound:
-                try:
-                    await self._reintroduce(bug, copy, without)
-                finally:
-                    copy.mend()
+            await work(copy)
 
     def _globs(self, bugs: Sequence[Bug]) -> List[str]:
         return [] if self.request.confusion else globs_of(bugs)
@@ -264,7 +256,10 @@ class Reintroduction:
         seen = []
         for bug in bugs:
             lacking = self.kernel.lacks(bug.needs)
-            if lacking:
+            if self.record and bug.name not in self.request.globs and self.record.has(bug):
+                self._tell(f"left out    {bug.name:<36} {self.release:<6} {'':>6}  it has its row; "
+                           "name it to bring it in once more")
+            elif lacking:
                 self._tell(f"left out    {bug.name:<36} {self.release:<6} {'':>6}  the kernel is built "
                            f"without {' '.join(lacking)}; give a config that has it with -c")
             else:
@@ -284,25 +279,10 @@ class Reintroduction:
 
     async def _reintroduce(self, bug: Bug, copy: Copy, without: Ledger) -> None:
         self._start = time.monotonic()
-        saved = Saved(copy.entry.path / "runs" / f"{bug.name}.json", self._key(bug))
-        if self.request.confusion and saved.is_current():
-            await copy.patch(bug, self.logs / f"{bug.name}.{self.release}.log")
-            self._bring_in(bug, copy, saved.read())
-            self._row(bug, True, "as it was seen before, with all files the same")
+        image = await self._kernel_with(bug, copy)
+        if not image:
             return
-        label = f"{bug.name} on linux {self.kernel.name}"
-        log = self.logs / f"{bug.name}.{self.release}.log"
-        self.host.terminal.step(label)
-        problem = await copy.patch(bug, log)
-        if problem:
-            self._row(bug, False, problem)
-            return
-        if await copy.compile(f"{label}: building", log):
-            self._row(bug, False, f"it does not build; see {log}")
-            return
-        image = copy.entry.path / "image"
-        await take_image(self.host, self.kernel, copy.build, image)
-        self.host.terminal.step(f"{label}: testing")
+        self.host.terminal.step(f"{bug.name} on linux {self.kernel.name}: testing")
         try:
             ledger = await self._tests(bug.name, image, self._globs([bug]))
         except UnfitKernel:
@@ -315,21 +295,43 @@ class Reintroduction:
             self._row(bug, False, f"see {self.logs / f'{bug.name}.{self.release}'}")
             return
         await self._record(bug, image, without, ledger, failed)
-        if self.request.confusion:
-            self._bring_in(bug, copy, list(ledger.verdicts.values()))
-            saved.write(self.brought_in[-1].verdicts)
+        if self.record:
+            self.record.add(seen(bug, self.release, ledger.verdicts.values(),
+                                 know(all_bugs(catalogue(self.host)), copy.tree)))
         more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         self._row(bug, True, " ".join(mine[:SHOWN]) + more)
 
-    def _key(self, bug: Bug) -> str:
-        """The state of all that decides about a run of the whole suite with a bug."""
-        files = hash_files([self.driver.module, self.agent, self.suite.programs,
-                            bug.folder / "bug.cocci"]) if self.request.confusion else ""
-        return f"{self.kernel.state} {files}"
+    async def _kernel_with(self, bug: Bug, copy: Copy) -> Optional[Path]:
+        """The image of a kernel with the bug; nothing, and a row, if there is none."""
+        label = f"{bug.name} on linux {self.kernel.name}"
+        log = self.logs / f"{bug.name}.{self.release}.log"
+        self.host.terminal.step(label)
+        problem = await copy.patch(bug, log)
+        if problem:
+            self._row(bug, False, problem)
+            return None
+        if await copy.compile(f"{label}: building", log):
+            self._row(bug, False, f"it does not build; see {log}")
+            return None
+        image = copy.entry.path / "image"
+        await take_image(self.host, self.kernel, copy.build, image)
+        return image
 
-    def _bring_in(self, bug: Bug, copy: Copy, verdicts: List[Verdict]) -> None:
-        self.brought_in.append(BroughtIn(bug, self.release, verdicts,
-                                         know(all_bugs(catalogue(self.host)), copy.tree)))
+    async def _by_seeds(self, bug: Bug, copy: Copy) -> None:
+        """Looks for a race: which of the seeds finds it?"""
+        self._start = time.monotonic()
+        image = await self._kernel_with(bug, copy)
+        if not image:
+            return
+        search = Search(self.request, Machine(self.host, self.kernel, self.driver, self.agent),
+                        self.logs / f"{bug.name}.{self.release}")
+        found = await search.find(image, self.request.seeds)
+        if not found:
+            self._row(bug, False, f"by none of {len(self.request.seeds)} seeds")
+        elif not await search.passes(self.kernel.image, found.seed):
+            self._row(bug, False, f"seed {found.seed} fails without the bug, too")
+        else:
+            self._row(bug, True, str(found))
 
     async def _record(self, bug: Bug, image: Path, without: Ledger, ledger: Ledger,
                       failed: Sequence[str]) -> None:
@@ -403,19 +405,18 @@ async def reintroduce(host: Host, request: Request, kernels: Sequence[str]) -> i
     logs = host.cache.new_logs()
     config = read_config(host.root, request.configs[0] if request.configs else "")
     caught = missed = 0
-    brought_in: List[BroughtIn] = []
     for name in kernels:
         done = await reintroduce_on(host, request, logs, name, config, bugs)
         if done:
             caught, missed = caught + done.caught, missed + done.missed
-            brought_in += done.brought_in
     host.terminal.clear()
-    if not caught + missed:
+    if not caught + missed and not request.confusion:
         raise Failure(f"none of these can be reintroduced into {' '.join(kernels)}; the line "
                       "kernels: in regressions/*/about has where")
-    if brought_in:
-        table = host.root / TABLE
-        table.write_text(confusion_table(brought_in, recorded(host)), encoding="utf-8")
+    if request.confusion:
+        table, every = host.root / TABLE, all_bugs(catalogue(host))
+        rows = [row for record in all_records(host.root / SEEN) for row in record.rows(every)]
+        table.write_text(confusion_table(rows, every, recorded(host)), encoding="utf-8")
         host.terminal.out(f"table: {table}")
     host.terminal.out(f"logs: {logs.path}")
     last = f"{caught} caught, {missed} not caught"
@@ -442,5 +443,7 @@ async def reintroduce_on(host: Host, request: Request, logs: Logs, name: str, co
     await Machine(host, kernel, driver, agent).require()
     suite = await build_suite(host, kernel.source)
     work = Reintroduction(host, request, logs.path, kernel, driver, agent, suite)
+    if request.confusion:
+        work.record = Record(host.root / SEEN / f"{kernel.label}.json", kernel.label)
     await work.run(here)
     return work

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from runner.catalogue import Bug
-from runner.confusion import BroughtIn, confusion_table
+from runner.confusion import Record, confusion_table, seen
 from runner.diagnosis import Known, Standing, diagnose, know, standing
+from runner.errors import Failure
 from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, Verdict
 from runner.signature import ASSERTION, HANG, REPORT, Signature, Symptom
 from runner.sourcecheck import BUG, FIXED, UNKNOWN, Answer
@@ -259,15 +261,48 @@ class SourceTest(unittest.TestCase):
 class ConfusionTest(unittest.TestCase):
     """The table."""
 
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.one = known("one", {"a.b": wrong()}, BUG, ("6.1", "6.12"))
+        self.two = known("two", {"a.c": wrong()}, FIXED)
+        self.bugs = []
+        for entry in (self.one, self.two):
+            (self.folder / entry.bug.name).mkdir()
+            (self.folder / entry.bug.name / "bug.cocci").write_text("@@\n", encoding="utf-8")
+            self.bugs.append(replace(entry.bug, folder=self.folder / entry.bug.name))
+        self.row = seen(self.bugs[0], "6.1", [failed("a.b"), failed("a.c"), *passed("a.d")],
+                        [self.one, self.two])
+
+    def record(self) -> Record:
+        """As another run reads it."""
+        return Record(self.folder / "seen/6.1.json", "6.1")
+
     def test_rows(self) -> None:
-        one = known("one", {"a.b": wrong()}, BUG, ("6.1", "6.12"))
-        two = known("two", {"a.c": wrong()}, FIXED)
-        row = BroughtIn(one.bug, "6.1", [failed("a.b"), failed("a.c"), *passed("a.d")], [one, two])
-        table = confusion_table([row], {"one": one.signature or Signature(),
-                                        "two": two.signature or Signature()})
+        table = confusion_table([self.row], self.bugs,
+                                {"one": self.one.signature or Signature(),
+                                 "two": self.two.signature or Signature()})
         self.assertIn("| `one` | 2 | `one` 1, **`two`** 1 | `one` 1 | `one` 1 | 0, 1, 1 |", table)
         self.assertIn("| named rightly | 1 | 1 | 1 |", table)
         self.assertIn("| wrong names | 1 | 0 | 0 |", table)
+
+    def test_record_is_gone_on_with(self) -> None:
+        self.assertEqual(self.record().rows(self.bugs), [])
+        self.record().add(self.row)
+        second = seen(self.bugs[1], "6.1", [failed("a.d"), *passed("a.b", "a.e")], [self.one])
+        self.record().add(second)
+        self.assertEqual(self.record().rows(self.bugs), [self.row, second])
+        # a row of another patch is none
+        (self.bugs[0].folder / "bug.cocci").write_text("@@ @@\n", encoding="utf-8")
+        self.assertFalse(self.record().has(self.bugs[0]))
+        self.assertEqual(self.record().rows(self.bugs), [second])
+
+    def test_record_that_is_broken(self) -> None:
+        (self.folder / "seen").mkdir()
+        (self.folder / "seen/6.1.json").write_text("{", encoding="utf-8")
+        with self.assertRaisesRegex(Failure, "6.1.json is not what --confusion has written"):
+            self.record()
 
 
 if __name__ == "__main__":
