@@ -187,20 +187,27 @@ static const char *check_truncate(struct arena *a)
 	return check_pattern(a, a->addr, a->left);
 }
 
-/* UFFDIO_MOVE of pages, while they go to a device. */
+/* UFFDIO_MOVE of pages, while they come back from a device. */
 static int begin_uffd_move(struct arena *a)
 {
-	if (madvise(a->to, hmm_pmd_size(), MADV_DONTNEED))
-		return -errno;
-	return fresh_small(a);
+	int ret = fresh_small(a);
+
+	if (!ret && madvise(a->to, hmm_pmd_size(), MADV_DONTNEED))
+		ret = -errno;
+	return ret ? ret : to_other_device(a);
+}
+
+static int back_from_other_device(struct arena *a)
+{
+	return hmm_to_system(a->other, a->addr, a->length, NULL, NULL);
 }
 
 static int uffd_move(struct arena *a)
 {
 	int error = hmm_uffd_move(a->uffd, a->to, a->addr, a->length, &a->moved);
 
-	/* of a page that is on the device by then, before Linux 7.0 */
-	return error == -EFAULT || error == -EBUSY ? 0 : error;
+	/* of a page that is on the device still, as far as it got */
+	return error == -EFAULT ? 0 : error;
 }
 
 static const char *check_uffd_move(struct arena *a)
@@ -277,7 +284,7 @@ static const char *lacking_memory(struct arena *a)
 static const struct race races[] = {
 	{ "walk", begin_walk, walk, to_other_device, check_walk, NULL },
 	{ "truncate", begin_truncate, truncate_file, to_other_device, check_truncate, NULL },
-	{ "uffd_move", begin_uffd_move, uffd_move, to_other_device, check_uffd_move,
+	{ "uffd_move", begin_uffd_move, uffd_move, back_from_other_device, check_uffd_move,
 	  lacking_uffd_move },
 	{ "exclusive", begin_exclusive, zap, read_all, check_zapped, lacking_exclusive },
 	{ "huge", begin_huge, zap, huge_back, check_zapped, lacking_huge },
