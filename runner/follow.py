@@ -23,6 +23,8 @@ BOOT_WAITS = 10
 LEAK_SECONDS = 1800
 # the agent ends a test that is over its time; it gets so long for that
 AGENT_SECONDS = 15
+# of a slow guest, in all
+MOST_SLOW_SECONDS = 1800
 TAIL = 15
 
 
@@ -172,6 +174,8 @@ class Follower:
     judged: bool = True
     # how long the agent may take to end a test that is over its time
     patience: int = AGENT_SECONDS
+    # our seconds that one of the guest's can take
+    slowness: int = 1
     # to the agent, when there are no more tests
     last_words: str = "quit"
     # what the kernel lacks of what a test takes for granted, empty if nothing
@@ -304,7 +308,8 @@ class Follower:
         self._begun = time.monotonic()
         self._output = []
         self._send_next()
-        return test.seconds + self.patience if test.seconds else None
+        slow = min(test.seconds * self.slowness, MOST_SLOW_SECONDS)
+        return max(test.seconds, slow) + self.patience if test.seconds else None
 
     def _end(self, ending: Ending) -> None:
         test = self.outcome.current

@@ -34,8 +34,8 @@ LEAST_SHARE = 32
 # The QEMU in which several CPUs of such a guest were seen to come up and to repeat. 7.2 waits for
 # the second one for ever; what is between was not tried.
 EXACT_CPUS_SINCE = (10, 0)
-# a second of a guest that counts instructions can take many of ours
-EXACT_PATIENCE = 1800
+# a second of a guest that counts instructions can take so many of ours
+EXACT_SLOWNESS = 30
 # a guest that is lost before it has begun a test is tried again so often
 MOST_IDLE = 3
 
@@ -320,7 +320,7 @@ class Run:
                             self._listener(place), slow=self.machine.kernel.config.guest.slow,
                             excuse=self.excuse)
         if self.machine.exact:
-            follower.patience = EXACT_PATIENCE
+            follower.slowness = EXACT_SLOWNESS
         try:
             await follower.follow()
         finally:
