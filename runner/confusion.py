@@ -28,7 +28,7 @@ Written by `./run_tests.sh --reintroduce all --confusion{kernels}` from what is 
 brought back, and on which the whole suite ran.
 
 - **failures**: tests that failed. A program of which three tests hung or took the guest with them
-  is not gone on with.
+  is not gone on with, and nothing after twelve such tests of all programs.
 - **named**: entries that the diagnosis put failures under, with their number: what it says if the
   kernel's source is not there, and then if it is.
 - **by the other kernels**: the same without the source, and without what was recorded on this

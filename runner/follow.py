@@ -66,7 +66,8 @@ class Queue:
     A guest gets several of one program at a time, as they run the same code, which an emulated
     guest has to translate only once. They become fewer towards the end, so that guests end
     together. With one_by_one it gets one, whatever the next ones are. After give_up tests of one
-    program that hung or took the guest with them, the others of it are left out; 0 is never.
+    program that hung or took the guest with them, the others of it are left out, and after four
+    times as many of all programs, all others; 0 is never.
     """
 
     def __init__(self, tests: Iterable[Test], guests: int, one_by_one: bool = False,
@@ -88,7 +89,8 @@ class Queue:
 
     def is_wanted(self, test: Test) -> bool:
         """Has it still to be run?"""
-        given_up = self._give_up and self._losses.get(test.program, 0) >= self._give_up
+        given_up = self._give_up and (self._losses.get(test.program, 0) >= self._give_up or
+                                      sum(self._losses.values()) >= 4 * self._give_up)
         settled = test.base in self.settled and not self._every_run
         return not settled and not given_up
 

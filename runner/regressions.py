@@ -284,7 +284,7 @@ class Reintroduction:
             return
         self.host.terminal.step(f"{bug.name} on linux {self.kernel.name}: testing")
         try:
-            ledger = await self._tests(bug.name, image, self._globs([bug]))
+            ledger = await self._tests(bug.name, image, self._globs([bug]), bug.tests)
         except UnfitKernel:
             # a guest that does not come up is no verdict: the machine can be too busy
             self._row(bug, False, f"see {self.logs / f'{bug.name}.{self.release}'}")
@@ -339,7 +339,8 @@ class Reintroduction:
         self.host.terminal.step(f"{bug.name} on linux {self.kernel.name}: recording")
         names = [name for name in failed if name not in OWN_NAMES]
         try:
-            again = (await self._tests(f"{bug.name}-again", image, names)).verdicts if names else {}
+            again = (await self._tests(f"{bug.name}-again", image, names, bug.tests)).verdicts \
+                if names else {}
         except UnfitKernel:
             return
         first = {name: symptoms_of(ledger.verdicts[name]) for name in failed}
@@ -359,7 +360,8 @@ class Reintroduction:
         except OSError as error:
             self._tell(f"{bug.signature_file} cannot be written: {error.strerror}")
 
-    async def _tests(self, name: str, image: Path, globs: Sequence[str]) -> Ledger:
+    async def _tests(self, name: str, image: Path, globs: Sequence[str],
+                     mine: Sequence[str] = ()) -> Ledger:
         folder = self.logs / f"{name}.{self.release}"
         folder.mkdir()
         whole = self.request.confusion
@@ -368,6 +370,9 @@ class Reintroduction:
             machine = Machine(self.host, replace(self.kernel, image=image), self.driver, self.agent,
                               guests=None if whole else 1)
             tests = suite_tests(self.suite, replace(self.request, globs=list(globs)))
+            if whole:
+                # not too late to be run, if too many tests hang
+                tests.sort(key=lambda test: not matches(test.name, mine))
             await Run(machine, ledger, folder, patient=True, give_up=GIVE_UP).run(tests)
         return ledger
 

@@ -88,6 +88,15 @@ class QueueTest(unittest.TestCase):
         self.assertEqual(queue.take(0), tests[3])
         self.assertEqual(Queue(tests, 1).take(0), tests[0])
 
+    def test_many_lost_tests_end_the_run(self) -> None:
+        tests = [Test(f"p{program}.t", Path(f"p{program}")) for program in range(10)]
+        queue = Queue(tests, 1, give_up=2)
+        for _ in range(8):
+            test = queue.take(0)
+            assert test
+            queue.lost(test)
+        self.assertIsNone(queue.take(0))
+
 
 class SelectTest(unittest.TestCase):
     """Globs."""
