@@ -315,8 +315,10 @@ int main(int argc, char **argv)
 	if (options.one_cpu)
 		stay_on_one_cpu();
 	catch_children();
-	if (seed && schedule_begin(strtoul(seed, NULL, 0)))
+	if (seed && schedule_begin(strtoul(seed, NULL, 0))) {
 		perror("threads for a schedule");
+		return 2;
+	}
 	machine_remember();
 	say("ready %lu\n", machine_taint());
 	return serve_host(commands);

@@ -53,7 +53,7 @@ void machine_before_test(void);
 unsigned long machine_taint(void);
 int machine_is_unchanged(char *reason, size_t size);
 
-/* schedule.c: with which tasks take turns elsewhere for each seed */
+/* schedule.c: threads that preempt tasks at moments that the seed decides */
 int schedule_begin(unsigned long seed);
 
 /* tsc.c */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Schedules that a seed decides. Where a guest counts instructions for its time, one task
- * takes turns with another where it sleeps, and where a timer fires. Threads of the highest
- * priority wake up here at moments that the seed says: what runs then is interrupted, and
- * the scheduler gives the CPU to who has had less of it. With a kernel that can be preempted
- * (-c preempt) that is nearly anywhere in the kernel, too.
+ * Schedules that a seed decides. In a guest whose clock is the number of its instructions,
+ * the scheduler switches from one task to another only where the first one sleeps or a timer
+ * fires. Threads of the highest priority wake up here at moments that the seed decides. They
+ * preempt what runs then, and the scheduler may go on with another task. If the kernel is
+ * preemptible (-c preempt), that can be nearly anywhere in the kernel, too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -73,6 +73,7 @@ int schedule_begin(unsigned long seed)
 		pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
 		pthread_attr_setschedparam(&attr, &highest);
 		errno = pthread_create(&thread, &attr, wake_at_random, &states[cpu]);
+		pthread_attr_destroy(&attr);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return errno ? -1 : 0;

@@ -101,16 +101,19 @@ own that --new began. What is missing is installed, fetched and built first.
                        tests and looks at its source; all, or the entries named
       --reintroduce NAME|all
                        bring the bug back into a copy of the kernel, see whether
-                       the tests catch it, and record how
+                       the tests catch it, and record how; with --exact S-T and
+                       --stress race, see which seed is the first that finds it
       --confusion      with --reintroduce: run the whole suite with each bug, and
-                       make the table of bugs brought in and bugs named
+                       make the table of bugs brought in and bugs named; all is
+                       those that have no row in it yet
       --mutate FILE    change the kernel's FILE (mm/hmm.c, mm/migrate_device.c) in one
                        place after the other, and tell which changes no test
                        notices; FILE:100-140 for some lines, FILE:FUNCTION for one
                        function; docs/developing/mutants.md
       --stress NAME    put load on the driver instead of running tests: kill, load,
-                       fuzz, pressure, race, or all of them one after the other, or
-                       soak: kill, fuzz and pressure at once; docs/records/reliability.md
+                       fuzz, pressure, race (one of its races: race.NAME), or all of
+                       them one after the other, or soak: kill, fuzz and pressure at
+                       once; docs/records/reliability.md
       --minutes N      for how long, each (1; also less: 0.5)
       --calls N,N-N    with --stress fuzz and a seed: make only these of its calls; a
                        run with --exact that fails finds out which it takes
@@ -118,8 +121,9 @@ own that --new began. What is missing is installed, fetched and built first.
       --seed S         make the choices of the run that printed this seed, for
                        --stress and --shuffle; S-T is a cell for each of these seeds
       --exact [SEED]   one guest, whose clock is the number of instructions that it has
-                       executed: the same SEED makes the same run again, for tests,
-                       --exec and --stress; S-T as above; docs/using/counting.md
+                       executed: the same SEED makes the same run again, another one
+                       another schedule, for tests, --exec and --stress; S-T as above;
+                       docs/using/counting.md
       --replay         with --exact: start the guest in which the first test failed
                        again, with gdb, which stops it where the test fails
       --bench [OPERATION|PART...]
@@ -313,7 +317,7 @@ class Parser:
             [self.request.mode] = both - {"upstream"}
             return
         if both == {"reintroduce", "stress"}:
-            # by seeds; check_exact() sees that they are there
+            # by seeds; check_failures() sees that they are there
             self.request.mode = "reintroduce"
             return
         if self.request.mode != "suite":
@@ -338,6 +342,9 @@ class Parser:
 
     def set_stress(self, name: str) -> None:
         """--stress NAME."""
+        if self.request.stress:
+            raise Failure(f"--stress {self.request.stress} and --stress {name} exclude each other; "
+                          "give one")
         self.set_mode("stress")
         self.request.stress = name
 
@@ -539,7 +546,10 @@ def check_stress(request: Request, raw: Raw) -> None:
         if request.calls:
             raise Failure("--calls is for --stress fuzz")
         return
-    names = [*STRESS_PROGRAMS, "soak", *(f"race:{race}" for race in RACES)]
+    if request.by_seeds and request.stress in ("all", "soak"):
+        raise Failure(f"--reintroduce looks in one program by seeds, and not in --stress "
+                      f"{request.stress}; give race or race.NAME")
+    names = [*STRESS_PROGRAMS, "soak", *(f"race.{race}" for race in RACES)]
     if request.stress not in [*names, "all"]:
         raise Failure(f"--stress {request.stress}: there is no such run; it is one of "
                       f"{' '.join(names)}, or all")
@@ -587,7 +597,7 @@ def check_exact(request: Request) -> None:
     """What goes with --exact."""
     if request.mode == "reintroduce" and not request.stress:
         raise Failure("--reintroduce --exact looks for a race by seeds; say in what, with --stress "
-                      "race or race:NAME")
+                      "race or race.NAME")
     if request.mode not in ("suite", "upstream", "exec", "stress", "reintroduce"):
         raise Failure(f"--exact is for tests, --exec and --stress, and not for --{request.mode}")
     if "native" in request.kernels:

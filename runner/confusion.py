@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set
 
-from runner.cache import hash_files
+from runner.cache import hash_text
 from runner.catalogue import Bug
 from runner.diagnosis import Diagnosis, Known, explain
 from runner.errors import Failure
 from runner.names import base_name
 from runner.results import FAIL, OK, Verdict
 from runner.signature import Signature, Symptom, release_key, symptoms_of
-from runner.sourcecheck import BUG, FIXED, NO_SOURCE, Answer
+from runner.sourcecheck import BUG, FIXED, Answer
 
 HEAD = """\
 # Bugs brought in, and bugs named
@@ -82,7 +82,7 @@ def seen(bug: Bug, kernel: str, verdicts: Iterable[Verdict], knowns: Iterable[Kn
 
 @dataclass
 class Record:
-    """What was seen with bugs on one kernel: a file that is gone on with, also on another machine."""
+    """What was seen with bugs on one kernel: a file to which later runs add, on any machine."""
 
     path: Path
     kernel: str
@@ -119,11 +119,22 @@ class Record:
             "bug": sorted(name for name, word in row.sources.items() if word == BUG),
             "fixed": sorted(name for name, word in row.sources.items() if word == FIXED),
         }
+        self._write()
+
+    def drop(self, bug: Bug) -> None:
+        """What was seen of it is not true any more."""
+        if self._bugs.pop(bug.name, None):
+            self._write()
+
+    def _write(self) -> None:
         lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(self._bugs.items())]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = ",\n".join(lines)
-        self.path.write_text(f'{{"passed": {json.dumps(sorted(self._passed))},\n"bugs": {{\n'
-                             f"{whole}\n}}}}\n", encoding="utf-8")
+        # Ctrl-C leaves the old file or the new one
+        new = self.path.with_suffix(".new")
+        new.write_text(f'{{"passed": {json.dumps(sorted(self._passed))},\n"bugs": {{\n'
+                       f"{whole}\n}}}}\n", encoding="utf-8")
+        new.replace(self.path)
 
     def rows(self, bugs: Iterable[Bug]) -> List[BroughtIn]:
         """All that are there."""
@@ -141,7 +152,7 @@ class Record:
 
 def patch_of(bug: Bug) -> str:
     """The state of what brings a bug back."""
-    return hash_files([bug.folder / "bug.cocci"])[:12]
+    return hash_text((bug.folder / "bug.cocci").read_text(encoding="utf-8"))[:12]
 
 
 def all_records(folder: Path) -> List[Record]:

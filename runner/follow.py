@@ -23,8 +23,8 @@ BOOT_WAITS = 10
 LEAK_SECONDS = 1800
 # the agent ends a test that is over its time; it gets so long for that
 AGENT_SECONDS = 15
-# of a slow guest, in all
-MOST_SLOW_SECONDS = 1800
+# what a slow guest is given more, at least and at most
+LEAST_SLOW_SECONDS, MOST_SLOW_SECONDS = 300, 1800
 TAIL = 15
 
 
@@ -310,8 +310,13 @@ class Follower:
         self._begun = time.monotonic()
         self._output = []
         self._send_next()
-        slow = min(test.seconds * self.slowness, MOST_SLOW_SECONDS)
-        return max(test.seconds, slow) + self.patience if test.seconds else None
+        return test.seconds + self.patience + self._more_time(test) if test.seconds else None
+
+    def _more_time(self, test: Test) -> int:
+        if self.slowness == 1:
+            return 0
+        more = test.seconds * (self.slowness - 1)
+        return max(LEAST_SLOW_SECONDS, min(more, MOST_SLOW_SECONDS))
 
     def _end(self, ending: Ending) -> None:
         test = self.outcome.current

@@ -182,7 +182,7 @@ def candidates(text: str, place: Place, words: Sequence[str]) -> List[str]:
         "-c": place.configs, "--config": place.configs,
         "--format": lambda: list(FORMATS), "--reintroduce": place.entries,
         "--regressions": place.entries, "--exclude": place.tests,
-        "--stress": lambda: [*STRESS_PROGRAMS, "soak", "all", *(f"race:{race}" for race in RACES)],
+        "--stress": lambda: [*STRESS_PROGRAMS, "soak", "all", *(f"race.{race}" for race in RACES)],
         "--check": lambda: ["ci", "all", "machine", "noapt"], "--completion": lambda: list(SHELLS),
     }
     options = parse_usage(text).options

@@ -30,7 +30,7 @@ from runner.names import OWN_NAMES, matches
 from runner.programs import Driver, Suite, build_agent, build_driver, build_suite
 from runner.request import Request
 from runner.results import FAIL, OK, SKIP, Ledger, Verdict, test_as_json, verdict_from_json
-from runner.seeds import Search
+from runner.seeds import NothingToFind, Search
 from runner.signature import Signature, both, read_signature, symptoms_of
 from runner.suite import Machine, Run, suite_tests
 
@@ -204,6 +204,8 @@ class Reintroduction:
     missed: int = 0
     # with --confusion: what the whole suite said with each bug
     record: Optional[Record] = None
+    # some have been left out for that
+    has_rows: bool = False
     _start: float = field(default_factory=time.monotonic)
 
     @property
@@ -253,18 +255,19 @@ class Reintroduction:
 
     def _to_be_seen(self, bugs: Sequence[Bug]) -> List[Bug]:
         """Those that this kernel was built to show."""
-        seen = []
+        shown = []
         for bug in bugs:
             lacking = self.kernel.lacks(bug.needs)
             if self.record and bug.name not in self.request.globs and self.record.has(bug):
                 self._tell(f"left out    {bug.name:<36} {self.release:<6} {'':>6}  it has its row; "
                            "name it to bring it in once more")
+                self.has_rows = True
             elif lacking:
                 self._tell(f"left out    {bug.name:<36} {self.release:<6} {'':>6}  the kernel is built "
                            f"without {' '.join(lacking)}; give a config that has it with -c")
             else:
-                seen.append(bug)
-        return seen
+                shown.append(bug)
+        return shown
 
     def _sound(self, bugs: Sequence[Bug], without: Ledger) -> List[Bug]:
         """Only where the tests pass without the bug does a failure say something."""
@@ -279,6 +282,8 @@ class Reintroduction:
 
     async def _reintroduce(self, bug: Bug, copy: Copy, without: Ledger) -> None:
         self._start = time.monotonic()
+        if self.record:
+            self.record.drop(bug)
         image = await self._kernel_with(bug, copy)
         if not image:
             return
@@ -325,13 +330,17 @@ class Reintroduction:
             return
         search = Search(self.request, Machine(self.host, self.kernel, self.driver, self.agent),
                         self.logs / f"{bug.name}.{self.release}")
-        found = await search.find(image, self.request.seeds)
-        if not found:
-            self._row(bug, False, f"by none of {len(self.request.seeds)} seeds")
-        elif not await search.passes(self.kernel.image, found.seed):
-            self._row(bug, False, f"seed {found.seed} fails without the bug, too")
-        else:
-            self._row(bug, True, str(found))
+        try:
+            found = await search.find(image, self.request.seeds)
+        except NothingToFind as reason:
+            self._row(bug, False, f"{self.request.stress} cannot run here: {reason}")
+            return
+        except UnfitKernel:
+            # as in _reintroduce()
+            self._row(bug, False, f"see {search.logs}")
+            return
+        none = f"by none of {len(self.request.seeds)} seeds"
+        self._row(bug, bool(found), str(found or "; ".join([none, *search.notes])))
 
     async def _record(self, bug: Bug, image: Path, without: Ledger, ledger: Ledger,
                       failed: Sequence[str]) -> None:
@@ -410,12 +419,14 @@ async def reintroduce(host: Host, request: Request, kernels: Sequence[str]) -> i
     logs = host.cache.new_logs()
     config = read_config(host.root, request.configs[0] if request.configs else "")
     caught = missed = 0
+    has_rows = False
     for name in kernels:
         done = await reintroduce_on(host, request, logs, name, config, bugs)
         if done:
             caught, missed = caught + done.caught, missed + done.missed
+            has_rows |= done.has_rows
     host.terminal.clear()
-    if not caught + missed and not request.confusion:
+    if not caught + missed and not has_rows:
         raise Failure(f"none of these can be reintroduced into {' '.join(kernels)}; the line "
                       "kernels: in regressions/*/about has where")
     if request.confusion:

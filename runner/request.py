@@ -10,7 +10,7 @@ from typing import List, Optional, Tuple
 from runner.known import KnownFailures
 from runner.mutantlist import Selection
 
-# what --stress race can be restricted to, with a colon: stress/race.c
+# --stress race.NAME restricts it to one of these: stress/race.c
 RACES = ("walk", "truncate", "uffd_move", "exclusive", "huge")
 STRESS_PROGRAMS = ("kill", "load", "fuzz", "pressure", "race")
 # what runs at once in --stress soak

@@ -54,6 +54,7 @@ struct race {
  * @length: of the pages that the race is about
  * @mask: which of them the walk asks for
  * @left: bytes that a truncation leaves
+ * @unmade: rounds whose pages did not go where the race is about them
  */
 struct arena {
 	__u64 random;
@@ -70,6 +71,7 @@ struct arena {
 	char *to;
 	size_t moved;
 	char byte;
+	unsigned int unmade;
 	int mine_error;
 	int their_error;
 	char why[128];
@@ -231,9 +233,11 @@ static const char *lacking_uffd_move(struct arena *a)
 static int begin_exclusive(struct arena *a)
 {
 	int ret = fresh_small(a);
+	__u64 pages = 0;
 
-	return ret ? ret : hmm_excl_pages(a->own, HMMIRROR_EXCL_MAKE, a->addr, a->length,
-					  NULL, NULL);
+	if (!ret)
+		ret = hmm_excl_pages(a->own, HMMIRROR_EXCL_MAKE, a->addr, a->length, NULL, &pages);
+	return ret ? ret : pages == PAGES ? 0 : -ENODATA;
 }
 
 static int read_all(struct arena *a)
@@ -260,9 +264,15 @@ static const char *lacking_exclusive(struct arena *a)
 static int begin_huge(struct arena *a)
 {
 	int ret = fresh(a, hmm_pmd_size(), MADV_HUGEPAGE);
+	__u64 entry = 0;
 
-	return ret ? ret : hmm_move(a->other, HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_HUGE,
-				    a->addr, a->length, NULL, NULL);
+	if (!ret)
+		ret = hmm_move(a->other, HMMIRROR_MIGRATE_TO_DEVICE | HMMIRROR_MIGRATE_HUGE,
+			       a->addr, a->length, NULL, NULL);
+	if (!ret)
+		ret = hmm_entry(a->other, a->addr, &entry);
+	return ret ? ret : entry & HMMIRROR_PTE_PRIVATE &&
+		hmm_entry_order(entry) == hmm_pmd_order() ? 0 : -ENODATA;
 }
 
 static int huge_back(struct arena *a)
@@ -316,6 +326,10 @@ static const char *run(struct arena *a, const struct race *race)
 {
 	int error = race->begin(a);
 
+	if (error == -ENODATA) {
+		a->unmade++;
+		return NULL;
+	}
 	if (error)
 		return say(a, "its state cannot be made: error %ld", error, 0);
 	a->race = race;
@@ -343,13 +357,14 @@ static int open_all(struct arena *a)
 				    HMM_UFFD_FEATURE_MOVE);
 	sem_init(&a->go, 0, 0);
 	sem_init(&a->done, 0, 0);
-	return pthread_create(&a->thread, NULL, second_thread, a);
+	errno = pthread_create(&a->thread, NULL, second_thread, a);
+	return errno ? -1 : 0;
 }
 
 int main(int argc, char **argv)
 {
 	const struct race *chosen[ARRAY_SIZE(races)], *race;
-	unsigned int count = 0, rounds = 0, i;
+	unsigned int count = 0, rounds;
 	struct stress stress;
 	struct arena a = {};
 	const char *why;
@@ -371,13 +386,14 @@ int main(int argc, char **argv)
 	}
 	if (!count)
 		stress_skip(&stress, "needs more of the kernel");
-	for (i = 0; !stress_over(&stress); i++) {
+	for (rounds = 0; !stress_over(&stress); rounds++) {
 		race = chosen[stress_below(&a.random, count)];
 		why = run(&a, race);
 		if (why)
 			stress_fail(&stress, "%s, round %u: %s", race->name, rounds, why);
-		rounds++;
 	}
+	if (2 * a.unmade > rounds)
+		stress_fail(&stress, "in %u of %u rounds the state was not there", a.unmade, rounds);
 	munmap(a.addr, hmm_pmd_size());
 	munmap(a.to, hmm_pmd_size());
 	stress_empty(&stress);

@@ -8,8 +8,8 @@
 #undef main
 
 /*
- * Theirs has told the harness in which order constructors are called. And they are written for
- * the harness of their tree, whose way to end a test some of them need: none runs without it.
+ * Theirs has told the harness in which order constructors are called. And the harness runs each of
+ * them, as they are written for that of their tree, where ours can do without it.
  */
 #define HMM_UPSTREAM_TESTS
 #include "hmm_main.h"

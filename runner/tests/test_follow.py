@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unittest
 from pathlib import Path
-from typing import List
+from typing import List, Optional
+from unittest import mock
 
 from runner.errors import Failure
-from runner.follow import Queue, Test
+from runner.follow import Follower, Queue, Test
 from runner.names import matches
 from runner.suite import repeated, select
 
@@ -87,6 +88,19 @@ class QueueTest(unittest.TestCase):
             queue.lost(test)
         self.assertEqual(queue.take(0), tests[3])
         self.assertEqual(Queue(tests, 1).take(0), tests[0])
+
+    def test_guest_that_counts_instructions_has_more_time(self) -> None:
+        def limit(slowness: int, seconds: int) -> Optional[float]:
+            test = Test("p.t", Path("p"), seconds=seconds)
+            follower = Follower(mock.Mock(), 0, None, Queue([], 1), mock.Mock(), mock.Mock(),
+                                Path("results"), mock.Mock(), slowness=slowness)
+            follower._sent.append(test)  # pylint: disable=protected-access
+            return follower._begin()  # pylint: disable=protected-access
+        self.assertEqual(limit(1, 60), 75)
+        self.assertEqual(limit(30, 2), 2 + 15 + 300)
+        self.assertEqual(limit(30, 20), 20 + 15 + 580)
+        self.assertEqual(limit(30, 3600), 3600 + 15 + 1800)
+        self.assertIsNone(limit(30, 0))
 
     def test_many_lost_tests_end_the_run(self) -> None:
         tests = [Test(f"p{program}.t", Path(f"p{program}")) for program in range(10)]
