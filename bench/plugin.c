@@ -3,11 +3,15 @@
  * A TCG plugin of QEMU: counts the guest's instructions between the marks of lib/count.c, by
  * where they are.
  *
- *	-plugin plugin.so,out=FILE,modules=START-END
+ *	-plugin plugin.so,out=FILE,modules=START-END[,functions=FILE]
  *
  * Writes a line into FILE for each pair of marks: instructions of programs, of the kernel, and
  * of its modules, whose addresses are START up to END. An instruction that faults is counted
  * again when it is tried again.
+ *
+ * The second FILE has the addresses of the kernel's functions, in hexadecimal, in order, one a
+ * line. With it each line goes on with N:COUNT for the functions in which something was executed,
+ * where N counts the lines of that file from 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,11 +31,15 @@ enum place { PROGRAMS, KERNEL, MODULES, NR_PLACES };
 static FILE *out;
 static __u64 modules_start, modules_end;
 static __u64 at_begin[NR_PLACES];
+/* first addresses, and what was counted when the last pair began */
+static __u64 *functions, *function_at_begin;
+static size_t nr_functions;
 
 QEMU_EXPORT int qemu_plugin_version = QEMU_API;
 
 #if QEMU_API >= 2
 static struct qemu_plugin_u64 counters[NR_PLACES];
+static struct qemu_plugin_scoreboard *by_function;
 
 static void make_counters(void)
 {
@@ -39,6 +47,24 @@ static void make_counters(void)
 
 	for (place = 0; place < NR_PLACES; place++)
 		counters[place].score = qemu_plugin_scoreboard_new(sizeof(__u64));
+	if (nr_functions)
+		by_function = qemu_plugin_scoreboard_new(nr_functions * sizeof(__u64));
+}
+
+static struct qemu_plugin_u64 counter_of(size_t function)
+{
+	return (struct qemu_plugin_u64){ by_function, function * sizeof(__u64) };
+}
+
+static void count_in_function(struct qemu_plugin_insn *insn, size_t function)
+{
+	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+							    counter_of(function), 1);
+}
+
+static __u64 counted_in_function(size_t function)
+{
+	return qemu_plugin_u64_sum(counter_of(function));
 }
 
 static void count(struct qemu_plugin_insn *insn, enum place place)
@@ -53,9 +79,24 @@ static __u64 counted(enum place place)
 }
 #else
 static __u64 counters[NR_PLACES];
+static __u64 *by_function;
 
 static void make_counters(void)
 {
+	by_function = calloc(nr_functions + 1, sizeof(*by_function));
+	if (!by_function)
+		abort();
+}
+
+static void count_in_function(struct qemu_plugin_insn *insn, size_t function)
+{
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+						   &by_function[function], 1);
+}
+
+static __u64 counted_in_function(size_t function)
+{
+	return by_function[function];
 }
 
 static void count(struct qemu_plugin_insn *insn, enum place place)
@@ -73,23 +114,33 @@ static __u64 counted(enum place place)
 static void begin(unsigned int cpu, void *data)
 {
 	enum place place;
+	size_t function;
 
 	(void)cpu;
 	(void)data;
 	for (place = 0; place < NR_PLACES; place++)
 		at_begin[place] = counted(place);
+	for (function = 0; function < nr_functions; function++)
+		function_at_begin[function] = counted_in_function(function);
 }
 
 static void end(unsigned int cpu, void *data)
 {
 	enum place place;
+	size_t function;
+	__u64 more;
 
 	(void)cpu;
 	(void)data;
 	for (place = 0; place < NR_PLACES; place++)
-		fprintf(out, "%llu%c",
-			(unsigned long long)(counted(place) - at_begin[place]),
-			place == NR_PLACES - 1 ? '\n' : ' ');
+		fprintf(out, "%s%llu", place ? " " : "",
+			(unsigned long long)(counted(place) - at_begin[place]));
+	for (function = 0; function < nr_functions; function++) {
+		more = counted_in_function(function) - function_at_begin[function];
+		if (more)
+			fprintf(out, " %zu:%llu", function, (unsigned long long)more);
+	}
+	fputc('\n', out);
 	/* QEMU is killed when the guest has done its work */
 	fflush(out);
 }
@@ -99,6 +150,21 @@ static enum place place_of(__u64 addr)
 	if (addr >> 63 == 0)
 		return PROGRAMS;
 	return addr >= modules_start && addr < modules_end ? MODULES : KERNEL;
+}
+
+/* The last function that begins at or before an address; nr_functions if there is none. */
+static size_t function_of(__u64 addr)
+{
+	size_t low = 0, high = nr_functions, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (functions[middle] <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? low - 1 : nr_functions;
 }
 
 /* Returns MARK_BEGIN, MARK_END, or 0 for any other instruction. */
@@ -121,7 +187,7 @@ static int which_mark(const struct qemu_plugin_insn *insn)
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
-	size_t n = qemu_plugin_tb_n_insns(tb), i;
+	size_t n = qemu_plugin_tb_n_insns(tb), i, function;
 
 	(void)id;
 	for (i = 0; i < n; i++) {
@@ -130,11 +196,41 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		int which = place == PROGRAMS ? which_mark(insn) : 0;
 
 		count(insn, place);
+		if (place == KERNEL) {
+			function = function_of(qemu_plugin_insn_vaddr(insn));
+			if (function < nr_functions)
+				count_in_function(insn, function);
+		}
 		if (which == MARK_BEGIN || which == MARK_END)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn,
 							       which == MARK_BEGIN ? begin : end,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
 	}
+}
+
+/* Returns whether there are any. */
+static int read_functions(const char *name)
+{
+	FILE *file = fopen(name, "r");
+	unsigned long long addr;
+	size_t room = 0;
+
+	if (!file) {
+		perror(name);
+		return 0;
+	}
+	while (fscanf(file, "%llx", &addr) == 1) {
+		if (nr_functions == room) {
+			room = room ? 2 * room : 4096;
+			functions = realloc(functions, room * sizeof(*functions));
+			if (!functions)
+				abort();
+		}
+		functions[nr_functions++] = addr;
+	}
+	fclose(file);
+	function_at_begin = calloc(nr_functions + 1, sizeof(*function_at_begin));
+	return nr_functions && function_at_begin;
 }
 
 /* Returns whether it was understood. */
@@ -148,6 +244,8 @@ static int take_argument(const char *argument)
 			perror(argument + 4);
 		return !!out;
 	}
+	if (!strncmp(argument, "functions=", 10))
+		return read_functions(argument + 10);
 	if (sscanf(argument, "modules=%llx-%llx", &start, &end) != 2)
 		return 0;
 	modules_start = start;

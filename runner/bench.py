@@ -2,6 +2,7 @@
 """--bench: what the driver and the kernel under it cost.
 
     counts   instructions of every operation (bench/hmm_count.c); of several kernels, a comparison
+    functions  in which functions of the kernel the instructions of an operation are
     growth   the same by the length of the range, up to 1 GiB, with a plot
     held     are the driver's counts within bench/held? For make check
     record   writes that table
@@ -32,6 +33,7 @@ from runner.counts import Counts, Held, comparison, growth_faults, held_text, ta
 from runner.errors import Failure
 from runner.exec import prepare_machine
 from runner.follow import Follower, Listener, Queue, Test
+from runner.functions import functions_table, symbols_of
 from runner.guest import start_guest
 from runner.host import Host, make_flags
 from runner.kernel import Kernel
@@ -41,7 +43,8 @@ from runner.results import Ending, Ledger
 from runner.source import default_release
 from runner.suite import GUEST_FOLDER, Exact, Machine, add_commands
 
-COUNTED = ("counts", "growth", "held", "record")
+COUNTED = ("counts", "functions", "growth", "held", "record")
+COMPARED = ("counts", "functions", "growth")
 PARTS = (*COUNTED, "driver", "runner", "fresh")
 MIB = 1024 * KIB
 # of growth; 1 GiB costs minutes, so only what a device does all the time goes so far
@@ -95,16 +98,18 @@ async def bench(host: Host, request: Request, words: Sequence[str]) -> int:
     operations = tuple(word for word in words if word not in PARTS)
     if not parts:
         parts = ["counts"]
-    if operations and parts != ["counts"]:
+    if "functions" in parts and not operations:
+        raise Failure("--bench functions: name the operations that it is about")
+    if operations and parts not in (["counts"], ["functions"]):
         raise Failure(f"--bench {operations[0]}: that is neither one of {' '.join(PARTS)}, nor does "
                       f"an operation go with {parts[0]}")
     kernels = request.kernels or [""]
-    if len(kernels) > 1 and any(part not in ("counts", "growth") for part in parts):
+    if len(kernels) > 1 and any(part not in COMPARED for part in parts):
         raise Failure("--bench compares kernels by counts; give one -k for the other parts")
     status = 0
     with host.cache.temporary("bench") as folder:
         for part in parts:
-            if part in ("counts", "growth"):
+            if part in COMPARED:
                 await bench_counts(host, request, part, operations, folder)
             elif part in ("held", "record"):
                 status |= await bench_held(host, request, part == "record", folder)
@@ -127,12 +132,17 @@ async def bench_counts(host: Host, request: Request, part: str, operations: Tupl
     """Counts with each kernel."""
     logs = host.cache.new_logs()
     selection = GROWTH if part == "growth" else Selection(operations)
-    results = []
+    if part == "functions":
+        selection = replace(selection, sizes=(MIB,), by_function=True)
+    results, symbols = [], []
     for number, name in enumerate(request.kernels or [""]):
         machine = await prepare_machine(host, replace(request, kernels=[name]))
         results.append(await counts_of(machine, selection, logs.path / f"kernel.{number + 1}",
                                        folder / f"{part}.{number}"))
-    if len(results) > 1:
+        symbols.append(symbols_of(machine.kernel) if part == "functions" else [])
+    if part == "functions":
+        lines = functions_table(results, symbols)
+    elif len(results) > 1:
         lines = comparison(results)
     else:
         lines = table(results[0])

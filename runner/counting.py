@@ -17,6 +17,7 @@ from runner.build import optional_words
 from runner.counts import Counts, marks_table, read_counts
 from runner.errors import Failure
 from runner.exec import prepare_machine, status_of
+from runner.functions import symbols_of
 from runner.follow import TAIL, Follower, Listener, Queue, Test
 from runner.guest import qemu_release, start_guest
 from runner.host import Host
@@ -39,6 +40,8 @@ class Selection:
     operations: Tuple[str, ...] = ()
     sizes: Tuple[int, ...] = (4 * KIB, 1024 * KIB, 64 * 1024 * KIB)
     repeats: int = 3
+    # tell which functions of the kernel they are in
+    by_function: bool = False
 
 
 def plugin_api(release: Tuple[int, int]) -> int:
@@ -88,7 +91,7 @@ async def choose_operations(host: Host, program: Path, globs: Sequence[str]) -> 
 
 
 async def run_counted(machine: Machine, test: Test, logs: Path, folder: Path,
-                      on_output: Optional[Callable[[str], None]] = None) \
+                      on_output: Optional[Callable[[str], None]] = None, more: str = "") \
         -> Tuple[Ending, List[str], str]:
     """Runs a program in such a guest: how it ended, what it printed, and what the plugin wrote."""
     host = machine.host
@@ -96,7 +99,7 @@ async def run_counted(machine: Machine, test: Test, logs: Path, folder: Path,
     marks = folder / "marks"
     start, end = machine.kernel.arch.module_addresses or (0, 0)
     machine = replace(machine, exact=Exact(
-        plugin=f"{plugin},out={marks},modules={start:#x}-{end:#x}"))
+        plugin=f"{plugin},out={marks},modules={start:#x}-{end:#x}{more}"))
     base = await machine.plan(folder, [test.program])
     plan = await add_commands(machine, base, [test], folder / "image", folder)
     host.terminal.step(f"counting on linux {machine.kernel.name} (icount)")
@@ -134,8 +137,14 @@ async def count_operations(machine: Machine, selection: Selection, logs: Path,
     words = [str(selection.repeats), ",".join(str(size // KIB) for size in selection.sizes),
              *await choose_operations(machine.host, program, selection.operations)]
     machine = replace(machine, module_words=(*machine.module_words, *MODULE_WORDS))
+    more = ""
+    if selection.by_function:
+        file = folder / "functions"
+        file.write_text("".join(f"{symbol.address:x}\n" for symbol in symbols_of(machine.kernel)),
+                        encoding="utf-8")
+        more = f",functions={file}"
     ending, lines, marks = await run_counted(machine, Test("count", program, words, 0), logs,
-                                             folder)
+                                             folder, more=more)
     if ending.how != "exit" or ending.number:
         for line in lines[-TAIL:]:
             machine.host.terminal.say(line)

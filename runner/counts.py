@@ -59,6 +59,8 @@ class Counts:
     counts: Dict[Key, Count] = field(default_factory=dict)
     # why an operation was left out
     skipped: Dict[Key, str] = field(default_factory=dict)
+    # instructions by the number of the kernel's function, where the plugin was told of those
+    functions: Dict[Key, Dict[int, int]] = field(default_factory=dict)
 
     def operations(self) -> List[str]:
         """In their order."""
@@ -85,9 +87,9 @@ def read_counts(kernel: str, compiler: str, lines: Sequence[str], marks: str) ->
     Of an operation that ran several times it is the run in the middle: the first one finds caches
     empty, and a timer's interrupt hits one more than another.
     """
-    shares = [tuple(int(word) for word in line.split()) for line in marks.splitlines()]
+    shares = [line.split() for line in marks.splitlines()]
     result = Counts(kernel, compiler)
-    runs: Dict[Key, List[Count]] = {}
+    runs: Dict[Key, List[Tuple[Count, List[str]]]] = {}
     seen = 0
     for line in lines:
         skip = re.match(r"skip (\S+) (\d+) (.*)$", line)
@@ -104,11 +106,15 @@ def read_counts(kernel: str, compiler: str, lines: Sequence[str], marks: str) ->
         if seen >= len(shares):
             raise Failure("QEMU's plugin counted less often than the program in the guest")
         name, size = found[1], int(found[2])
-        programs, inside, modules = shares[seen]
-        runs.setdefault((name, size), []).append(Count(name, size, programs, inside, modules))
+        programs, inside, modules = (int(word) for word in shares[seen][:3])
+        runs.setdefault((name, size), []).append(
+            (Count(name, size, programs, inside, modules), shares[seen][3:]))
         seen += 1
     for key, several in runs.items():
-        result.counts[key] = sorted(several, key=lambda one: one.total)[(len(several) - 1) // 2]
+        several.sort(key=lambda one: one[0].total)
+        result.counts[key], words = several[(len(several) - 1) // 2]
+        pairs = (word.split(":") for word in words)
+        result.functions[key] = {int(function): int(number) for function, number in pairs}
     return result
 
 
