@@ -129,8 +129,8 @@ own that --new began. What is missing is installed, fetched and built first.
       --bench [OPERATION|PART...]
                        count the instructions of what the driver does, all of it or
                        the operations named (read.thp, 'to_device.*'); with several
-                       -k compare these kernels. A PART is one of counts, growth,
-                       held, record, driver, runner, fresh; docs/using/counting.md
+                       -k compare these kernels. A PART is one of counts,
+                       functions, growth, held, record, driver, runner, fresh; docs/using/counting.md
                        With --bisect GOOD BAD, an OPERATION: find the commit after
                        which it takes more
       --worse N%       of --bench --bisect: a commit is bad if it takes N % more than

@@ -49,6 +49,18 @@ kept() {
 	if grep -q '"driver": 0,' first; then return 1; fi
 }
 
+@test "functions: where the instructions of an operation are, and all of them" {
+	unset HMMIRROR_TEST_DRIVER
+	run "$RUN" --bench functions open_close read.anon
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -q '^read.anon, 1 MiB: instructions a page$' <<< "$output"
+	# nearly all of a walk over pages that are there is one function and what it calls
+	grep -Eq '^ +[4-9][0-9]\.[0-9]  hmm_vma_walk_pmd$' <<< "$output"
+	grep -q '  (hmmirror.ko)$' <<< "$output"
+	bad_input 'name the operations' "$RUN" --bench functions
+}
+
 @test "finds the commit that adds 3 % to an operation" {
 	counter
 	history fast fast fast fast fast broken fast slow slow slow slow slow
@@ -168,6 +180,23 @@ kept() {
 	echo "$output"
 	[ "$status" = 0 ]
 	[ "${lines[-1]}" = 'no test failed, so there is nothing to replay' ]
+}
+
+@test "a seed is another schedule, and the same one each time" {
+	unset HMMIRROR_TEST_DRIVER
+	local seed
+	for seed in 3 3 4; do
+		run "$RUN" --exact "$seed" --stress race.walk --minutes 0.02
+		echo "$output"
+		[ "$status" = 0 ]
+		grep -oE '[0-9]+ rounds of 1 races' <<< "$output" >> rounds
+		cp "${lines[-2]#logs: }/console.1" "console.$((++count))"
+	done
+	cmp console.1 console.2
+	if cmp -s console.1 console.3; then return 1; fi
+	[ "$(sed -n 1p rounds)" = "$(sed -n 2p rounds)" ]
+	[ "$(sed -n 1p rounds)" != "$(sed -n 3p rounds)" ]
+	bad_input 'race.walk ' "$RUN" --stress race.walks
 }
 
 @test "refuses what it cannot count" {
