@@ -104,7 +104,7 @@ class Record:
 
     def has(self, bug: Bug) -> bool:
         """Is the bug there, as its semantic patch is now?"""
-        return bool(self._bugs.get(bug.name, {}).get("patch") == patch_of(bug))
+        return bug.name in self._bugs and bool(self._bugs[bug.name]["patch"] == patch_of(bug))
 
     def add(self, row: BroughtIn) -> None:
         """Keeps a row, in the place of an older one."""
