@@ -301,7 +301,7 @@ class Reintroduction:
             return
         await self._record(bug, image, without, ledger, failed)
         if self.record:
-            self.record.add(seen(bug, self.release, ledger.verdicts.values(),
+            self.record.add(seen(bug, self.release, ledger.verdicts.values(), failed,
                                  know(all_bugs(catalogue(self.host)), copy.tree)))
         more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         self._row(bug, True, " ".join(mine[:SHOWN]) + more)

@@ -272,8 +272,8 @@ class ConfusionTest(unittest.TestCase):
             (self.folder / entry.bug.name).mkdir()
             (self.folder / entry.bug.name / "bug.cocci").write_text("@@\n", encoding="utf-8")
             self.bugs.append(replace(entry.bug, folder=self.folder / entry.bug.name))
-        self.row = seen(self.bugs[0], "6.1", [failed("a.b"), failed("a.c"), *passed("a.d")],
-                        [self.one, self.two])
+        self.row = seen(self.bugs[0], "6.1", [failed("a.b"), failed("a.c"), failed("own.bug"), *passed("a.d")],
+                        ["a.b", "a.c"], [self.one, self.two])
 
     def record(self) -> Record:
         """As another run reads it."""
@@ -290,7 +290,8 @@ class ConfusionTest(unittest.TestCase):
     def test_record_is_gone_on_with(self) -> None:
         self.assertEqual(self.record().rows(self.bugs), [])
         self.record().add(self.row)
-        second = seen(self.bugs[1], "6.1", [failed("a.d"), *passed("a.b", "a.e")], [self.one])
+        second = seen(self.bugs[1], "6.1", [failed("a.d"), *passed("a.b", "a.e")], ["a.d"],
+                      [self.one])
         self.record().add(second)
         # not every entry can be brought back
         bare = known("bare", {"a.b": wrong()}).bug
