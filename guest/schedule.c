@@ -8,10 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/types.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,12 +25,12 @@
 #define DOUBLINGS	9
 #define SHORTEST_NS	1000
 
-static uint64_t states[CPUS_MAX];
+static __u64 states[CPUS_MAX];
 
 /* splitmix64 */
-static uint64_t next_random(uint64_t *state)
+static __u64 next_random(__u64 *state)
 {
-	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
+	__u64 z = *state += 0x9e3779b97f4a7c15ULL;
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
@@ -40,7 +40,7 @@ static uint64_t next_random(uint64_t *state)
 static void *wake_at_random(void *data)
 {
 	struct timespec nap = { 0 };
-	uint64_t *state = data;
+	__u64 *state = data;
 	long shortest;
 
 	for (;;) {

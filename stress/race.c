@@ -393,7 +393,8 @@ int main(int argc, char **argv)
 			stress_fail(&stress, "%s, round %u: %s", race->name, rounds, why);
 	}
 	if (2 * a.unmade > rounds)
-		stress_fail(&stress, "in %u of %u rounds the state was not there", a.unmade, rounds);
+		stress_fail(&stress, "in %u of %u rounds the state was not there", a.unmade,
+			    rounds);
 	munmap(a.addr, hmm_pmd_size());
 	munmap(a.to, hmm_pmd_size());
 	stress_empty(&stress);
