@@ -14,6 +14,7 @@
     noapt/root          those of the distribution of --check=noapt
     apt                 an apt of our own for the other suites of the archive
     logs/DATE-PID       what a run leaves
+    python              compiled modules of the runner (run_tests.sh)
     tmp lock ccache
 
 An entry is used only if its stamp names the state that is wanted. The stamp goes before anything

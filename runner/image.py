@@ -10,7 +10,7 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Iterable, List, Sequence, Tuple
+from typing import BinaryIO, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from runner.errors import Failure
 from runner.host import Host, is_static
@@ -54,9 +54,8 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
         raise Failure("no busybox; install busybox-static")
     put(busybox, root / "bin/busybox")
     # this machine's, which has the same applets, can be run here
-    for applet in (await host.capture([str(own), "--list"])).split():
-        if applet != "busybox":
-            (root / "bin" / applet).symlink_to("busybox")
+    applets = (await host.capture([str(own), "--list"])).split()
+    links = [f"bin/{applet}" for applet in applets if applet != "busybox"]
     shutil.copy(host.root / "guest/init", root / "init")
     (root / "init").chmod(0o755)
     put(payload.agent, root / "bin/agent")
@@ -69,7 +68,9 @@ async def make_image(host: Host, payload: Payload, folder: Path, image: Path) ->
         put(program, root / "tests" / program.name)
     add_libraries(tools, [*payload.programs, payload.agent, busybox], root)
     (root / "guest.conf").write_text(guest_conf(payload, modules), encoding="utf-8")
-    await pack(host, root, image)
+    # what goes with a kernel in the place of an applet is no link
+    await pack(host, root, image, {name: "busybox" for name in links
+                                   if not (root / name).exists()})
     shutil.rmtree(root)
 
 
@@ -140,22 +141,24 @@ def is_script(path: Path) -> bool:
         return file.read(4) != b"\x7fELF"
 
 
-async def pack(host: Host, root: Path, image: Path, append: bool = False) -> None:
-    """Makes an archive of a folder."""
+async def pack(host: Host, root: Path, image: Path, links: Optional[Mapping[str, str]] = None,
+               append: bool = False) -> None:
+    """Makes an archive of a folder, and of symbolic links that need not be made for that."""
     try:
         with image.open("ab" if append else "wb") as out:
-            write_archive(root, out)
+            write_archive(root, out, links or {})
     except OSError as error:
         raise host.cache.disk_full("making the guest's image") from error
 
 
-def write_archive(root: Path, out: BinaryIO) -> None:
+def write_archive(root: Path, out: BinaryIO, links: Mapping[str, str]) -> None:
     """Writes the files of a folder in cpio's format "newc". The same files give the same bytes.
 
     So dates, owners and inode numbers of this machine do not go in.
     """
     start = out.tell()
-    for number, path in enumerate(sorted(root.rglob("*")), 1):
+    paths = sorted(root.rglob("*"))
+    for number, path in enumerate(paths, 1):
         name = str(path.relative_to(root))
         if path.is_symlink():
             data = os.readlink(path).encode()
@@ -168,6 +171,10 @@ def write_archive(root: Path, out: BinaryIO) -> None:
             write_header(out, name, number, stat.S_IFREG | mode, path.stat().st_size)
             with path.open("rb") as file:
                 shutil.copyfileobj(file, out)
+        pad(out, 4)
+    for number, (name, target) in enumerate(links.items(), len(paths) + 1):
+        write_header(out, name, number, stat.S_IFLNK | 0o777, len(target))
+        out.write(target.encode())
         pad(out, 4)
     write_header(out, "TRAILER!!!", 0, 0, 0)
     # another archive can follow

@@ -30,7 +30,7 @@ from runner.toolchain import toolchain
 # where the guest has its programs
 GUEST_FOLDER = Path("/tests")
 # tests that a second guest has to have, to be worth its boot
-LEAST_SHARE = 32
+LEAST_SHARE = 64
 # The QEMU in which several CPUs of such a guest were seen to come up and to repeat. 7.2 waits for
 # the second one for ever; what is between was not tried.
 EXACT_CPUS_SINCE = (10, 0)

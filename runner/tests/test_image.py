@@ -25,7 +25,7 @@ class ArchiveTest(unittest.TestCase):
             (folder / "bin/a").chmod(0o700)
             (folder / "bin/link").symlink_to("a")
             out = io.BytesIO()
-            write_archive(folder, out)
+            write_archive(folder, out, {"bin/sh": "busybox"})
             return out.getvalue()
 
     def test_same(self) -> None:
@@ -34,12 +34,16 @@ class ArchiveTest(unittest.TestCase):
     def test_content(self) -> None:
         archive = self.archive("ab", 1)
         self.assertEqual(0, len(archive) % 512)
-        # bin, a, b, link, and the end
-        self.assertEqual(5, archive.count(b"070701"))
+        # bin, a, b, link, sh, and the end
+        self.assertEqual(6, archive.count(b"070701"))
         # a is executable, b is not
         self.assertIn(b"07070100000002000081ed", archive)
         self.assertIn(b"07070100000003000081a4", archive)
         self.assertIn(b"program a\n", archive)
+        # a link that is in no folder
+        self.assertIn(b"070701000000050000a1ff", archive)
+        self.assertIn(b"bin/sh\0", archive)
+        self.assertIn(b"busybox", archive)
 
 
 if __name__ == "__main__":
