@@ -159,6 +159,15 @@ static const char *check_walk(struct arena *a)
 	return check_pattern(a, a->addr, a->length);
 }
 
+static const char *lacking_walk(struct arena *a)
+{
+	struct hmmirror_query query;
+
+	if (hmm_ioctl_query(a->own, &query) || !(query.traits & HMMIRROR_TRAIT_OTHER_FAULTED))
+		return "a walker that brings home pages of another device";
+	return NULL;
+}
+
 /* The end of a file is cut off, while private copies of its pages go to a device. */
 static int begin_truncate(struct arena *a)
 {
@@ -292,7 +301,7 @@ static const char *lacking_memory(struct arena *a)
 }
 
 static const struct race races[] = {
-	{ "walk", begin_walk, walk, to_other_device, check_walk, NULL },
+	{ "walk", begin_walk, walk, to_other_device, check_walk, lacking_walk },
 	{ "truncate", begin_truncate, truncate_file, to_other_device, check_truncate, NULL },
 	{ "uffd_move", begin_uffd_move, uffd_move, back_from_other_device, check_uffd_move,
 	  lacking_uffd_move },
