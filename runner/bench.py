@@ -40,7 +40,6 @@ from runner.kernel import Kernel
 from runner.plot import plot_growth, write_page
 from runner.request import Request
 from runner.results import Ending, Ledger
-from runner.source import default_release
 from runner.suite import GUEST_FOLDER, Exact, Machine, add_commands
 
 COUNTED = ("counts", "functions", "growth", "held", "record")

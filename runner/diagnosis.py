@@ -15,7 +15,7 @@ from runner.catalogue import Bug
 from runner.names import base_name, matches, short_names
 from runner.results import FAIL, FLAKY, OK, SKIP, XFAIL, Verdict
 from runner.signature import Signature, Symptom, read_signature, symptoms_of
-from runner.sourcecheck import BUG, FIXED, NO_CHECK, NO_SOURCE, UNKNOWN, Answer, reader_of
+from runner.sourcecheck import BUG, FIXED, NO_CHECK, NO_SOURCE, Answer, reader_of
 
 FAILURES = (FAIL, XFAIL, FLAKY)
 IS, LOOKS_LIKE = "is", "looks like"
@@ -269,8 +269,3 @@ def know(bugs: Iterable[Bug], tree: Optional[Path]) -> List[Known]:
             source = check.answer(read) if check else NO_CHECK
         knowns.append(Known(bug, read_signature(bug.signature_file), source))
     return knowns
-
-
-def unconfirmed(knowns: Iterable[Known]) -> List[Known]:
-    """The same, as if there were no source."""
-    return [Known(known.bug, known.signature, Answer(UNKNOWN)) for known in knowns]

@@ -13,12 +13,13 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
 from runner.build import KCONFIG, ccache, image_target, prepare, take_image, tree_words
-from runner.cache import Entry, Logs, hash_files
+from runner.cache import Entry, Logs
 from runner.catalogue import Bug, all_bugs, catalogue, choose, globs_of
 from runner.config import Config, read, read_config
 from runner.confusion import Record, all_records, confusion_table, seen
@@ -29,7 +30,7 @@ from runner.kernel import Kernel, resolve
 from runner.names import OWN_NAMES, matches
 from runner.programs import Driver, Suite, build_agent, build_driver, build_suite
 from runner.request import Request
-from runner.results import FAIL, OK, SKIP, Ledger, Verdict, test_as_json, verdict_from_json
+from runner.results import FAIL, OK, SKIP, Ledger
 from runner.seeds import NothingToFind, Search
 from runner.signature import Signature, both, read_signature, symptoms_of
 from runner.suite import Machine, Run, suite_tests
@@ -219,36 +220,28 @@ class Reintroduction:
         if not bugs:
             return
         if self.request.by_seeds:
-            await self._in_copy(lambda copy: self._each_by_seeds(bugs, copy))
+            await self._each(bugs, self._by_seeds)
             return
         self.host.terminal.step(f"the tests on linux {self.kernel.name} as it is")
         without = await self._tests("without-bugs", self.kernel.image, self._globs(bugs))
         sound = self._sound(bugs, without)
         if sound:
-            await self._in_copy(lambda copy: self._each(sound, copy, without))
+            await self._each(sound, partial(self._reintroduce, without=without))
 
-    async def _each(self, bugs: Sequence[Bug], copy: Copy, without: Ledger) -> None:
-        for bug in bugs:
-            try:
-                await self._reintroduce(bug, copy, without)
-            finally:
-                copy.mend()
-
-    async def _each_by_seeds(self, bugs: Sequence[Bug], copy: Copy) -> None:
-        for bug in bugs:
-            try:
-                await self._by_seeds(bug, copy)
-            finally:
-                copy.mend()
-
-    async def _in_copy(self, work: Callable[[Copy], Awaitable[None]]) -> None:
+    async def _each(self, bugs: Sequence[Bug],
+                    look_for: Callable[[Bug, Copy], Awaitable[None]]) -> None:
+        """Looks for each bug in a copy of the kernel, which has no other."""
         entry = self.host.cache.entry("reintroduce", self.kernel.id)
         async with self.host.cache.lock(f"copy-{self.kernel.id}",
                                         f"with the copy of linux {self.kernel.name}",
                                         self.host.terminal):
             copy = Copy(self.host, self.kernel, entry)
             await copy.make()
-            await work(copy)
+            for bug in bugs:
+                try:
+                    await look_for(bug, copy)
+                finally:
+                    copy.mend()
 
     def _globs(self, bugs: Sequence[Bug]) -> List[str]:
         return [] if self.request.confusion else globs_of(bugs)

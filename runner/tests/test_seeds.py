@@ -57,7 +57,7 @@ class FoundTest(unittest.TestCase):
 
 
 class FakeSearch(Search):
-    """Runs that are told beforehand, by the kernel and the seed."""
+    """A search whose verdicts are given, for each kernel and seed, in the place of guests."""
 
     runs: Dict[Tuple[str, str], Verdict] = {}
 
