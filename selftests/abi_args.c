@@ -195,6 +195,27 @@ TEST_F(abi_args_migrate, null_outcomes)
 	ASSERT_EQ(0, self->c.arg.migrate.error);
 }
 
+/* The array of offers is written like that of outcomes. */
+TEST_F(abi_args_migrate, offers)
+{
+	__u8 offers[ABI_PAGES];
+
+	if (!REQUIRE(abi_need(&self->c), self->c.why))
+		return;
+	self->c.arg.migrate.offers = (uintptr_t)self->c.none;
+	ASSERT_EQ(-EFAULT, abi_bad_call(&self->c));
+	self->c.arg.migrate.offers = 0xff00000000000000ULL;
+	ASSERT_EQ(-EFAULT, abi_bad_call(&self->c));
+	memset(offers, 0xee, sizeof(offers));
+	self->c.arg.migrate.offers = (uintptr_t)offers;
+	ASSERT_EQ(0, abi_call(&self->c));
+	ASSERT_EQ(0, self->c.arg.migrate.error);
+	ASSERT_EQ(-1, hmm_all_bytes(offers, sizeof(offers), offers[0]));
+	ASSERT_NE(0, offers[0] & HMMIRROR_OFFER_MOVE);
+	ASSERT_EQ(0, offers[0] & ~(HMMIRROR_OFFER_PAGE | HMMIRROR_OFFER_MOVE |
+				   HMMIRROR_OFFER_WRITE));
+}
+
 FIXTURE(abi_args_exclusive)
 {
 	struct abi_case c;

@@ -79,6 +79,7 @@ enum finding {
 	DATA_WRONG,
 	NOT_GIVEN_BACK,
 	NOT_LIMITED,
+	NOT_COUNTED,
 	CHARGE_FORCED,
 };
 
@@ -178,6 +179,42 @@ TEST_F(device_memcg, charge)
 	ASSERT_EQ(RIGHT, IN_CHILD(child_charge));
 	ASSERT_EQ(0, USED());
 	ASSERT_GT(NOISE, hmm_memcg_read(&self->group, "memory.current"));
+}
+
+static int child_huge(struct hmm_area *area, const struct hmm_memcg *group, unsigned int device,
+		      size_t length)
+{
+	struct hmm_area huge;
+	__u64 populated = 0;
+	long before;
+	int i;
+
+	if (hmm_memcg_join(group) || hmm_area_begin(&huge, hmm_pmd_size(), 0) ||
+	    hmm_state_make_named(&huge, "thp_none", 0, hmm_pmd_size()))
+		return NOT_SET_UP;
+	before = hmm_memcg_stat(group, "memory.stat", "thp_fault_alloc");
+	if (hmm_move(hmm_area_device(&huge, device), HMMIRROR_MIGRATE_TO_DEVICE |
+		     HMMIRROR_MIGRATE_HUGE, huge.addr, hmm_pmd_size(), NULL, &populated) ||
+	    populated != hmm_pmd_size() / hmm_page_size())
+		return NOT_MOVED;
+	/* small changes are summed up every two seconds */
+	for (i = 0; i < 50; i++) {
+		if (hmm_memcg_stat(group, "memory.stat", "thp_fault_alloc") == before + 1)
+			return RIGHT;
+		usleep(100000);
+	}
+	return NOT_COUNTED;
+}
+
+/* A huge page that is populated on the device is an allocated huge page of its memcg. */
+TEST_F(device_memcg, huge_counted)
+{
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	if (!REQUIRE(hmm_area_huge_memory(&self->area, variant->device), self->area.why))
+		return;
+	ASSERT_EQ(RIGHT, IN_CHILD(child_huge));
+	ASSERT_EQ(0, USED());
 }
 
 static int child_limit(struct hmm_area *area, const struct hmm_memcg *group,

@@ -393,6 +393,33 @@ TEST_F(migrate_held, zero_page_mapped)
 	ASSERT_EQ(-1, hmm_all_bytes(self->addr, self->length, 0));
 }
 
+/*
+ * Another device reads it there. It was not told of the migration at the time, so it must be
+ * told when the page replaces the one that it has.
+ */
+TEST_F(migrate_held, zero_page_read_by_other)
+{
+	int other = hmm_area_device(&self->area, HMM_DEV_PRIVATE_OTHER);
+	__u64 entries[PAGES];
+	size_t i;
+
+	ASSERT_LE(0, other);
+	if (!REQUIRE(require_empty_entries(self, variant), self->area.why))
+		return;
+	ASSERT_EQ(0, madvise(self->addr, self->length, MADV_DONTNEED));
+	HOLD();
+	ASSERT_EQ(0, hmm_map(other, self->addr, self->length, HMMIRROR_REQ_FAULT, entries));
+	ASSERT_ENTRIES(entries, PAGES, HMMIRROR_PTE_VALID | HMMIRROR_PTE_ZERO);
+	END();
+	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(0, hmm_mirror(other, self->addr, self->length, entries));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, entries[i])
+			TH_LOG("page %zu", i);
+	}
+	TOUCH();
+}
+
 /* A THP is faulted in where small pages were to be populated. */
 TEST_F(migrate_held, populated_by_thp)
 {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <stdio.h>
 
 #include "gup_test.h"
 #include "inject.h"
@@ -20,6 +21,7 @@
 #define BY_PFN		(TO_SYSTEM | HMMIRROR_MIGRATE_BY_PFN)
 #define BY_RANGE	(TO_SYSTEM | HMMIRROR_MIGRATE_BY_RANGE)
 #define LIMIT_MS	5000
+#define SIZES		"/sys/kernel/mm/transparent_hugepage/hugepages-%zukB/stats/%s"
 #define REFUSALS	200	/* others use page tables meanwhile, but not half as many */
 
 FIXTURE(migrate_huge_odd)
@@ -99,6 +101,39 @@ TEST_F(migrate_huge_odd, populate)
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, 2 * h->length, 0));
 	FILL(43);
 	CHECK(43);
+}
+
+static long mthp_stat(const char *name)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), SIZES, hmm_pmd_size() / 1024, name);
+	return hmm_read_number(path);
+}
+
+/*
+ * A huge page that is populated is up to date and on the LRU, and is counted: for the machine and
+ * for its size. device_memcg.huge_counted is for the memcg.
+ */
+TEST_F(migrate_huge_odd, populate_like_a_fault)
+{
+	const __u64 want = hmm_kpf(KPF_LRU) | hmm_kpf(KPF_UPTODATE) | hmm_kpf(KPF_ANON);
+	struct huge_case *h = &self->h;
+	long all, size;
+	__u64 flags;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	MAKE("thp_none", 1);
+	all = hmm_vmstat("thp_fault_alloc");
+	size = mthp_stat("anon_fault_alloc");
+	MIGRATE(POPULATE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+	ASSERT_EQ(all + 1, hmm_vmstat("thp_fault_alloc"));
+	ASSERT_EQ(size + 1, mthp_stat("anon_fault_alloc"));
+	/* all CPUs give what they have in batches to the LRU lists */
+	ASSERT_EQ(0, hmm_write_number("/proc/sys/vm/compact_memory", 1));
+	ASSERT_EQ(0, hmm_flags_at(h->addr, &flags));
+	ASSERT_EQ(want, flags & want);
 }
 
 /* Empty entries in a read-only mapping, and part of an empty PMD. */
@@ -191,11 +226,66 @@ TEST_F(migrate_huge_odd, tables_freed)
 	close(uffd);
 }
 
+/*
+ * The huge zero page has a page table in reserve already, which the device's page takes over: the
+ * one that the kernel has allocated for it is freed.
+ */
+TEST_F(migrate_huge_odd, zero_page_tables_freed)
+{
+	struct huge_case *h = &self->h;
+	long before, own, more;
+	int i;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	MAKE("thp_zero", 1);
+	own = hmm_status("VmPTE:");
+	before = count_settled_tables();
+	if (before < 0)
+		SKIP(return, "no nr_page_table_pages in /proc/vmstat");
+	for (i = 0; i < REFUSALS; i++) {
+		MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+		ASSERT_EQ(0, madvise(h->addr, h->length, MADV_DONTNEED));
+		hmm_touch_read(h->addr, h->page);
+	}
+	PROVE("thp_zero", 1);
+	ASSERT_EQ(own, hmm_status("VmPTE:"));
+	more = count_tables() - before;
+	ASSERT_FALSE(more > REFUSALS / 2)
+		TH_LOG("%ld page tables more after %d huge pages", more, REFUSALS);
+	ASSERT_EQ(0, USED());
+}
+
+/*
+ * The TLB must not have the huge zero page any more, or the CPU would not see what the device
+ * writes. It may lose it for another reason, so try more than once.
+ */
+TEST_F(migrate_huge_odd, zero_page_not_in_tlb)
+{
+	struct huge_case *h = &self->h;
+	int i;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	MAKE("thp_zero", 1);
+	for (i = 0; i < 10; i++) {
+		char byte = 0x77;
+
+		ASSERT_EQ(0, madvise(h->addr, h->length, MADV_DONTNEED));
+		ASSERT_EQ(0, *(volatile char *)h->addr);
+		MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
+		ASSERT_EQ(0, hmm_dev_write(h->fd, h->addr, &byte, 1));
+		ASSERT_EQ(byte, *(volatile char *)h->addr)
+			TH_LOG("try %d", i);
+	}
+}
+
 /* Each allocation for populating a huge page fails in turn, and then its memcg charge. */
 TEST_F(migrate_huge_odd, table_alloc_fails)
 {
 	struct huge_case *h = &self->h;
 	unsigned int n;
+	long all, size;
 	int hits = 1;
 
 	if (!REQUIRE(h->setup_ret, h->area.why))
@@ -216,10 +306,14 @@ TEST_F(migrate_huge_odd, table_alloc_fails)
 	ASSERT_LE(3, n);
 	ASSERT_EQ(0, hits);
 	MAKE("thp_none", 1);
+	all = hmm_vmstat("thp_fault_fallback");
+	size = mthp_stat("anon_fault_fallback_charge");
 	if (!INJECT(h->fd, HMMIRROR_INJECT_CHARGE, 1, 1))
 		return;
 	MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_REFUSED);
 	ASSERT_EQ(1, INJECTED(h->fd, HMMIRROR_INJECT_CHARGE));
+	ASSERT_EQ(all + 1, hmm_vmstat("thp_fault_fallback"));
+	ASSERT_EQ(size + 1, mthp_stat("anon_fault_fallback_charge"));
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }

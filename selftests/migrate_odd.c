@@ -159,6 +159,9 @@ TEST_F(migrate_odd, bad_migrate_vma)
 		ASSERT_EQ(-EINVAL, ret) TH_LOG("mistake %u", n);
 		ASSERT_EQ(0, USED());
 	}
+	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_UNALIGNED),
+			      self->addr, self->length, NULL, NULL));
+	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_NR), self->addr,
 				    self->length, NULL, NULL));
 	MIGRATE(TO_DEVICE, 0, PAGES, MIGRATED, NONE);
@@ -191,6 +194,34 @@ TEST_F(migrate_odd, populate)
 	ASSERT_EQ(0, mprotect(self->addr, self->length, PROT_READ | PROT_WRITE));
 	hmm_pattern_fill(self->addr, self->length, 4);
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 4));
+}
+
+/*
+ * Populated pages are like those of a fault: on the LRU, where reclaim finds them, and up to date,
+ * or they could not come back from swap.
+ */
+TEST_F(migrate_odd, populated_flags)
+{
+	const __u64 want = hmm_kpf(KPF_LRU) | hmm_kpf(KPF_UPTODATE) | hmm_kpf(KPF_ANON);
+	__u64 flags;
+	size_t i;
+	int ret;
+
+	if (!REQUIRE(self->setup_ret, self->area.why))
+		return;
+	MIGRATE(POPULATE, 0, PAGES, POPULATED, NONE);
+	/* all CPUs give what they have in batches to the LRU lists */
+	ret = hmm_write_number("/proc/sys/vm/compact_memory", 1);
+	if (ret)
+		SKIP(return, "no compact_memory (CONFIG_COMPACTION)");
+	for (i = 0; i < PAGES; i++) {
+		ret = hmm_flags_at(self->addr + i * self->page, &flags);
+		if (ret == -ENOENT)
+			SKIP(return, "no kpageflags (CONFIG_PROC_PAGE_MONITOR)");
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(want, flags & want)
+			TH_LOG("page %zu", i);
+	}
 }
 
 /* By pfn: the device's pages of this process and of its child. */
@@ -255,6 +286,16 @@ TEST_F(migrate_odd, device_range_writable)
 /* Locked pages are left alone, and so are pages that can't be isolated from the LRU. */
 TEST_F(migrate_odd, locked_or_isolated)
 {
+	__u8 offers[PAGES] = { 0 };
+	struct hmmirror_migrate arg = {
+		.flags = TO_DEVICE,
+		.addr = (uintptr_t)self->addr,
+		.length = self->length,
+		.outcomes = (uintptr_t)self->outcomes,
+		.offers = (uintptr_t)offers,
+	};
+	size_t i;
+
 	if (!REQUIRE(self->setup_ret, self->area.why))
 		return;
 	fill_on_lru(_metadata, self);
@@ -266,8 +307,18 @@ TEST_F(migrate_odd, locked_or_isolated)
 	fill_on_lru(_metadata, self);
 	if (!INJECT(self->fd, HMMIRROR_INJECT_ISOLATED, 5, 3))
 		return;
-	MIGRATE(TO_DEVICE, 4, 3, NONE, MIGRATED);
+	ASSERT_EQ(0, hmm_ioctl_migrate(self->fd, &arg));
 	ASSERT_EQ(3, INJECTED(self->fd, HMMIRROR_INJECT_ISOLATED));
+	for (i = 0; i < PAGES; i++) {
+		int stays = i >= 4 && i < 7;
+
+		ASSERT_EQ(stays ? HMMIRROR_OUT_NONE : HMMIRROR_OUT_MIGRATED, self->outcomes[i])
+			TH_LOG("page %zu", i);
+		/* not even as a page that stays: it has its mapping back already */
+		ASSERT_EQ(stays ? 0 : HMMIRROR_OFFER_PAGE | HMMIRROR_OFFER_MOVE |
+				      HMMIRROR_OFFER_WRITE, offers[i])
+			TH_LOG("page %zu", i);
+	}
 	ASSERT_EQ(PAGES - 3, USED());
 	ASSERT_EQ(-1, hmm_pattern_check(self->addr, self->length, 1));
 	fill_on_lru(_metadata, self);

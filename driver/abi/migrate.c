@@ -139,6 +139,8 @@ static void do_nothing(struct migrate_vma *args, void *data)
 static int migrate_wrong(struct migrate_vma *args, struct vm_area_struct *vma,
 			 enum hmmirror_mistake mistake, struct page *fault_page)
 {
+	int ret;
+
 	if (!compat_migrate_checks(fault_page))
 		return -EOPNOTSUPP;
 	compat_set_fault_page(args, fault_page);
@@ -150,11 +152,18 @@ static int migrate_wrong(struct migrate_vma *args, struct vm_area_struct *vma,
 	args->end = mistake == HMMIRROR_MISTAKE_EMPTY ? args->start : args->start + PAGE_SIZE;
 	if (mistake == HMMIRROR_MISTAKE_PAST_END)
 		args->end = vma->vm_end + PAGE_SIZE;
+	if (mistake == HMMIRROR_MISTAKE_UNALIGNED) {
+		args->start += 1;
+		args->end += 1;
+	}
 	if (mistake == HMMIRROR_MISTAKE_NO_SOURCES)
 		args->src = NULL;
 	if (mistake == HMMIRROR_MISTAKE_NO_DESTS)
 		args->dst = NULL;
-	return compat_migrate_vma(args, do_nothing, do_nothing, NULL);
+	ret = compat_migrate_vma(args, do_nothing, do_nothing, NULL);
+	if (!ret && (!PAGE_ALIGNED(args->start) || !PAGE_ALIGNED(args->end)))
+		return -EIO;
+	return ret;
 }
 
 /* Return: a page of the device or, for one of the mistakes, of the system. */
@@ -207,7 +216,7 @@ static int migrate_with_mistake(struct hmmirror *mirror, unsigned long addr,
 	struct page *page = NULL;
 	int ret = -EFAULT;
 
-	if (mistake >= HMMIRROR_MISTAKE_FAULT_SYSTEM) {
+	if (mistake >= HMMIRROR_MISTAKE_FAULT_SYSTEM && mistake <= HMMIRROR_MISTAKE_GIVEN_BACK) {
 		if (mirror->device->memory != HMMIRROR_MEMORY_PRIVATE)
 			return -EOPNOTSUPP;
 		if (mistake == HMMIRROR_MISTAKE_GIVEN_BACK && !compat_has_device_range())
@@ -254,6 +263,17 @@ static int run(struct hmmirror *mirror, struct hmmirror_migrate_args *args,
 	return ret;
 }
 
+/* @bytes: (out) a byte for each page, if the caller wants them at the address @user */
+static int alloc_bytes(u64 user, unsigned long nr, u8 **bytes)
+{
+	if (!user)
+		return 0;
+	if (!hmmirror_is_user_writable(user, nr))
+		return -EFAULT;
+	*bytes = kvcalloc(nr, sizeof(u8), GFP_KERNEL_ACCOUNT);
+	return *bytes ? 0 : -ENOMEM;
+}
+
 int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 {
 	struct hmmirror_migrate *cmd = arg;
@@ -277,13 +297,11 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 	if (hmmirror_no_device_memory(mirror->device) ||
 	    (args.huge && hmmirror_no_huge(mirror->device)))
 		return -EOPNOTSUPP;
-	if (cmd->outcomes) {
-		if (!hmmirror_is_user_writable(cmd->outcomes, nr))
-			return -EFAULT;
-		args.outcomes = kvcalloc(nr, sizeof(u8), GFP_KERNEL_ACCOUNT);
-		if (!args.outcomes)
-			return -ENOMEM;
-	}
+	ret = alloc_bytes(cmd->outcomes, nr, &args.outcomes);
+	if (!ret)
+		ret = alloc_bytes(cmd->offers, nr, &args.offers);
+	if (ret)
+		goto out;
 
 	ret = -ESRCH;
 	if (!mmget_not_zero(mirror->mm))
@@ -297,7 +315,10 @@ int hmmirror_ioctl_migrate(struct hmmirror *mirror, void *arg)
 	if (!ret && args.outcomes &&
 	    copy_to_user(u64_to_user_ptr(cmd->outcomes), args.outcomes, nr))
 		ret = -EFAULT;
+	if (!ret && args.offers && copy_to_user(u64_to_user_ptr(cmd->offers), args.offers, nr))
+		ret = -EFAULT;
 out:
+	kvfree(args.offers);
 	kvfree(args.outcomes);
 	return ret;
 }

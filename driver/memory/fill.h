@@ -14,6 +14,7 @@ struct hmmirror_batch {
 	unsigned long dst[HMMIRROR_BATCH];
 	u8 outcomes[HMMIRROR_BATCH];
 	u8 all_outcomes[HMMIRROR_BATCH];	/* of all attempts */
+	u8 offers[HMMIRROR_BATCH];
 	struct page *pool[HMMIRROR_BATCH];
 	unsigned long nr_pool;
 	unsigned long cpages;	/* of all calls of migrate_vma_setup() */

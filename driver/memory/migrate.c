@@ -53,12 +53,39 @@ static void check_destinations(struct part *part, unsigned long nr)
 	}
 }
 
+/*
+ * migrate_vma_pages() leaves MIGRATE_PFN_MIGRATE only where a page has moved. A driver tells by
+ * that which pages it has now, so fail the call if a page has it that got no destination.
+ */
+static void check_sources(struct part *part, unsigned long nr)
+{
+	struct hmmirror_batch *batch = part->batch;
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (hmmirror_is_offered(batch->src[i]) && !batch->dst[i] &&
+		    !(batch->dst[0] & MIGRATE_PFN_COMPOUND))
+			part->error = -EIO;
+}
+
+/* As the ABI calls it: the kernel's own bits are not the same in all releases. */
+static u8 offer_of(unsigned long src)
+{
+	return (src & MIGRATE_PFN_VALID ? HMMIRROR_OFFER_PAGE : 0) |
+	       (src & MIGRATE_PFN_MIGRATE ? HMMIRROR_OFFER_MOVE : 0) |
+	       (src & MIGRATE_PFN_WRITE ? HMMIRROR_OFFER_WRITE : 0) |
+	       (src & MIGRATE_PFN_COMPOUND ? HMMIRROR_OFFER_HUGE : 0);
+}
+
 static void part_fill(struct migrate_vma *vma_args, void *data)
 {
 	unsigned long nr = (vma_args->end - vma_args->start) >> PAGE_SHIFT;
 	struct part *part = data;
 	struct hmmirror_batch *batch = part->batch;
+	unsigned long i;
 
+	for (i = 0; i < nr; i++)
+		batch->offers[i] = offer_of(batch->src[i]);
 	batch->cpages += compat_migrate_cpages(vma_args);
 	check_destinations(part, nr);
 	hmmirror_hook_hold(part->args->hooks, HMMIRROR_STAGE_SETUP);
@@ -80,6 +107,7 @@ static void part_count(struct migrate_vma *vma_args, void *data)
 	unsigned long nr = (vma_args->end - vma_args->start) >> PAGE_SHIFT;
 	struct part *part = data;
 
+	check_sources(part, nr);
 	hmmirror_hook_hold(part->args->hooks, HMMIRROR_STAGE_MOVED);
 	part->arrived = hmmirror_count_arrived(part->batch, nr);
 }
@@ -192,7 +220,7 @@ static int migrate_batch(struct hmmirror_device *device, struct mm_struct *mm,
  *
  * Return: 0; -EFAULT if there is no VMA, or one that can't be read, -EINVAL for a VMA that the
  * kernel refuses, each with all pages before it migrated; -ENOMEM, -EINTR; -EIO if the kernel
- * has not cleared the destinations.
+ * has not cleared the destinations, or says that a page has moved which could not.
  */
 int hmmirror_migrate_range(struct hmmirror_device *device, struct mm_struct *mm,
 			   struct hmmirror_migrate_args *args)
@@ -207,6 +235,7 @@ int hmmirror_migrate_range(struct hmmirror_device *device, struct mm_struct *mm,
 		return -ENOMEM;
 
 	for (addr = args->addr; addr < args->end; addr = end) {
+		unsigned long first = (addr - args->addr) >> PAGE_SHIFT;
 		unsigned long arrived = 0;
 
 		ret = migrate_batch(device, mm, args, batch, addr, &end, &arrived);
@@ -214,8 +243,10 @@ int hmmirror_migrate_range(struct hmmirror_device *device, struct mm_struct *mm,
 		if (ret)
 			break;
 		if (args->outcomes)
-			memcpy(args->outcomes + ((addr - args->addr) >> PAGE_SHIFT),
-			       batch->all_outcomes, (end - addr) >> PAGE_SHIFT);
+			memcpy(args->outcomes + first, batch->all_outcomes,
+			       (end - addr) >> PAGE_SHIFT);
+		if (args->offers)
+			memcpy(args->offers + first, batch->offers, (end - addr) >> PAGE_SHIFT);
 		cond_resched();
 	}
 

@@ -20,6 +20,7 @@
  * @populate: to the system: populate holes, too
  * @any_access: do not stop at a VMA that can't be read
  * @outcomes: (out) enum hmmirror_outcome of each page, or NULL
+ * @offers: (out) HMMIRROR_OFFER_* of each page, or NULL
  * @migrated: (out) pages that migrated or were populated
  * @cpages: (out) pages that the kernel says it offered, 0 if it does not say
  */
@@ -33,6 +34,7 @@ struct hmmirror_migrate_args {
 	bool populate;
 	bool any_access;
 	u8 *outcomes;
+	u8 *offers;
 	u64 migrated;
 	u64 cpages;
 };

@@ -326,6 +326,10 @@ enum hmmirror_mistake {
 	 * device's memory down does. -EAGAIN if nobody did within 10 s
 	 */
 	HMMIRROR_MISTAKE_GIVEN_BACK	= 10,
+	/* it starts and ends within pages, which the kernel takes as a whole: 0, or
+	 * -EIO if it has not said so in the struct
+	 */
+	HMMIRROR_MISTAKE_UNALIGNED	= 11,
 	HMMIRROR_MISTAKE_NR
 };
 
@@ -349,6 +353,12 @@ enum hmmirror_outcome {
 	HMMIRROR_OUT_NOCOPY	= 5,
 };
 
+/* What the kernel offered for one page, in struct hmmirror_migrate.offers: bits. */
+#define HMMIRROR_OFFER_PAGE	_BITUL(0)	/* there is one; not if it is a hole */
+#define HMMIRROR_OFFER_MOVE	_BITUL(1)	/* it may move, or be populated */
+#define HMMIRROR_OFFER_WRITE	_BITUL(2)	/* its entry can be written */
+#define HMMIRROR_OFFER_HUGE	_BITUL(3)	/* the first page of a huge one, or huge hole */
+
 /**
  * struct hmmirror_migrate - move pages to this device, or from it to the system
  * @size: sizeof(struct hmmirror_migrate)
@@ -365,6 +375,9 @@ enum hmmirror_outcome {
  * @cpages: (out) the sum of migrate_vma.cpages of all calls of migrate_vma_setup() that
  *	this one made: what the kernel says it offered. 0 for a migration by number,
  *	and on kernels before 5.9
+ * @offers: (out) pointer to one byte a page, HMMIRROR_OFFER_*, as the last call of
+ *	migrate_vma_setup() has filled migrate_vma.src; or 0. All 0 for a migration by
+ *	number
  */
 struct hmmirror_migrate {
 	__u32 size;
@@ -376,6 +389,7 @@ struct hmmirror_migrate {
 	__s32 error;
 	__u32 reserved;
 	__u64 cpages;
+	__u64 offers;
 };
 
 enum hmmirror_exclusive_op {
