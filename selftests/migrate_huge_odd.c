@@ -318,7 +318,32 @@ TEST_F(migrate_huge_odd, table_alloc_fails)
 	ASSERT_EQ(-1, hmm_all_bytes(h->addr, h->length, 0));
 }
 
-/* By pfn: whole; cut by either end of the range; without memory for the copy. */
+/*
+ * By pfn, cut by either end of the range: the page stays, neither locked nor referenced, and
+ * can be had as a whole at once.
+ */
+TEST_F(migrate_huge_odd, device_range_cut)
+{
+	static const unsigned int ways[] = { BY_PFN, BY_RANGE };
+	struct huge_case *h = &self->h;
+	size_t i, first;
+
+	if (!REQUIRE(h->setup_ret, h->area.why))
+		return;
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		for (first = 0; first < (size_t)HUGE; first += HUGE / 2) {
+			MAKE("dev_huge", 1);
+			MIGRATE(ways[i], first, HUGE / 2, HMMIRROR_OUT_NONE);
+			ENTRIES(0, HUGE, W | DEV, ORDER);
+			MIGRATE(ways[i], 0, HUGE, HMMIRROR_OUT_MIGRATED);
+			ENTRIES(0, HUGE, W, ORDER);
+			ASSERT_EQ(0, USED());
+			CHECK(0);
+		}
+	}
+}
+
+/* By pfn: whole; without memory for the copy. */
 TEST_F(migrate_huge_odd, device_range)
 {
 	struct huge_case *h = &self->h;
@@ -326,11 +351,6 @@ TEST_F(migrate_huge_odd, device_range)
 	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
-	MIGRATE(BY_PFN, 0, HUGE / 2, HMMIRROR_OUT_NONE);
-	MIGRATE(BY_PFN, HUGE / 2, HUGE / 2, HMMIRROR_OUT_NONE);
-	MIGRATE(BY_RANGE, 0, HUGE / 2, HMMIRROR_OUT_NONE);
-	MIGRATE(BY_RANGE, HUGE / 2, HUGE / 2, HMMIRROR_OUT_NONE);
-	ENTRIES(0, HUGE, W | DEV, ORDER);
 	FAIL_NEXT_HUGE();
 	ASSERT_EQ(0, hmm_move(h->fd, BY_PFN, h->addr, h->length, h->outcomes, NULL));
 	ASSERT_EQ(HMMIRROR_OUT_REFUSED, h->outcomes[0]);
