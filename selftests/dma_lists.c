@@ -4,13 +4,15 @@
  * each page gets an I/O address of its own, one of these. hmm_dma_map_free() must free what is
  * there, and so must an allocation that fails half way.
  *
- * A map of 5 GiB has lists that only vmalloc() can give, whose memory /proc/meminfo counts.
+ * A map of so many pages has lists that only vmalloc() can give, whose memory /proc/meminfo
+ * counts, and no room in 32 bits.
  */
 #include <errno.h>
 
 #include "hmm_test.h"
 
 #define ROUNDS	4
+#define PAGES	(5ULL << 18)
 
 FIXTURE(dma_lists)
 {
@@ -65,7 +67,7 @@ FIXTURE_SETUP(dma_lists)
 {
 	int has;
 
-	self->length = 5ULL << 30;
+	self->length = PAGES * hmm_page_size();
 	ASSERT_EQ(0, hmm_area_begin(&self->area, hmm_page_size(), 0));
 	/* nothing has to be mapped there */
 	self->addr = self->area.addr - self->length;
@@ -83,7 +85,7 @@ FIXTURE_TEARDOWN(dma_lists)
 
 TEST_F(dma_lists, freed)
 {
-	long list_kb = self->length / hmm_page_size() * sizeof(__u64) / 1024;
+	long list_kb = PAGES * sizeof(__u64) / 1024;
 	long before = hmm_meminfo("VmallocUsed:"), more;
 	int i;
 
