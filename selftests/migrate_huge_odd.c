@@ -285,10 +285,10 @@ TEST_F(migrate_huge_odd, zero_page_not_in_tlb)
 		char byte = 0x77;
 
 		ASSERT_EQ(0, madvise(h->addr, h->length, MADV_DONTNEED));
-		ASSERT_EQ(0, *(volatile char *)h->addr);
+		ASSERT_EQ(0, __atomic_load_n(h->addr, __ATOMIC_RELAXED));
 		MIGRATE(TO_DEVICE | WHOLE, 0, HUGE, HMMIRROR_OUT_POPULATED);
 		ASSERT_EQ(0, hmm_dev_write(h->fd, h->addr, &byte, 1));
-		ASSERT_EQ(byte, *(volatile char *)h->addr)
+		ASSERT_EQ(byte, __atomic_load_n(h->addr, __ATOMIC_RELAXED))
 			TH_LOG("try %d", i);
 	}
 }
@@ -343,7 +343,7 @@ TEST_F(migrate_huge_odd, device_range_cut)
 
 	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
-	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		for (first = 0; first < (size_t)HUGE; first += HUGE / 2) {
 			MAKE("dev_huge", 1);
 			MIGRATE(ways[i], first, HUGE / 2, HMMIRROR_OUT_NONE);
