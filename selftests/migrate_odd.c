@@ -159,7 +159,7 @@ TEST_F(migrate_odd, bad_migrate_vma)
 		ASSERT_EQ(-EINVAL, ret) TH_LOG("mistake %u", n);
 		ASSERT_EQ(0, USED());
 	}
-	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_UNALIGNED),
+	ASSERT_EQ(0, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_UNTIDY),
 			      self->addr, self->length, NULL, NULL));
 	ASSERT_EQ(0, USED());
 	ASSERT_EQ(-EINVAL, hmm_move(self->fd, TO_DEVICE | MISTAKE(HMMIRROR_MISTAKE_NR), self->addr,

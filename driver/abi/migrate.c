@@ -152,16 +152,18 @@ static int migrate_wrong(struct migrate_vma *args, struct vm_area_struct *vma,
 	args->end = mistake == HMMIRROR_MISTAKE_EMPTY ? args->start : args->start + PAGE_SIZE;
 	if (mistake == HMMIRROR_MISTAKE_PAST_END)
 		args->end = vma->vm_end + PAGE_SIZE;
-	if (mistake == HMMIRROR_MISTAKE_UNALIGNED) {
+	if (mistake == HMMIRROR_MISTAKE_UNTIDY) {
 		args->start += 1;
 		args->end += 1;
+		compat_set_migrate_counts(args, 1);
 	}
 	if (mistake == HMMIRROR_MISTAKE_NO_SOURCES)
 		args->src = NULL;
 	if (mistake == HMMIRROR_MISTAKE_NO_DESTS)
 		args->dst = NULL;
 	ret = compat_migrate_vma(args, do_nothing, do_nothing, NULL);
-	if (!ret && (!PAGE_ALIGNED(args->start) || !PAGE_ALIGNED(args->end)))
+	if (!ret && (!PAGE_ALIGNED(args->start) || !PAGE_ALIGNED(args->end) ||
+		     compat_migrate_npages(args) != 1))
 		return -EIO;
 	return ret;
 }
@@ -204,12 +206,13 @@ static int wait_for_eviction(struct page *page)
 static int migrate_with_mistake(struct hmmirror *mirror, unsigned long addr,
 				enum hmmirror_mistake mistake)
 {
-	unsigned long src = 0, dst = 0;
+	/* one page, and room for a kernel that counts on from HMMIRROR_MISTAKE_UNTIDY */
+	unsigned long src[2] = { 0 }, dst[2] = { 0 };
 	struct migrate_vma args = {
 		.start = addr,
-		.src = &src,
-		.dst = &dst,
-		.pgmap_owner = &src,
+		.src = src,
+		.dst = dst,
+		.pgmap_owner = src,
 		.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
 	struct vm_area_struct *vma;

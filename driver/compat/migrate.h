@@ -71,6 +71,25 @@ static inline unsigned long compat_migrate_cpages(const struct migrate_vma *args
 #endif
 }
 
+/* Return: the entries that the kernel has written, 1 where it does not say. */
+static inline unsigned long compat_migrate_npages(const struct migrate_vma *args)
+{
+#ifdef HAVE_MIGRATE_VMA_FLAGS
+	return args->npages;
+#else
+	return 1;
+#endif
+}
+
+/* As if the struct had been used before. */
+static inline void compat_set_migrate_counts(struct migrate_vma *args, unsigned long count)
+{
+#ifdef HAVE_MIGRATE_VMA_FLAGS
+	args->cpages = count;
+	args->npages = count;
+#endif
+}
+
 /* The page that the CPU touched has one reference more; the kernel must know. */
 #ifdef HAVE_MIGRATE_VMA_FAULT_PAGE
 static inline void compat_set_fault_page(struct migrate_vma *args, struct page *page)

@@ -326,10 +326,10 @@ enum hmmirror_mistake {
 	 * device's memory down does. -EAGAIN if nobody did within 10 s
 	 */
 	HMMIRROR_MISTAKE_GIVEN_BACK	= 10,
-	/* it starts and ends within pages, which the kernel takes as a whole: 0, or
-	 * -EIO if it has not said so in the struct
+	/* it starts and ends within pages, and counts of another call are left over.
+	 * The kernel puts that right: 0; -EIO if it has not
 	 */
-	HMMIRROR_MISTAKE_UNALIGNED	= 11,
+	HMMIRROR_MISTAKE_UNTIDY		= 11,
 	HMMIRROR_MISTAKE_NR
 };
 
