@@ -314,6 +314,19 @@ long hmmirror_migrate_pfns_to_ram(struct hmmirror_device *device, struct hmmirro
 	return ret;
 }
 
+/* What a range of pages cannot have: a hole. migrate_device_range() writes each source. */
+#define STALE_SRC	MIGRATE_PFN_MIGRATE
+
+static bool has_stale_sources(const struct hmmirror_batch *batch, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (hmmirror_is_offered(batch->src[i]) && !hmmirror_is_page_offered(batch->src[i]))
+			return true;
+	return false;
+}
+
 /**
  * hmmirror_migrate_all_to_ram() - migrate a range of the device's pages to system memory
  * @device: the device
@@ -336,8 +349,11 @@ unsigned long hmmirror_migrate_all_to_ram(struct hmmirror_device *device, unsign
 	for (; pfn < end; pfn += nr) {
 		nr = min_t(unsigned long, end - pfn, HMMIRROR_BATCH);
 		memset(batch, 0, sizeof(*batch));
+		memset64((u64 *)batch->src, STALE_SRC, nr);
 		if (migrate_device_range(batch->src, pfn, nr))
 			break;
+		WARN_ONCE(has_stale_sources(batch, nr),
+			  "migrate_device_range() has not written all sources\n");
 		arrived += migrate_unmapped_to_ram(device, NULL, batch, nr);
 		*no_huge |= batch->no_huge;
 		cond_resched();
