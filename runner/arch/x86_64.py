@@ -2,6 +2,7 @@
 """x86-64: a q35 machine of QEMU."""
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from typing import List
@@ -11,6 +12,7 @@ from runner.arch import Arch, GuestHardware
 # The reserved memory of the coherent devices stays away from where QEMU puts tables and the
 # initramfs, and from the 1G page at 4G.
 COHERENT_ADDRESSES = (0x38000000, 0x168000000)
+VERSION = re.compile(rb"Linux version (\d\S+) ")
 
 
 def qemu_options(hardware: GuestHardware) -> List[str]:
@@ -76,15 +78,27 @@ def kernel_words(hardware: GuestHardware) -> List[str]:
     return words
 
 
+def is_elf(path: Path) -> bool:
+    """Is it a vmlinux? QEMU starts it if it has an entry for PVH guests."""
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
 def is_image(path: Path) -> bool:
-    """Is it a bzImage?"""
+    """Is it a bzImage, or a vmlinux?"""
     with path.open("rb") as file:
         file.seek(514)
-        return file.read(4) == b"HdrS"
+        return file.read(4) == b"HdrS" or is_elf(path)
 
 
 def image_release(path: Path) -> str:
-    """The release of a bzImage. The boot protocol keeps a pointer to the version at 0x20e."""
+    """The release of a bzImage. The boot protocol keeps a pointer to the version at 0x20e.
+
+    Nothing packs a vmlinux: its banner is there to be read.
+    """
+    if is_elf(path):
+        found = VERSION.search(path.read_bytes())
+        return found[1].decode(errors="replace") if found else ""
     with path.open("rb") as file:
         file.seek(0x20e)
         file.seek(struct.unpack("<H", file.read(2))[0] + 0x200)
