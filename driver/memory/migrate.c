@@ -352,8 +352,8 @@ unsigned long hmmirror_migrate_all_to_ram(struct hmmirror_device *device, unsign
 		memset64((u64 *)batch->src, STALE_SRC, nr);
 		if (migrate_device_range(batch->src, pfn, nr))
 			break;
-		WARN_ONCE(has_stale_sources(batch, nr),
-			  "migrate_device_range() has not written all sources\n");
+		WARN(has_stale_sources(batch, nr),
+		     "migrate_device_range() has not written all sources\n");
 		arrived += migrate_unmapped_to_ram(device, NULL, batch, nr);
 		*no_huge |= batch->no_huge;
 		cond_resched();
