@@ -85,6 +85,18 @@ class ArchTest(unittest.TestCase):
             self.assertEqual(arch.image_release(image), "6.12.117")
             self.assertFalse(find_arch("x86_64").is_image(image))
 
+    def test_vmlinux(self) -> None:
+        # as --mutate keeps it, to be run by hand
+        arch = find_arch("x86_64")
+        with tempfile.TemporaryDirectory() as folder:
+            image = Path(folder) / "vmlinux"
+            image.write_bytes(b"\x7fELF" + b"\0" * 600 + b"Linux version %s\0"
+                              b"Linux version 7.3.0-rc7 (root@host) ...\0")
+            self.assertTrue(arch.is_image(image))
+            self.assertEqual(arch.image_release(image), "7.3.0-rc7")
+            image.write_bytes(b"#!/bin/sh" + b"\0" * 600)
+            self.assertFalse(arch.is_image(image))
+
 
 class FragmentTest(unittest.TestCase):
     """Fragments of one architecture."""
