@@ -75,6 +75,7 @@ async def optional_words(host: Host, arch: Arch, *names: str) -> List[str]:
 
     Since then an empty archive stands for each, which can be missing like other archives.
     """
+    await packages.require(host, packages.compiler(arch))
     words = []
     for name in names:
         for file in (f"lib{name}.so", f"lib{name}.a"):

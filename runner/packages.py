@@ -63,6 +63,11 @@ def cross(arch: Arch) -> List[Need]:
             Need(f"/usr/{arch.triplet}/include/stdio.h", f"libc6-dev-{arch.debian}-cross")]
 
 
+def compiler(arch: Arch) -> List[Need]:
+    """What compiles for an architecture."""
+    return cross(arch) or needs("gcc:gcc")
+
+
 def has(host: Host, what: str) -> bool:
     """Is this program or file there?"""
     if what in host.testing.missing:
