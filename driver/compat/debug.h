@@ -3,7 +3,8 @@
 #ifndef HMMIRROR_COMPAT_DEBUG_H
 #define HMMIRROR_COMPAT_DEBUG_H
 
-#include <linux/stddef.h>
+#include <linux/kernel.h>
+#include <linux/ptrace.h>
 
 /*
  * Return: why no hardware breakpoint may be hit in the handler of a kprobe, NULL if it may. As long
@@ -19,18 +20,83 @@ static inline const char *compat_no_breakpoint_in_kprobe(void)
 #endif
 }
 
-/*
- * Return: why a handler can't be called after each read of a variable of the kernel, NULL if
- * it can. On arm64 the CPU stops before the read. The kernel then steps over it only where
- * nobody has given a handler of his own, so with one the read would stop for ever.
- */
+#if defined(CONFIG_X86_64)
 static inline const char *compat_no_watchpoint(void)
 {
-#ifdef CONFIG_ARM64
-	return "a watchpoint stops before the read here, and the kernel does not step over it";
-#else
 	return NULL;
-#endif
 }
+
+/* The CPU calls the handler when it has read. */
+static inline bool compat_finish_read(struct pt_regs *regs, u64 value, long offset)
+{
+	return true;
+}
+#elif defined(CONFIG_ARM64)
+static inline const char *compat_no_watchpoint(void)
+{
+	return NULL;
+}
+
+/* Does this instruction read 8 bytes into one register, and change no other? */
+static inline bool compat_is_plain_read(u32 instruction)
+{
+	static const struct {
+		u32 mask;
+		u32 bits;
+	} reads[] = {
+		{ 0xffc00000, 0xf9400000 },	/* ldr, with an offset */
+		{ 0xffe00c00, 0xf8400000 },	/* ldur */
+		{ 0xffe00c00, 0xf8600800 },	/* ldr, with an offset in a register */
+		{ 0xfffffc00, 0xc8dffc00 },	/* ldar */
+		{ 0xfffffc00, 0xf8bfc000 },	/* ldapr */
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(reads); i++)
+		if ((instruction & reads[i].mask) == reads[i].bits)
+			return true;
+	return false;
+}
+
+/*
+ * The CPU calls the handler before it reads. The kernel steps over the instruction only for
+ * handlers of its own, so this does what the instruction would do. One that it does not know
+ * runs again on what is @offset behind, which nobody watches: it must not come back for ever.
+ */
+static inline bool compat_finish_read(struct pt_regs *regs, u64 value, long offset)
+{
+	u32 instruction = le32_to_cpup((__le32 *)instruction_pointer(regs));
+	unsigned int to = instruction & 31, base = instruction >> 5 & 31;
+
+	if (!compat_is_plain_read(instruction)) {
+		if (base < 31)
+			regs->regs[base] += offset;
+		return false;
+	}
+	if (to < 31)
+		regs->regs[to] = value;
+	instruction_pointer_set(regs, instruction_pointer(regs) + 4);
+	return true;
+}
+#else
+/* Return: why the driver can't be called at each read of a variable, NULL if it can. */
+static inline const char *compat_no_watchpoint(void)
+{
+	return "the driver does not know how this CPU goes on after a watchpoint";
+}
+
+/**
+ * compat_finish_read() - go on behind the read that has hit a watchpoint
+ * @regs: of the handler
+ * @value: what is to be read
+ * @offset: from what is watched to something that has the same value, bytes
+ *
+ * Return: false if it is an instruction that this does not know; it does not count as a read.
+ */
+static inline bool compat_finish_read(struct pt_regs *regs, u64 value, long offset)
+{
+	return false;
+}
+#endif
 
 #endif /* HMMIRROR_COMPAT_DEBUG_H */

@@ -5,7 +5,7 @@
  * The walker reads a PMD several times without a lock. The reads are a few instructions
  * apart, too close for a second thread to change the entry between two of them on purpose.
  * So a kprobe at hmm_vma_walk_pmd() passes the walker a pointer to a copy of the entry, and
- * a hardware breakpoint on the copy calls the driver right after each read. One of the reads
+ * a hardware breakpoint on the copy calls the driver at each read. One of the reads
  * then finds the copy empty. The page table itself never changes.
  */
 #include <linux/hw_breakpoint.h>
@@ -29,6 +29,9 @@ static void handle_read(struct perf_event *event, struct perf_sample_data *data,
 	struct hmmirror_pmd_race *race = event->overflow_handler_context;
 
 	if (READ_ONCE(race->state) != HMMIRROR_PMD_RACE_COUNTING)
+		return;
+	if (!compat_finish_read(regs, pmd_val(race->copy),
+				(unsigned long)race->origin - (unsigned long)&race->copy))
 		return;
 	race->reads++;
 	WRITE_ONCE(race->copy, race->reads + 1 == race->nth ? __pmd(0) : race->entry);
@@ -64,6 +67,7 @@ static int handle_call(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 
 	race->entry = entry;
+	race->origin = (pmd_t *)*compat_argument(regs, 0);
 	WRITE_ONCE(race->copy, race->nth == 1 ? __pmd(0) : entry);
 	race->reads = 0;
 	*compat_argument(regs, 0) = (unsigned long)&race->copy;

@@ -32,6 +32,7 @@ struct hmmirror_pmd_race {
 	unsigned int reads;
 	pmd_t copy;			/* the breakpoints watch it */
 	pmd_t entry;			/* what the page table has */
+	pmd_t *origin;			/* where it has it */
 	struct kprobe probe;
 	struct perf_event * __percpu *breakpoints;
 };
