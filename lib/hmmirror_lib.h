@@ -27,6 +27,7 @@
 #include "hmm_prove.h"
 #include "hmm_state.h"
 #include "hmm_system.h"
+#include "hmm_tag.h"
 #include "hmm_uffd.h"
 
 #endif /* HMMIRROR_LIB_H */

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Allocation tags of memory. */
+#include <errno.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "hmm_pagemap.h"
+#include "hmm_tag.h"
+
+#define GRANULE		16UL
+#define TAG_SHIFT	56
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+#ifdef PROT_MTE
+/* Older headers do not have them. */
+#define HAS_MTE			(1UL << 18)	/* HWCAP2_MTE */
+#define ADDR_ENABLE		(1UL << 0)	/* PR_TAGGED_ADDR_ENABLE */
+#define CHECK_AT_ONCE		(1UL << 1)	/* PR_MTE_TCF_SYNC */
+
+#ifndef PR_SET_TAGGED_ADDR_CTRL
+#define PR_SET_TAGGED_ADDR_CTRL	55
+#endif
+
+/* A compiler for older CPUs has these instructions, too. */
+#define WITH_TAGS	__attribute__((noinline, target("arch=armv8.5-a+memtag")))
+
+/* The tag of the pointer becomes that of the granule. */
+WITH_TAGS static void set_tag(char *pointer)
+{
+	asm volatile("stg %0, [%0]" : : "r" (pointer) : "memory");
+}
+
+WITH_TAGS static unsigned int get_tag(const char *granule)
+{
+	const char *tagged = granule;
+
+	asm volatile("ldg %0, [%1]" : "+r" (tagged) : "r" (granule) : "memory");
+	return (uintptr_t)tagged >> TAG_SHIFT & 15;
+}
+#else
+/* Machines without PROT_MTE get no further than hmm_tag_supported(). */
+#define PROT_MTE	0
+
+static void set_tag(char *pointer)
+{
+	(void)pointer;
+}
+
+static unsigned int get_tag(const char *granule)
+{
+	(void)granule;
+	return 0;
+}
+#endif
+
+int hmm_tag_supported(struct hmm_area *area)
+{
+#ifdef HAS_MTE
+	if (getauxval(AT_HWCAP2) & HAS_MTE)
+		return 0;
+	return hmm_skip(area, "the CPU has no memory tags (MTE), or the kernel no support of them");
+#else
+	return hmm_skip(area, "the instruction set has no memory tags (PROT_MTE)");
+#endif
+}
+
+int hmm_tag_enable(struct hmm_area *area, char *addr, size_t length)
+{
+	if (mprotect(addr, length, RW | PROT_MTE))
+		return hmm_fail(area, errno, "PROT_MTE");
+	if (hmm_smaps_flag(addr, "mt") != 1)
+		return hmm_fail(area, 0, "smaps does not say that the mapping has tags");
+	return 0;
+}
+
+/* Never 0, which is the tag of fresh memory. */
+static unsigned int tag_of(const char *granule, unsigned int seed)
+{
+	uintptr_t number = (uintptr_t)granule / GRANULE;
+
+	return 1 + (number + number / 15 + number / 251 + seed) % 15;
+}
+
+char *hmm_tag_pointer(char *addr, unsigned int seed)
+{
+	uintptr_t granule = (uintptr_t)addr & ~(GRANULE - 1);
+
+	return (char *)((uintptr_t)addr |
+			(uintptr_t)tag_of((char *)granule, seed) << TAG_SHIFT);
+}
+
+void hmm_tag_fill(char *addr, size_t length, unsigned int seed)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += GRANULE)
+		set_tag(hmm_tag_pointer(addr + i, seed));
+}
+
+long hmm_tag_check(const char *addr, size_t length, unsigned int seed)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += GRANULE)
+		if (get_tag(addr + i) != tag_of(addr + i, seed))
+			return i;
+	return -1;
+}
+
+long hmm_tag_is_zero(const char *addr, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += GRANULE)
+		if (get_tag(addr + i))
+			return i;
+	return -1;
+}
+
+int hmm_tag_check_accesses(void)
+{
+#ifdef HAS_MTE
+	return prctl(PR_SET_TAGGED_ADDR_CTRL, ADDR_ENABLE | CHECK_AT_ONCE, 0, 0, 0) ? -errno : 0;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
