@@ -25,8 +25,8 @@ enum hmm_unit {
 	HMM_UNIT_ORDER8,	/* 256 pages */
 	HMM_UNIT_PMD,
 	HMM_UNIT_PUD,
-	HMM_UNIT_CONT_PTE,	/* hugetlb page of several PTEs, between a page and a PMD */
-	HMM_UNIT_CONT_PMD,	/* hugetlb page of several PMDs, between a PMD and a PUD */
+	HMM_UNIT_CONT_PTE,	/* several PTEs of one hugetlb page, or of a folio */
+	HMM_UNIT_CONT_PMD,	/* several PMDs of one hugetlb page */
 };
 
 /* The state acts on the whole process: make it before others. */

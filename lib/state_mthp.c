@@ -26,6 +26,7 @@
 #define COW	0x02	/* shared with a child */
 #define SHMEM	0x04
 #define SWAPPED	0x08	/* and then swapped out, all at once */
+#define CONT	0x10	/* the CPU translates all of it by one entry */
 
 #define SWAPPED_UNIT	HMM_UNIT_ORDER4
 #define SWAPPED_PAGES	16
@@ -36,7 +37,7 @@
 /* The knob of a state's size. The area keeps the path until it ends, so each has a place. */
 static const char *knob_of(const struct hmm_state *state)
 {
-	static char paths[HMM_UNIT_PMD][2][96];
+	static char paths[HMM_UNIT_CONT_PTE + 1][2][96];
 	int shmem = !!(state->variant & SHMEM);
 	char *path = paths[state->unit][shmem];
 
@@ -48,8 +49,12 @@ static const char *knob_of(const struct hmm_state *state)
 static int need_size(struct hmm_area *area, const struct hmm_state *state)
 {
 	int shmem = state->variant & SHMEM, ret;
-	const char *knob = knob_of(state);
+	const char *knob;
 
+	/* hugetlb has a size for it */
+	if (state->variant & CONT && hmm_state_unit(state) == hmm_page_size())
+		return hmm_skip(area, "no contiguous PTEs: hugetlb has no size below a PMD's");
+	knob = knob_of(state);
 	if (access(knob, F_OK))
 		return hmm_skip(area, "no huge pages of %zu KiB%s: no %s",
 				hmm_state_unit(state) / 1024,
@@ -133,6 +138,29 @@ static int prove_swapped(struct hmm_area *area, const char *addr, size_t length)
 	return ret;
 }
 
+/*
+ * Look whether the CPU has one entry for all pages of a folio: then it sets one accessed bit for
+ * all of them. clear_refs leaves what is in the TLB; mprotect() flushes it.
+ */
+static int need_cont(struct hmm_area *area, char *addr, size_t unit)
+{
+	long kb;
+
+	if (hmm_write_text("/proc/self/clear_refs", "1"))
+		return hmm_skip(area, "no clear_refs (PROC_PAGE_MONITOR)");
+	if (mprotect(addr, unit, PROT_READ) || mprotect(addr, unit, RW))
+		return hmm_fail(area, errno, "mprotect");
+	if (hmm_smaps(addr, "Referenced"))
+		return hmm_fail(area, 0, "clear_refs left pages referenced");
+	hmm_touch_read(addr, 1);
+	kb = hmm_smaps(addr, "Referenced");
+	if (kb == (long)hmm_page_size() / 1024)
+		return hmm_skip(area, "no contiguous PTEs: each page has its accessed bit");
+	if (kb != (long)unit / 1024)
+		return hmm_fail(area, 0, "one page was read, and %ld KiB are referenced", kb);
+	return 0;
+}
+
 static int map_none(struct hmm_area *area, const struct hmm_state *state,
 		    char *addr, size_t length)
 {
@@ -162,6 +190,7 @@ static int make_mthp(struct hmm_area *area, const struct hmm_state *state,
 		     char *addr, size_t length)
 {
 	int i, ret = need_size(area, state);
+	size_t done;
 
 	for (i = 0; !ret && i < TRIES; i++) {
 		ret = map_none(area, state, addr, length);
@@ -182,6 +211,9 @@ static int make_mthp(struct hmm_area *area, const struct hmm_state *state,
 		    !hmm_prove_pages(area, addr, length, &each_swapped))
 			ret = hmm_skip(area, "the kernel splits folios to swap them out");
 	}
+	if (state->variant & CONT)
+		for (done = 0; !ret && done < length; done += hmm_state_unit(state))
+			ret = need_cont(area, addr + done, hmm_state_unit(state));
 	return ret;
 }
 
@@ -223,6 +255,8 @@ const struct hmm_state hmm_states_mthp[] = {
 		   "folio of 16 pages, written"),
 	MTHP_STATE("mthp_order8", HMM_UNIT_ORDER8, RW, 0, 0,
 		   "folio of 256 pages, written"),
+	MTHP_STATE("mthp_cont_pte", HMM_UNIT_CONT_PTE, RW, 0, CONT,
+		   "folio that contiguous PTEs map, written"),
 	MTHP_STATE("mthp_readonly", HMM_UNIT_ORDER4, PROT_READ, 0, 0,
 		   "folio of 16 pages, protected against writing"),
 	MTHP_STATE("mthp_cow", HMM_UNIT_ORDER4, RW, HMM_STATE_EARLY, COW,

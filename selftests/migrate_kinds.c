@@ -276,6 +276,13 @@ FIXTURE_VARIANT_ADD(migrate_kinds, mthp_order8)
 	.folio = 1,
 };
 
+FIXTURE_VARIANT_ADD(migrate_kinds, mthp_cont_pte)
+{
+	.state = "mthp_cont_pte",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+	.folio = 1,
+};
+
 FIXTURE_VARIANT_ADD(migrate_kinds, mthp_cow)
 {
 	.state = "mthp_cow",

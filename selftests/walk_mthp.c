@@ -40,6 +40,11 @@ FIXTURE_VARIANT_ADD(walk_mthp, order8)
 	.state = "mthp_order8",
 };
 
+FIXTURE_VARIANT_ADD(walk_mthp, cont_pte)
+{
+	.state = "mthp_cont_pte",
+};
+
 FIXTURE_VARIANT_ADD(walk_mthp, readonly)
 {
 	.state = "mthp_readonly",

@@ -156,6 +156,7 @@ static struct expect_row rows[] = {
 	SMALL("mthp_order2",		W,	W,	W),
 	SMALL("mthp_order4",		W,	W,	W),
 	SMALL("mthp_order8",		W,	W,	W),
+	SMALL("mthp_cont_pte",		W,	W,	W),
 	SMALL("mthp_readonly",		V,	V,	NO),
 	SMALL("mthp_cow",		V,	V,	W),
 	{ ROW("mthp_swapped", EXPECT_PTE, NO, V, W), .around = 1 },
