@@ -422,8 +422,8 @@ def check_arch(request: Request) -> None:
     """Architectures that there are, and what runs on another one than this machine's."""
     archs = [find_arch(name) for name in request.archs]
     foreign = [arch.name for arch in archs if not arch.is_native]
-    if foreign and (request.mode in NATIVE_MODES or request.coverage or request.exact):
-        option = "coverage" if request.coverage else "exact" if request.exact else request.mode
+    if foreign and (request.mode in NATIVE_MODES or request.exact):
+        option = "exact" if request.exact else request.mode
         raise Failure(f"--{option} works on this machine's architecture only, and not with "
                       f"-a {foreign[0]}")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
 from runner import packages
+from runner.arch import Arch
 from runner.config import read
 from runner.errors import Failure
 from runner.host import Host
@@ -61,7 +62,7 @@ def save_counts(folder: Path, guest: str, line: str) -> None:
     (to / Path(name).name).write_bytes(base64.b64decode(data))
 
 
-async def merge_counts(host: Host, folder: Path) -> Path:
+async def merge_counts(host: Host, arch: Arch, folder: Path) -> Path:
     """The counts of all guests, added up."""
     guests = sorted(folder.glob("guest.*"))
     if not guests:
@@ -70,8 +71,8 @@ async def merge_counts(host: Host, folder: Path) -> Path:
     shutil.copytree(guests[0], merged)
     for guest in guests[1:]:
         new = folder / "counts.new"
-        if await host.run("adding the counts", ["gcov-tool", "merge", "-o", str(new), str(merged),
-                                                str(guest)], folder / "log"):
+        if await host.run("adding the counts", [f"{arch.prefix}gcov-tool", "merge", "-o", str(new),
+                                                str(merged), str(guest)], folder / "log"):
             raise Failure(f"gcov-tool cannot add the counts; see {folder / 'log'}")
         shutil.rmtree(merged)
         new.rename(merged)
@@ -84,9 +85,9 @@ async def report(host: Host, kernel: Kernel, logs: Path, ledger: Ledger) -> None
     Of migrate.c only a part is about devices, so that there is none of it.
     """
     assert kernel.source
-    await packages.require(host, NEEDS)
+    await packages.require(host, [*NEEDS, *packages.cross(kernel.arch)])
     folder = logs / "coverage"
-    counts = await merge_counts(host, folder)
+    counts = await merge_counts(host, kernel.arch, folder)
     filters: List[str] = []
     for name in counted_files(kernel):
         notes = kernel.build / f"mm/{name}.gcno"
@@ -95,7 +96,8 @@ async def report(host: Host, kernel: Kernel, logs: Path, ledger: Ledger) -> None
         shutil.copy(notes, counts / "mm")
         filters += ["--filter", rf".*/mm/{name}\.c"]
     if await host.run("gcovr", [
-            "gcovr", "--root", str(kernel.source), *filters, "--branches", "--txt", "summary.txt",
+            "gcovr", "--gcov-executable", f"{kernel.arch.prefix}gcov",
+            "--root", str(kernel.source), *filters, "--branches", "--txt", "summary.txt",
             "--json", "counts.json", "--json-pretty", "--html-details", "index.html", "counts"],
             folder / "log", cwd=folder):
         raise Failure(f"gcovr failed; see {folder / 'log'}")

@@ -62,7 +62,6 @@ fake_tree() {
 	bad_input '-c la57 is for x86_64 only' "$RUN" -k 6.1 -a arm64 -c la57 abi
 	bad_input '--reintroduce works on this machine' "$RUN" --reintroduce all -a arm64
 	bad_input '--mutate works on this machine' "$RUN" --mutate mm/hmm.c -a arm64
-	bad_input '--coverage works on this machine' "$RUN" --coverage --arch arm64
 	bad_input 'give one -k, one -a and one -c' "$RUN" --shell -a arm64 -a x86_64
 }
 
