@@ -144,10 +144,14 @@ static int make_shmem(struct hmm_area *area, const struct hmm_state *state,
 		return ret;
 	if (madvise(addr, length, MADV_HUGEPAGE))
 		return hmm_fail(area, errno, "MADV_HUGEPAGE");
-	/* The page cache of kernels with CONFIG_BASE_SMALL takes no huge page. */
+	/*
+	 * The page cache of kernels with CONFIG_BASE_SMALL takes no huge page, and that of others
+	 * none as large as a PMD maps with pages of 64K.
+	 */
 	if (!hmm_smaps(addr, "THPeligible"))
 		return hmm_skip(area,
-				"no huge pages in shmem (CONFIG_BASE_FULL), or none of PMD size");
+				"the page cache has no folios of %zu MiB (CONFIG_BASE_FULL, or a limit of xarray)",
+				hmm_pmd_size() >> 20);
 	if (state->variant == THP_SHMEM_READ)
 		hmm_touch_read(addr, length);
 	else
