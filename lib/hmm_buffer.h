@@ -98,7 +98,8 @@ int hmm_file_fs(const char *type, const char *options, size_t length);
 __u64 hmm_pattern(const void *addr, __u64 seed);
 
 /**
- * hmm_pattern_fill - fill memory with 8-byte words that depend on their address
+ * hmm_pattern_fill - fill memory with 8-byte words that depend on their address, in pages of more
+ *	than 4 KiB only at their start and end
  * @addr: first byte, multiple of 8
  * @length: bytes, multiple of 8
  * @seed: distinguishes patterns at the same address
