@@ -152,12 +152,12 @@ TEST_F(walk_hugetlb, unaligned_range)
 	size_t huge = self->huge, i;
 
 	ASSERT_EQ(0, walk_begin(walk, 2 * huge, huge * hmm_page_size()));
+	/* one for each huge page of the range, and one for the copy of a write fault */
+	if (huge > 1 &&
+	    !REQUIRE(hmm_area_need_hugetlb(&walk->area, huge * hmm_page_size(), 3),
+		     walk->area.why))
+		return;
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		/* one for each huge page of the range, and one for the copy of a write fault */
-		if (huge > 1 &&
-		    !REQUIRE(hmm_area_need_hugetlb(&walk->area, huge * hmm_page_size(), 3),
-			     walk->area.why))
-			return;
 		if (!REQUIRE(walk_make(walk, variant->state, 0, huge), walk->why))
 			return;
 		if (!REQUIRE(walk_make(walk, variant->used ? variant->used : "hugetlb_writable",

@@ -66,6 +66,17 @@ static char *page_addr(const struct walk *walk, size_t page)
 	return walk->area.addr + page * hmm_page_size();
 }
 
+/* Has the walk before left the pages in this state? To make a huge page anew can take long. */
+static int is_made(struct walk *walk, const struct hmm_state *state, size_t first, size_t pages)
+{
+	size_t size = hmm_page_size(), i;
+
+	for (i = first; i < first + pages; i++)
+		if (walk->page[i].state != state)
+			return 0;
+	return !hmm_state_prove(&walk->area, state, first * size, pages * size);
+}
+
 int walk_make(struct walk *walk, const char *state, size_t first, size_t pages)
 {
 	const struct hmm_state *s = hmm_state_find(state);
@@ -74,6 +85,8 @@ int walk_make(struct walk *walk, const char *state, size_t first, size_t pages)
 
 	if (!s)
 		return fail(walk, "there is no state %s", state);
+	if (is_made(walk, s, first, pages))
+		return 0;
 	ret = hmm_state_make(&walk->area, s, first * size, pages * size);
 	if (ret) {
 		snprintf(walk->why, sizeof(walk->why), "%s%s%s",

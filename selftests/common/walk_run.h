@@ -53,6 +53,8 @@ void walk_end(struct walk *walk);
  * @first: first page
  * @pages: number of pages
  *
+ * Pages that can be proved to be in that state still are left alone.
+ *
  * Return: 0; HMM_SKIP or -errno with walk->why.
  */
 int walk_make(struct walk *walk, const char *state, size_t first, size_t pages);
