@@ -146,13 +146,14 @@ TEST_F(device_cpu, write_to_file)
 TEST_F(device_cpu, read_from_file)
 {
 	struct device_case *c = &self->c;
-	int file = hmm_file_memfd(c->length, 0);
+	int file;
 
+	if (!MAKE_CASE())
+		return;
+	file = hmm_file_memfd(c->length, 0);
 	ASSERT_LE(0, file);
 	hmm_pattern_fill_as(c->copy, c->addr, c->length, 4);
 	ASSERT_EQ((ssize_t)c->length, write(file, c->copy, c->length));
-	if (!MAKE_CASE())
-		return;
 	ASSERT_EQ((ssize_t)c->length, pread(file, c->addr, c->length, 0));
 	CHECK_CPU_USED(c->pages);
 	CHECK_DATA(4);
