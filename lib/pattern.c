@@ -92,16 +92,19 @@ long hmm_pattern_check(const void *addr, size_t length, __u64 seed)
 	return hmm_pattern_check_as(addr, addr, length, seed);
 }
 
+/* Bytes that are compared one by one; a range of more is compared with itself, this much apart. */
+#define PIECE	64UL
+
 long hmm_all_bytes(const void *addr, size_t length, unsigned char byte)
 {
 	const unsigned char *p = addr;
 	size_t i;
 
-	/* if each byte is as the next one, all are as the first */
-	if (!length || (p[0] == byte && !memcmp(p, p + 1, length - 1)))
-		return -1;
-	for (i = 0; i < length; i++)
+	for (i = 0; i < length; i++) {
 		if (p[i] != byte)
 			return i;
+		if (i + 1 == PIECE && !memcmp(p, p + PIECE, length - PIECE))
+			return -1;
+	}
 	return -1;
 }
