@@ -98,11 +98,14 @@ int hmm_file_fs(const char *type, const char *options, size_t length);
 __u64 hmm_pattern(const void *addr, __u64 seed);
 
 /**
- * hmm_pattern_fill - fill memory with 8-byte words that depend on their address, in pages of more
- *	than 4 KiB only at their start and end
+ * hmm_pattern_fill - fill memory with 8-byte words that depend on their address
  * @addr: first byte, multiple of 8
  * @length: bytes, multiple of 8
  * @seed: distinguishes patterns at the same address
+ *
+ * Whole pages of more than 4 KiB get them at their start and end only, and only these are checked,
+ * by the functions below, too: a page of 64 KiB takes an emulated CPU long. A part of a page gets
+ * them everywhere.
  */
 void hmm_pattern_fill(void *addr, size_t length, __u64 seed);
 

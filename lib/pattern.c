@@ -19,6 +19,11 @@ __u64 hmm_pattern(const void *addr, __u64 seed)
 #define DENSE_PAGE	4096UL
 #define ENDS		2048UL
 
+static int is_whole(const char *as, size_t length)
+{
+	return !(((uintptr_t)as | length) & (hmm_page_size() - 1));
+}
+
 /* Return: bytes from @as to the next word that has the pattern, 0 if it is this one. */
 static size_t gap(const char *as, size_t page)
 {
@@ -50,7 +55,8 @@ static size_t run_end(const char *as, size_t i, size_t length, size_t page)
 void hmm_pattern_fill_as(void *data, const void *as, size_t length,
 			 __u64 seed)
 {
-	size_t page = hmm_page_size(), i, end;
+	/* a part of a page is what somebody looks at, wherever it lies */
+	size_t page = is_whole(as, length) ? hmm_page_size() : DENSE_PAGE, i, end;
 	const char *place = as;
 	char *to = data;
 	__u64 word;
@@ -76,6 +82,9 @@ long hmm_pattern_check_as(const void *data, const void *as, size_t length,
 	size_t page = hmm_page_size(), i, end;
 	__u64 word;
 
+	/* what lies in a gap as a whole was filled on its own */
+	if (gap(place, page) >= length)
+		page = DENSE_PAGE;
 	for (i = gap(place, page); i < length; i = end + gap(place + end, page)) {
 		end = run_end(place, i, length, page);
 		for (; i < end; i += sizeof(word)) {

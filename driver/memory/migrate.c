@@ -84,7 +84,7 @@ static void part_fill(struct migrate_vma *vma_args, void *data)
 	struct hmmirror_batch *batch = part->batch;
 	unsigned long i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; part->args->offers && i < nr; i++)
 		batch->offers[i] = offer_of(batch->src[i]);
 	batch->cpages += compat_migrate_cpages(vma_args);
 	check_destinations(part, nr);
@@ -118,6 +118,8 @@ static int migrate_once(struct part *part, struct migrate_vma *vma_args)
 	int ret;
 
 	memset64((u64 *)part->batch->dst, STALE_DST, nr);
+	/* kernels before 5.4 do not call part_fill() if they offer nothing */
+	memset(part->batch->offers, 0, nr);
 	ret = compat_migrate_vma(vma_args, part_fill, part_count, part);
 	return ret ?: part->error;
 }

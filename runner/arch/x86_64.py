@@ -12,6 +12,8 @@ from runner.arch import Arch, GuestHardware
 # The reserved memory of the coherent devices stays away from where QEMU puts tables and the
 # initramfs, and from the 1G page at 4G.
 COHERENT_ADDRESSES = (0x38000000, 0x168000000)
+# the type and machine in an ELF file's head: an executable, or one that can be moved
+ELF_KINDS = ((2, 62), (3, 62))
 VERSION = re.compile(rb"Linux version (\d\S+) ")
 
 
@@ -79,9 +81,11 @@ def kernel_words(hardware: GuestHardware) -> List[str]:
 
 
 def is_elf(path: Path) -> bool:
-    """Is it a vmlinux? QEMU starts it if it has an entry for PVH guests."""
+    """Is it a vmlinux of this architecture? QEMU starts it if it has an entry for PVH guests."""
     with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"
+        head = file.read(20)
+    return len(head) == 20 and head[:4] == b"\x7fELF" and \
+        struct.unpack("<HH", head[16:]) in ELF_KINDS
 
 
 def is_image(path: Path) -> bool:

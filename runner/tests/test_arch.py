@@ -90,11 +90,11 @@ class ArchTest(unittest.TestCase):
         arch = find_arch("x86_64")
         with tempfile.TemporaryDirectory() as folder:
             image = Path(folder) / "vmlinux"
-            image.write_bytes(b"\x7fELF" + b"\0" * 600 + b"Linux version %s\0"
+            image.write_bytes(b"\x7fELF" + b"\0" * 12 + b"\2\0\x3e\0" + b"\0" * 600 + b"Linux version %s\0"
                               b"Linux version 7.3.0-rc7 (root@host) ...\0")
             self.assertTrue(arch.is_image(image))
             self.assertEqual(arch.image_release(image), "7.3.0-rc7")
-            image.write_bytes(b"#!/bin/sh" + b"\0" * 600)
+            image.write_bytes(b"\x7fELF" + b"\0" * 12 + b"\1\0\x3e\0" + b"\0" * 600)
             self.assertFalse(arch.is_image(image))
 
 
