@@ -103,5 +103,4 @@ ARCH = Arch(
     kernel_words=kernel_words,
     is_image=is_image,
     image_release=image_release,
-    checked_config="64k",
 )
