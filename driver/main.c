@@ -39,10 +39,10 @@ module_param_hw_named(spm_addr_dev1, hmmirror_spm_addr[1], ulong, iomem, 0444);
 MODULE_PARM_DESC(spm_addr_dev1, "Physical address of memory reserved for coherent device 3");
 
 module_param_named(spm_size_mb, hmmirror_spm_size_mb, uint, 0444);
-MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of what a PMD maps");
+MODULE_PARM_DESC(spm_size_mb, "Size of each of these two in MiB, a multiple of what a PMD maps; 256 or that if 0");
 
 module_param_named(chunk_mb, hmmirror_chunk_mb, uint, 0444);
-MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of what a PMD maps");
+MODULE_PARM_DESC(chunk_mb, "Private device memory that is added at a time in MiB, a multiple of what a PMD maps; 128 or that if 0");
 
 module_param_named(max_device_mb, hmmirror_max_device_mb, uint, 0644);
 MODULE_PARM_DESC(max_device_mb, "Most private memory of each device in MiB; a quarter of the machine's if 0");
@@ -257,13 +257,18 @@ static int check_parameters(void)
 		       MIN_CHUNK_MB);
 		return -EINVAL;
 	}
-	if (!hmmirror_spm_size_mb || hmmirror_spm_size_mb % MIN_CHUNK_MB ||
+	/* not initializers: powerpc finds out at boot what a PMD maps */
+	if (!hmmirror_spm_size_mb)
+		hmmirror_spm_size_mb = max(MIN_CHUNK_MB, 256U);
+	if (!hmmirror_chunk_mb)
+		hmmirror_chunk_mb = max(MIN_CHUNK_MB, 128U);
+	if (hmmirror_spm_size_mb % MIN_CHUNK_MB ||
 	    hmmirror_spm_size_mb > MAX_CHUNK_MB) {
 		pr_err("spm_size_mb must be a multiple of %u, up to %u\n",
 		       MIN_CHUNK_MB, MAX_CHUNK_MB);
 		return -EINVAL;
 	}
-	if (!hmmirror_chunk_mb || hmmirror_chunk_mb % MIN_CHUNK_MB ||
+	if (hmmirror_chunk_mb % MIN_CHUNK_MB ||
 	    hmmirror_chunk_mb > MAX_CHUNK_MB) {
 		pr_err("chunk_mb must be a multiple of %u, up to %u\n",
 		       MIN_CHUNK_MB, MAX_CHUNK_MB);

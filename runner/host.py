@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from runner.terminal import SilentTerminal, Terminal
 # a user's PATH has no sbin
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
+# the kind of an ELF header that names a dynamic linker
+PT_INTERP = 3
 COMPILER_LINE = re.compile(r"error:|Error|\*\*\*|undefined reference")
 
 
@@ -167,10 +170,19 @@ def behind(host: Host) -> Host:
 
 
 def is_static(program: Path) -> bool:
-    """Does it run without a dynamic linker? That one's name stands near a program's start."""
+    """Does it run without a dynamic linker? A program that needs one names it in a header."""
     with program.open("rb") as file:
         start = file.read(4096)
-    return b"ld-linux" not in start and b"/ld-musl" not in start
+    if start[:4] != b"\x7fELF" or len(start) < 64:
+        return True
+    order = "<" if start[5] == 1 else ">"
+    # of 64 bits, or of 32: the headers, and the size and number of them
+    word, offset_at, size_at = ("Q", 32, 54) if start[4] == 2 else ("I", 28, 42)
+    first, = struct.unpack_from(order + word, start, offset_at)
+    size, number = struct.unpack_from(f"{order}HH", start, size_at)
+    kinds = [struct.unpack_from(f"{order}I", start, first + i * size)[0]
+             for i in range(number) if first + i * size + 4 <= len(start)]
+    return PT_INTERP not in kinds
 
 
 def make_flags(host: Host) -> List[str]:

@@ -192,12 +192,13 @@ def resolve_build(build: Path, arch: Arch) -> Kernel:
     image = build / arch.image
     if has_option(build / ".config", arch.direct_image_option) and (build / "vmlinux").is_file():
         image = build / "vmlinux"
-    if not image.is_file():
+    if not image.is_file() or (image.name == arch.image and not arch.is_image(image)):
         for other in all_archs().values():
-            if (build / other.image).is_file():
+            if (build / other.image).is_file() and other.is_image(build / other.image):
                 raise Failure(f"{build} is a build for {other.name}; give -a {other.name}")
-        raise Failure(f"{build} has neither a vmlinux that QEMU can start nor "
-                      f"{a_or_an(arch.image_target)}; build it (make)")
+        lacking = (f"neither a vmlinux that QEMU can start nor {a_or_an(arch.image_target)}"
+                   if arch.direct_image_option else f"no {arch.image_target} for {arch.name}")
+        raise Failure(f"{build} has {lacking}; build it (make)")
     require_options(build / ".config", str(build), arch)
     return Kernel(name, Kind.BUILT, arch, source_of(build), build, image)
 

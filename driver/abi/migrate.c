@@ -53,10 +53,10 @@ static int check_flags(const struct hmmirror_migrate *cmd)
 
 /* Pages of a batch that are on the device. */
 struct found_pages {
-	u64 entries[HMMIRROR_BATCH];
-	unsigned long pfns[HMMIRROR_BATCH];
-	u16 indices[HMMIRROR_BATCH];	/* of them in the batch */
-	u8 outcomes[HMMIRROR_BATCH];
+	u64 entries[HMMIRROR_MAX_BATCH];
+	unsigned long pfns[HMMIRROR_MAX_BATCH];
+	u16 indices[HMMIRROR_MAX_BATCH];	/* of them in the batch */
+	u8 outcomes[HMMIRROR_MAX_BATCH];
 	unsigned long nr;
 };
 

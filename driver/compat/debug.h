@@ -6,6 +6,10 @@
 #include <linux/kernel.h>
 #include <linux/ptrace.h>
 
+#ifdef CONFIG_PPC_BOOK3S_64
+#include <asm/debug.h>
+#endif
+
 /*
  * Return: why no hardware breakpoint may be hit in the handler of a kprobe, NULL if it may. As long
  * as x86 steps over the instruction under a kprobe by a debug exception, it takes each one in a
@@ -20,9 +24,13 @@ static inline const char *compat_no_breakpoint_in_kprobe(void)
 #endif
 }
 
-#if defined(CONFIG_X86_64)
+#if defined(CONFIG_X86_64) || defined(CONFIG_PPC_BOOK3S_64)
 static inline const char *compat_no_watchpoint(void)
 {
+#if defined(CONFIG_PPC_BOOK3S_64) && defined(CONFIG_HAVE_HW_BREAKPOINT)
+	if (!ppc_breakpoint_available())
+		return "the CPU has no watchpoints (DAWR)";
+#endif
 	return NULL;
 }
 

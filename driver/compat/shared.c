@@ -40,7 +40,7 @@ struct compat_shared_page {
 static struct {
 	struct page *page;
 	int references;		/* hidden ones */
-} hidden[PTRS_PER_PTE];
+} hidden[MAX_PTRS_PER_PTE];
 
 static unsigned long nr_hidden;
 

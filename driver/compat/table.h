@@ -32,19 +32,9 @@ static inline bool compat_pte_map_can_fail(void)
 #define _PAGE_DEVMAP	0UL
 #endif
 
-/* Return: why there are no huge PUDs, NULL if there are. */
-static inline const char *compat_no_huge_pud(void)
-{
-#if !defined(HAVE_HMM_PFNS)
-	/* it came with 5.8, as hmm_pfns did; before, the fault takes it for a table */
-	return "the kernel does not split a huge PUD of anonymous memory (before 5.8)";
-#elif defined(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD)
-	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? NULL :
-	       "the kernel was built without CONFIG_TRANSPARENT_HUGEPAGE";
-#else
-	return "no huge PUDs on this machine";
+#ifndef MAX_PTRS_PER_PTE
+#define MAX_PTRS_PER_PTE	PTRS_PER_PTE
 #endif
-}
 
 /* arm64 has it only with huge pages. */
 #ifndef __swp_entry_to_pmd
@@ -60,6 +50,11 @@ static inline const char *compat_no_huge_pud(void)
 #define COMPAT_PUD_HUGE		(COMPAT_PUD_BITS | _PAGE_PRESENT)
 #define COMPAT_PUD_ABSENT	(COMPAT_PUD_BITS | _PAGE_DEVMAP)
 
+static inline void compat_set_pmd(pmd_t *pmdp, pmd_t entry)
+{
+	set_pmd(pmdp, entry);
+}
+
 static inline void compat_set_pud(pud_t *pudp, pud_t entry)
 {
 	set_pud(pudp, entry);
@@ -69,10 +64,38 @@ static inline const char *compat_no_bad_pmd(void)
 {
 	return NULL;
 }
+#elif defined(CONFIG_PPC_BOOK3S_64)
+#define COMPAT_PMD_BAD_BIT	0UL
+#define COMPAT_PUD_BITS		(_PAGE_PTE | _PAGE_ACCESSED | _PAGE_READ | _PAGE_PRIVILEGED)
+/* with the other MMU, which looks entries up in a hash table, there are none */
+#define COMPAT_PUD_HUGE		(radix_enabled() ? COMPAT_PUD_BITS | _PAGE_PRESENT : 0UL)
+#define COMPAT_PUD_ABSENT	(COMPAT_PUD_BITS | _PAGE_DEVMAP)
+
+/* The kernel has no function for it, and a CPU that still finds no entry takes another fault. */
+static inline void compat_set_pmd(pmd_t *pmdp, pmd_t entry)
+{
+	WRITE_ONCE(*pmdp, entry);
+}
+
+static inline void compat_set_pud(pud_t *pudp, pud_t entry)
+{
+	WRITE_ONCE(*pudp, entry);
+}
+
+/* Return: why no PMD that points at a table can be bad, NULL if one can. */
+static inline const char *compat_no_bad_pmd(void)
+{
+	return "a PMD of a table has no bit that the CPU is known to ignore";
+}
 #else
 #define COMPAT_PMD_BAD_BIT	0UL
 #define COMPAT_PUD_HUGE		0UL
 #define COMPAT_PUD_ABSENT	0UL
+
+static inline void compat_set_pmd(pmd_t *pmdp, pmd_t entry)
+{
+	set_pmd(pmdp, entry);
+}
 
 /* Never called without huge PUDs. The kernel's own calls functions that modules do not have. */
 static inline void compat_set_pud(pud_t *pudp, pud_t entry)
@@ -88,5 +111,31 @@ static inline const char *compat_no_bad_pmd(void)
 	return "a PMD that is present is one of a table or of a huge page on this machine";
 }
 #endif
+
+/* Return: why there are no huge PUDs, NULL if there are. */
+static inline const char *compat_no_huge_pud(void)
+{
+#if !defined(HAVE_HMM_PFNS)
+	/* it came with 5.8, as hmm_pfns did; before, the fault takes it for a table */
+	return "the kernel does not split a huge PUD of anonymous memory (before 5.8)";
+#elif defined(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD)
+	if (!COMPAT_PUD_HUGE)
+		return "the driver does not know a huge PUD of this machine";
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? NULL :
+	       "the kernel was built without CONFIG_TRANSPARENT_HUGEPAGE";
+#else
+	return "no huge PUDs on this machine";
+#endif
+}
+
+/* Return: why there are none that are not present, NULL if there are. */
+static inline const char *compat_no_absent_pud(void)
+{
+#if defined(CONFIG_PPC_BOOK3S_64) && !defined(HAVE_PUD_DEVMAP)
+	return "a PUD that is not present is none of a huge page on this machine";
+#else
+	return compat_no_huge_pud();
+#endif
+}
 
 #endif /* HMMIRROR_COMPAT_TABLE_H */

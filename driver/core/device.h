@@ -17,6 +17,8 @@
 
 /* Pages that one step of a long call handles: those of one PMD, or of one huge page. */
 #define HMMIRROR_BATCH		PTRS_PER_PTE
+/* for arrays: on powerpc the kernel finds out at boot how many they are */
+#define HMMIRROR_MAX_BATCH	MAX_PTRS_PER_PTE
 #define HMMIRROR_HUGE_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 
 struct hmmirror_device {

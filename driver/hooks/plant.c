@@ -70,7 +70,7 @@ static void set_entry(const struct hmmirror_planting *planting, unsigned long va
 	if (planting->pudp)
 		compat_set_pud(planting->pudp, __pud(value));
 	else
-		set_pmd(planting->pmdp, __pmd(value));
+		compat_set_pmd(planting->pmdp, __pmd(value));
 }
 
 /*
@@ -265,8 +265,9 @@ const char *hmmirror_no_planted(u32 kind)
 	case HMMIRROR_PLANT_PMD_MIGRATION:
 		return thp_migration_supported() ? NULL : "the kernel migrates no huge pages";
 	case HMMIRROR_PLANT_PUD_HUGE:
-	case HMMIRROR_PLANT_PUD_ABSENT:
 		return compat_no_huge_pud();
+	case HMMIRROR_PLANT_PUD_ABSENT:
+		return compat_no_absent_pud();
 	default:
 		return compat_no_bad_pmd();
 	}

@@ -9,8 +9,8 @@
 #include "memory/fault.h"
 
 unsigned long hmmirror_spm_addr[HMMIRROR_NR_DEVICES - HMMIRROR_NR_PRIVATE];
-unsigned int hmmirror_spm_size_mb = HMMIRROR_HUGE_MB > 256 ? HMMIRROR_HUGE_MB : 256;
-unsigned int hmmirror_chunk_mb = HMMIRROR_HUGE_MB > 128 ? HMMIRROR_HUGE_MB : 128;
+unsigned int hmmirror_spm_size_mb;
+unsigned int hmmirror_chunk_mb;
 unsigned int hmmirror_max_device_mb;
 
 COMPAT_PAGEMAP_OPS(devmem_ops, hmmirror_devmem_free, hmmirror_migrate_to_ram,

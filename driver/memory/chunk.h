@@ -5,7 +5,7 @@
 
 #include "memory/devmem.h"
 
-/* A chunk is whole huge pages: 2 MiB with pages of 4K, 512 MiB with 64K. */
+/* A chunk is whole huge pages: 2 MiB on x86-64, 512 MiB on arm64 with pages of 64K. */
 #define HMMIRROR_HUGE_MB	((unsigned int)(PMD_SIZE >> 20))
 
 /* module parameters, see main.c */

@@ -10,12 +10,12 @@
 #include "hooks/hooks.h"
 
 struct hmmirror_batch {
-	unsigned long src[HMMIRROR_BATCH];
-	unsigned long dst[HMMIRROR_BATCH];
-	u8 outcomes[HMMIRROR_BATCH];
-	u8 all_outcomes[HMMIRROR_BATCH];	/* of all attempts */
-	u8 offers[HMMIRROR_BATCH];
-	struct page *pool[HMMIRROR_BATCH];
+	unsigned long src[HMMIRROR_MAX_BATCH];
+	unsigned long dst[HMMIRROR_MAX_BATCH];
+	u8 outcomes[HMMIRROR_MAX_BATCH];
+	u8 all_outcomes[HMMIRROR_MAX_BATCH];	/* of all attempts */
+	u8 offers[HMMIRROR_MAX_BATCH];
+	struct page *pool[HMMIRROR_MAX_BATCH];
 	unsigned long nr_pool;
 	unsigned long cpages;	/* of all calls of migrate_vma_setup() */
 	bool no_huge;		/* a huge page was offered, and no huge page could be allocated */

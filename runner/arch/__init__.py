@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
 from runner.errors import Failure
+
+BANNER = re.compile(rb"Linux version (\S+) ")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,12 @@ class Arch:
         if self.is_native:
             return ()
         return (f"ARCH={self.kbuild_name}", f"CROSS_COMPILE={self.prefix}")
+
+
+def banner_release(path: Path) -> str:
+    """The release of an image that nothing packs: the kernel's banner is there to be read."""
+    found = BANNER.search(path.read_bytes())
+    return found[1].decode(errors="replace") if found else ""
 
 
 def all_archs() -> Dict[str, Arch]:

@@ -2,11 +2,10 @@
 """arm64: the machine virt of QEMU, which a kernel learns of by a device tree."""
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import List
 
-from runner.arch import Arch, GuestHardware
+from runner.arch import Arch, GuestHardware, banner_release
 
 # QEMU's memory begins at 1G. The command line gives the kernel the first 8G of it: with pages of 64K a
 # huge page is 512M, and tests have up to six at a time. Only what the guest touches becomes
@@ -16,7 +15,6 @@ from runner.arch import Arch, GuestHardware
 MEMORY_MB = 8192
 COHERENT_ADDRESSES = (0x240000000, 0x260000000)
 COHERENT_STEP_MB = (COHERENT_ADDRESSES[1] - COHERENT_ADDRESSES[0]) >> 20
-VERSION = re.compile(rb"Linux version (\S+) ")
 
 
 def qemu_options(hardware: GuestHardware) -> List[str]:
@@ -70,12 +68,6 @@ def is_image(path: Path) -> bool:
         return file.read(4) == b"ARM\x64"
 
 
-def image_release(path: Path) -> str:
-    """The release of an Image, which nothing packs: its banner is there to be read."""
-    found = VERSION.search(path.read_bytes())
-    return found[1].decode(errors="replace") if found else ""
-
-
 ARCH = Arch(
     name="arm64",
     machine="aarch64",
@@ -102,5 +94,5 @@ ARCH = Arch(
     qemu_options=qemu_options,
     kernel_words=kernel_words,
     is_image=is_image,
-    image_release=image_release,
+    image_release=banner_release,
 )

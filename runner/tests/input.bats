@@ -55,10 +55,10 @@ fake_tree() {
 @test "an architecture that is not known, or does not go with the rest" {
 	[ "$(uname -m)" = x86_64 ] || skip "for a machine whose own architecture is x86_64"
 	bad_input '-a needs a value' "$RUN" -a
-	bad_input 'unknown architecture: banana; give one of: arm64 x86_64' "$RUN" -a banana
+	bad_input 'unknown architecture: banana; give one of: arm64 ppc64le x86_64' "$RUN" -a banana
 	bad_input 'which is not arm64' "$RUN" -k native -a arm64
 	bad_input 'give a release or a tree with -a arm64' "$RUN" -k linux-image-amd64 -a arm64
-	bad_input '-c 64k is for arm64 only' "$RUN" -k 6.1 -c 64k abi
+	bad_input '-c 64k is for arm64 and ppc64le only' "$RUN" -k 6.1 -c 64k abi
 	bad_input '-c la57 is for x86_64 only' "$RUN" -k 6.1 -a arm64 -c la57 abi
 	bad_input '--reintroduce works on this machine' "$RUN" --reintroduce all -a arm64
 	bad_input '--mutate works on this machine' "$RUN" --mutate mm/hmm.c -a arm64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import tempfile
 import unittest
 from dataclasses import replace
@@ -13,11 +14,23 @@ from unittest import mock
 from runner.arch import Arch, GuestHardware, all_archs, find_arch, native_arch
 from runner.config import base_fragments, read_config
 from runner.errors import Failure
+from runner.host import is_static
+from runner.kernel import resolve_build
 from runner.toolchain import NEEDED, Toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = re.compile(r"x86|amd64|arm64|aarch64", re.I)
+NAMES = re.compile(r"x86|amd64|arm64|aarch64|powerpc|ppc64|\bppc_|pseries", re.I)
 COMMENT = re.compile(r"//.*|/\*.*?\*/", re.S)
+
+
+def elf_header(machine: int) -> bytes:
+    """The beginning of a file for a machine of 64 bits, little endian."""
+    return b"\x7fELF\x02\x01\x01" + b"\0" * 9 + struct.pack("<HH", 2, machine)
+
+
+def megabytes(size: str) -> int:
+    """512 of 512M, 4096 of 4G."""
+    return int(size[:-1]) << (10 if size[-1] == "G" else 0)
 
 
 def foreign_arch() -> Arch:
@@ -61,19 +74,29 @@ class ArchTest(unittest.TestCase):
 
     def test_memory_of_the_nodes_is_that_of_the_guest(self) -> None:
         # QEMU says so of any other only when it is started
-        words = find_arch("arm64").qemu_options(GuestHardware(2, "tcg", 64))
-        sizes = re.findall(r"memory-backend-ram,id=m\d,size=(\d+)M", " ".join(words))
-        self.assertEqual(f"{sum(map(int, sizes))}M", words[words.index("-m") + 1])
+        for arch in all_archs().values():
+            words = arch.qemu_options(GuestHardware(2, "tcg", 64))
+            total = words[words.index("-m") + 1].split(",")[0]
+            sizes = re.findall(r"memory-backend-ram,id=m\d,size=(\d+[MG])", " ".join(words))
+            with self.subTest(arch.name):
+                self.assertEqual(sum(map(megabytes, sizes)), megabytes(total))
 
     def test_coherent_devices_are_behind_the_kernels_memory(self) -> None:
-        arch = find_arch("arm64")
-        hardware = GuestHardware(2, "tcg", 320)
-        base, mem = 1 << 30, re.search(r"mem=(\d+)M", " ".join(arch.kernel_words(hardware)))
-        total = re.search(r"-m (\d+)M", " ".join(arch.qemu_options(hardware)))
-        assert mem and total
-        for address in arch.coherent_addresses:
-            self.assertGreaterEqual(address, base + (int(mem[1]) << 20))
-            self.assertLessEqual(address + (320 << 20), base + (int(total[1]) << 20))
+        for name, base in (("arm64", 1 << 30), ("ppc64le", 0)):
+            arch, hardware = find_arch(name), GuestHardware(2, "tcg", 320)
+            mem = re.search(r"mem=(\d+M)", " ".join(arch.kernel_words(hardware)))
+            total = re.search(r"-m (\d+M)", " ".join(arch.qemu_options(hardware)))
+            assert mem and total
+            for address in arch.coherent_addresses:
+                with self.subTest(f"{name} {address:#x}"):
+                    self.assertGreaterEqual(address, base + (megabytes(mem[1]) << 20))
+                    self.assertLessEqual(address + (320 << 20), base + (megabytes(total[1]) << 20))
+
+    def test_coherent_devices_do_not_overlap(self) -> None:
+        for arch in all_archs().values():
+            first, second = sorted(arch.coherent_addresses)
+            with self.subTest(arch.name):
+                self.assertLessEqual(first + (320 << 20), second)
 
     def test_image(self) -> None:
         arch = find_arch("arm64")
@@ -84,6 +107,35 @@ class ArchTest(unittest.TestCase):
             self.assertTrue(arch.is_image(image))
             self.assertEqual(arch.image_release(image), "6.12.117")
             self.assertFalse(find_arch("x86_64").is_image(image))
+            self.assertFalse(find_arch("ppc64le").is_image(image))
+
+    def test_image_that_is_an_elf_file(self) -> None:
+        arch = find_arch("ppc64le")
+        with tempfile.TemporaryDirectory() as folder:
+            image = Path(folder) / "vmlinux"
+            image.write_bytes(elf_header(21) + b"\0" * 100 + b"Linux version 7.3.0 (root@host) ...\0")
+            self.assertTrue(arch.is_image(image))
+            self.assertEqual(arch.image_release(image), "7.3.0")
+            # every architecture has a file of that name
+            image.write_bytes(elf_header(62))
+            self.assertFalse(arch.is_image(image))
+
+    def test_build_for_another_one(self) -> None:
+        # a vmlinux is in every build
+        arch = find_arch("ppc64le")
+        with tempfile.TemporaryDirectory() as folder:
+            build = Path(folder)
+            (build / "include/config").mkdir(parents=True)
+            (build / "include/config/kernel.release").write_text("7.3.0\n", encoding="utf-8")
+            (build / ".config").write_text("".join(f"CONFIG_{name}=y\n"
+                                                   for name in arch.needed_options), encoding="utf-8")
+            (build / "vmlinux").write_bytes(elf_header(21))
+            self.assertEqual(resolve_build(build, arch).image, build / "vmlinux")
+            with self.assertRaisesRegex(Failure, "is a build for ppc64le; give -a ppc64le"):
+                resolve_build(build, find_arch("arm64"))
+            (build / "vmlinux").write_bytes(elf_header(183))
+            with self.assertRaisesRegex(Failure, "has no vmlinux for ppc64le; build it"):
+                resolve_build(build, arch)
 
     def test_vmlinux(self) -> None:
         # as --mutate keeps it, to be run by hand
@@ -102,11 +154,15 @@ class FragmentTest(unittest.TestCase):
     """Fragments of one architecture."""
 
     def test_page_sizes(self) -> None:
-        for name in ("4k", "16k", "64k"):
+        for name, option, archs in (("4k", "ARM64_4K", "arm64 and ppc64le"),
+                                    ("16k", "ARM64_16K", "arm64"),
+                                    ("64k", "ARM64_64K", "arm64 and ppc64le")):
             config = read_config(ROOT, name, find_arch("arm64"))
-            self.assertEqual(config.build_lines(), [f"CONFIG_ARM64_{name.upper()}_PAGES=y"])
-            with self.assertRaisesRegex(Failure, f"-c {name} is for arm64 only.* give -a arm64"):
+            self.assertEqual(config.build_lines(), [f"CONFIG_{option}_PAGES=y"])
+            with self.assertRaisesRegex(Failure, f"-c {name} is for {archs} only.* give -a arm64"):
                 read_config(ROOT, name, find_arch("x86_64"))
+        self.assertEqual(read_config(ROOT, "4k", find_arch("ppc64le")).build_lines(),
+                         ["CONFIG_PPC_4K_PAGES=y"])
 
     def test_base_of_an_architecture_is_behind_that_of_all(self) -> None:
         names = [str(path.relative_to(ROOT / "configs"))
@@ -127,6 +183,21 @@ class ToolchainTest(unittest.TestCase):
         self.assertEqual(tools.gcc, ["a-b-c-gcc", "-isystem", "/root-of-it/usr/include",
                                      "-L/root-of-it/usr/lib/a-b-c", "-L/root-of-it/lib/a-b-c"])
         self.assertIn("AR=a-b-c-ar", tools.make_words)
+
+    def test_program_that_needs_a_dynamic_linker(self) -> None:
+        # whatever that is called: /lib64/ld64.so.2 on powerpc
+        for bits, order in ((64, "<"), (64, ">"), (32, "<")):
+            header = struct.pack(f"{order}HHI", 2, 21, 1)
+            header += struct.pack(order + ("QQQ" if bits == 64 else "III"), 0, 64, 0)
+            header += struct.pack(f"{order}IHHHHHH", 0, 64, 56, 2, 0, 0, 0)
+            start = b"\x7fELF" + bytes([bits // 32, 1 if order == "<" else 2, 1]) + b"\0" * 9 + header
+            for kind, static in ((3, False), (4, True)):
+                headers = b"".join(struct.pack(f"{order}I", number).ljust(56, b"\0")
+                                   for number in (1, kind))
+                with tempfile.TemporaryDirectory() as folder, self.subTest(f"{bits} {order} {kind}"):
+                    program = Path(folder) / "program"
+                    program.write_bytes(start.ljust(64, b"\0") + headers)
+                    self.assertEqual(is_static(program), static)
 
     def test_libraries_that_readelf_shows(self) -> None:
         text = ("      [Requesting program interpreter: /lib/ld-linux-aarch64.so.1]\n"
