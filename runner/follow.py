@@ -19,6 +19,8 @@ from runner.terminal import Terminal
 BOOT_SECONDS = 60
 # a guest that goes on talking while it boots is given so many times as long
 BOOT_WAITS = 10
+# but one that has said so much reports the same thing for ever; a boot takes a tenth
+BOOT_BYTES = 1 << 20
 # kmemleak's scans under emulation
 LEAK_SECONDS = 1800
 # the agent ends a test that is over its time; it gets so long for that
@@ -210,7 +212,7 @@ class Follower:
                     line = await self.agent.read(limit)
                 except asyncio.TimeoutError:
                     grown = self.agent.console.stat().st_size
-                    if not self.outcome.ready and grown > size and waits < BOOT_WAITS:
+                    if not self.outcome.ready and size < grown < BOOT_BYTES and waits < BOOT_WAITS:
                         waits, size = waits + 1, grown
                         continue
                     self.outcome.lost = f"the guest said nothing for {limit:.0f} s"
