@@ -6,7 +6,7 @@
 #include <linux/kernel.h>
 #include <linux/ptrace.h>
 
-#ifdef CONFIG_PPC_BOOK3S_64
+#ifdef HAVE_PPC_BREAKPOINT
 #include <asm/debug.h>
 #endif
 
@@ -27,7 +27,7 @@ static inline const char *compat_no_breakpoint_in_kprobe(void)
 #if defined(CONFIG_X86_64) || defined(CONFIG_PPC_BOOK3S_64)
 static inline const char *compat_no_watchpoint(void)
 {
-#if defined(CONFIG_PPC_BOOK3S_64) && defined(CONFIG_HAVE_HW_BREAKPOINT)
+#ifdef HAVE_PPC_BREAKPOINT
 	if (!ppc_breakpoint_available())
 		return "the CPU has no watchpoints (DAWR)";
 #endif
