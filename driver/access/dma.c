@@ -385,6 +385,7 @@ int hmmirror_dma_init(void)
 	if (IS_ERR(own_device))
 		return PTR_ERR(own_device);
 	own_target.dev = &own_device->dev;
+	compat_dma_set_coherent(own_target.dev);
 	ret = pci_register_driver(&dma_driver);
 	if (ret)
 		platform_device_unregister(own_device);

@@ -35,6 +35,17 @@ static inline phys_addr_t compat_dma_to_memory(struct device *dev, dma_addr_t ad
 }
 #endif
 
+/*
+ * Where CPU caches can hide memory from a device, firmware says of which they do not. It does not
+ * know a device that the driver plays by itself, with the CPU's accesses.
+ */
+static inline void compat_dma_set_coherent(struct device *dev)
+{
+#ifdef HAVE_DEVICE_DMA_COHERENT
+	dev->dma_coherent = true;
+#endif
+}
+
 #ifdef HAVE_HMM_DMA
 #include <linux/dma-map-ops.h>
 #include <linux/hmm-dma.h>
