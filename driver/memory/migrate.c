@@ -62,9 +62,11 @@ static void check_sources(struct part *part, unsigned long nr)
 	struct hmmirror_batch *batch = part->batch;
 	unsigned long i;
 
+	/* the first destination is that of all pages */
+	if (batch->dst[0] & MIGRATE_PFN_COMPOUND)
+		return;
 	for (i = 0; i < nr; i++)
-		if (hmmirror_is_offered(batch->src[i]) && !batch->dst[i] &&
-		    !(batch->dst[0] & MIGRATE_PFN_COMPOUND))
+		if (!batch->dst[i] && hmmirror_is_offered(batch->src[i]))
 			part->error = -EIO;
 }
 
