@@ -14,18 +14,21 @@
 
 #define RW	(PROT_READ | PROT_WRITE)
 
-#ifdef PROT_MTE
+#ifdef __aarch64__
 /* Older headers do not have them. */
-#define HAS_MTE			(1UL << 18)	/* HWCAP2_MTE */
-#define ADDR_ENABLE		(1UL << 0)	/* PR_TAGGED_ADDR_ENABLE */
-#define CHECK_AT_ONCE		(1UL << 1)	/* PR_MTE_TCF_SYNC */
+#ifndef PROT_MTE
+#define PROT_MTE		0x20
+#endif
+#define HAS_MTE			0x40000		/* HWCAP2_MTE */
+#define ADDR_ENABLE		0x1		/* PR_TAGGED_ADDR_ENABLE */
+#define CHECK_AT_ONCE		0x2		/* PR_MTE_TCF_SYNC */
 
 #ifndef PR_SET_TAGGED_ADDR_CTRL
 #define PR_SET_TAGGED_ADDR_CTRL	55
 #endif
 
 /* A compiler for older CPUs has these instructions, too. */
-#define WITH_TAGS	__attribute__((noinline, target("arch=armv8.5-a+memtag")))
+#define WITH_TAGS	__attribute__((target("arch=armv8.5-a+memtag")))
 
 /* The tag of the pointer becomes that of the granule. */
 WITH_TAGS static void set_tag(char *pointer)
@@ -41,7 +44,7 @@ WITH_TAGS static unsigned int get_tag(const char *granule)
 	return (uintptr_t)tagged >> TAG_SHIFT & 15;
 }
 #else
-/* Machines without PROT_MTE get no further than hmm_tag_supported(). */
+/* Machines of another architecture get no further than hmm_tag_supported(). */
 #define PROT_MTE	0
 
 static void set_tag(char *pointer)

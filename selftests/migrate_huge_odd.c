@@ -106,7 +106,7 @@ TEST_F(migrate_huge_odd, populate)
 
 static long mthp_stat(const char *name)
 {
-	char path[96];
+	char path[128];
 
 	snprintf(path, sizeof(path), SIZES, hmm_pmd_size() / 1024, name);
 	return hmm_read_number(path);

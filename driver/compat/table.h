@@ -32,12 +32,12 @@ static inline bool compat_pte_map_can_fail(void)
 #define _PAGE_DEVMAP	0UL
 #endif
 
-#ifndef MAX_PTRS_PER_PTE
+#ifndef HAVE_MAX_PTRS_PER_PTE
 #define MAX_PTRS_PER_PTE	PTRS_PER_PTE
 #endif
 
 /* arm64 has it only with huge pages. */
-#ifndef __swp_entry_to_pmd
+#ifndef HAVE_SWP_ENTRY_TO_PMD
 #define __swp_entry_to_pmd(_swp)	__pmd((_swp).val)
 #endif
 
@@ -131,11 +131,11 @@ static inline const char *compat_no_huge_pud(void)
 /* Return: why there are none that are not present, NULL if there are. */
 static inline const char *compat_no_absent_pud(void)
 {
-#if defined(CONFIG_PPC_BOOK3S_64) && !defined(HAVE_PUD_DEVMAP)
-	return "a PUD that is not present is none of a huge page on this machine";
-#else
-	return compat_no_huge_pud();
+#ifndef HAVE_PUD_DEVMAP
+	if (IS_ENABLED(CONFIG_PPC_BOOK3S_64))
+		return "a PUD that is not present is none of a huge page on this machine";
 #endif
+	return compat_no_huge_pud();
 }
 
 #endif /* HMMIRROR_COMPAT_TABLE_H */
