@@ -253,13 +253,25 @@ static int wait_for_more(const struct unmapped *unmapped, __u64 pages)
 	return -ETIME;
 }
 
+/* A thread that is there, with its stack, before it has something to do. */
+struct waiting_releaser {
+	struct releaser releaser;
+	sem_t ready;
+	sem_t go;
+};
+
 /* Each CPU has a batch of its own of pages that go onto an LRU list. */
 static void *release_on_one_cpu(void *data)
 {
-	struct releaser *releaser = data;
+	struct waiting_releaser *waiting = data;
+	int ret = hmm_use_nth_cpu(0);
 
-	releaser->result = hmm_use_nth_cpu(0);
-	return releaser->result ? NULL : release_memory(releaser);
+	sem_post(&waiting->ready);
+	sem_wait(&waiting->go);
+	if (!ret)
+		return release_memory(&waiting->releaser);
+	waiting->releaser.result = ret;
+	return NULL;
 }
 
 /* The kernel batches 31 pages (7.2) before it puts them on their LRU lists. */
@@ -274,7 +286,7 @@ static void *release_on_one_cpu(void *data)
 TEST_F(device_release, freed_meanwhile)
 {
 	struct unmapped unmapped = { .fd = self->fd, .addr = self->addr, .page = self->page };
-	struct releaser releaser = { .fd = self->fd, .addr = self->addr };
+	struct waiting_releaser waiting = { .releaser = { .fd = self->fd, .addr = self->addr } };
 	char *filler = hmm_map_anon(MAX_FILLER * self->page, 0);
 	pthread_t freer, releasing;
 	int n, ret;
@@ -287,6 +299,8 @@ TEST_F(device_release, freed_meanwhile)
 	hmm_pattern_fill(filler, MAX_FILLER * self->page, 1);
 	sem_init(&unmapped.freed, 0, 0);
 	sem_init(&unmapped.end, 0, 0);
+	sem_init(&waiting.ready, 0, 0);
+	sem_init(&waiting.go, 0, 0);
 	/* pages of new memory are side by side, and the release takes them in one batch */
 	RELEASE_MEMORY();
 	for (n = MIN_FILLER; n <= MAX_FILLER; n++) {
@@ -305,8 +319,11 @@ TEST_F(device_release, freed_meanwhile)
 		ASSERT_EQ(0, ret);
 		/* the page is in use before it is unlocked, and a release skips what is locked */
 		ASSERT_EQ(1, hmm_thread_blocks(&unmapped.tid));
+		/* to make a thread's stack invalidates, too */
+		ASSERT_EQ(0, pthread_create(&releasing, NULL, release_on_one_cpu, &waiting));
+		ASSERT_EQ(0, sem_wait(&waiting.ready));
 		ASSERT_EQ(0, hmm_hold_arm(self->fd, HMMIRROR_STAGE_INVALIDATE, LIMIT_MS));
-		ASSERT_EQ(0, pthread_create(&releasing, NULL, release_on_one_cpu, &releaser));
+		sem_post(&waiting.go);
 		ASSERT_EQ(HMMIRROR_HELD_NOW, hmm_hold_wait(self->fd, LIMIT_MS));
 		ASSERT_EQ(0, sem_wait(&unmapped.freed));
 		ASSERT_EQ(0, unmapped.result);
@@ -314,7 +331,7 @@ TEST_F(device_release, freed_meanwhile)
 		sem_post(&unmapped.end);
 		ASSERT_EQ(0, pthread_join(freer, NULL));
 		ASSERT_EQ(0, pthread_join(releasing, NULL));
-		ASSERT_EQ(0, releaser.result);
+		ASSERT_EQ(0, waiting.releaser.result);
 		ASSERT_EQ(0, hmm_stats(self->fd, 0, &self->after));
 		ASSERT_EQ(0, self->after.device_pages);
 	}

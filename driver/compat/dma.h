@@ -41,7 +41,9 @@ static inline phys_addr_t compat_dma_to_memory(struct device *dev, dma_addr_t ad
  */
 static inline void compat_dma_set_coherent(struct device *dev)
 {
-#ifdef HAVE_DEVICE_DMA_COHERENT
+#if defined(HAVE_DEV_SET_DMA_COHERENT)
+	dev_set_dma_coherent(dev);
+#elif defined(HAVE_DEVICE_DMA_COHERENT)
 	dev->dma_coherent = true;
 #endif
 }
