@@ -11,7 +11,11 @@
 
 #include "hmm_area.h"
 
-/* hmm_tag_supported - for REQUIRE(): does the machine have tags? HMM_SKIP and area->why if not */
+/*
+ * hmm_tag_supported - for REQUIRE(): does the machine have tags? HMM_SKIP and area->why if not
+ *
+ * Call it before hmm_tag_fill(): it finds out how near to each other two tags can be.
+ */
 int hmm_tag_supported(struct hmm_area *area);
 
 /**
@@ -27,7 +31,7 @@ int hmm_tag_supported(struct hmm_area *area);
 int hmm_tag_enable(struct hmm_area *area, char *addr, size_t length);
 
 /**
- * hmm_tag_fill - give each granule a tag that depends on its address
+ * hmm_tag_fill - give each granule a tag that depends on its address, and is not 0
  * @addr: first byte, page aligned, after hmm_tag_enable()
  * @length: bytes, page multiple
  * @seed: distinguishes tags at the same address

@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_tag.h"
 
 #define GRANULE		16UL
+#define BLOCK		4096UL
 #define TAG_SHIFT	56
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -59,11 +61,45 @@ static unsigned int get_tag(const char *granule)
 }
 #endif
 
+/* What has a tag of its own, bytes; set by hmm_tag_supported(). */
+static size_t unit = GRANULE;
+
+#ifdef HAS_MTE
+static char *with_tag(char *addr, unsigned long tag)
+{
+	return (char *)((uintptr_t)addr | tag << TAG_SHIFT);
+}
+
+/*
+ * A CPU keeps a tag for each granule. QEMU 7.2 looks for it without the part of the address that is
+ * below 4 KiB, so that all granules of a block have one. Then tests give them the same.
+ */
+static int find_unit(struct hmm_area *area)
+{
+	size_t length = hmm_page_size() > BLOCK ? hmm_page_size() : 2 * BLOCK;
+	char *addr = hmm_map_anon(length, 0);
+	int ret = 0;
+
+	if (!addr || mprotect(addr, length, RW | PROT_MTE)) {
+		ret = hmm_fail(area, errno, "a mapping with tags");
+	} else {
+		set_tag(with_tag(addr, 1));
+		set_tag(with_tag(addr + BLOCK, 2));
+		if (get_tag(addr) != 1 || get_tag(addr + BLOCK) != 2)
+			ret = hmm_skip(area, "this CPU mixes tags of different pages up");
+		set_tag(with_tag(addr + 2 * GRANULE, 3));
+		unit = get_tag(addr) == 1 ? GRANULE : BLOCK;
+	}
+	hmm_unmap(addr, length);
+	return ret;
+}
+#endif
+
 int hmm_tag_supported(struct hmm_area *area)
 {
 #ifdef HAS_MTE
 	if (getauxval(AT_HWCAP2) & HAS_MTE)
-		return 0;
+		return find_unit(area);
 	return hmm_skip(area, "the CPU has no memory tags (MTE), or the kernel no support of them");
 #else
 	return hmm_skip(area, "the instruction set has no memory tags (PROT_MTE)");
@@ -79,10 +115,10 @@ int hmm_tag_enable(struct hmm_area *area, char *addr, size_t length)
 	return 0;
 }
 
-/* Never 0, which is the tag of fresh memory. */
+/* Never 0, which is the tag of fresh memory. All of a unit have the same. */
 static unsigned int tag_of(const char *granule, unsigned int seed)
 {
-	uintptr_t number = (uintptr_t)granule / GRANULE;
+	uintptr_t number = (uintptr_t)granule / unit;
 
 	return 1 + (number + number / 15 + number / 251 + seed) % 15;
 }

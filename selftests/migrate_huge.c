@@ -311,15 +311,16 @@ TEST_F(migrate_huge, dontneed)
 TEST_F(migrate_huge, munmap_half)
 {
 	struct huge_case *h = &self->h;
+	size_t half = h->length / 2;
 
 	if (!REQUIRE(h->setup_ret, h->area.why))
 		return;
 	MAKE("dev_huge", 1);
-	ASSERT_EQ(0, munmap(h->addr + 256 * h->page, 256 * h->page));
-	ENTRIES(0, 256, W | DEV, 0);
-	ASSERT_EQ(0, hmm_dev_read(h->fd, h->addr, h->copy, 256 * h->page));
-	ASSERT_EQ(-1, hmm_pattern_check_as(h->copy, h->addr, 256 * h->page, 0));
-	ASSERT_EQ(-1, hmm_pattern_check(h->addr, 256 * h->page, 0));
+	ASSERT_EQ(0, munmap(h->addr + half, half));
+	ENTRIES(0, HUGE / 2, W | DEV, 0);
+	ASSERT_EQ(0, hmm_dev_read(h->fd, h->addr, h->copy, half));
+	ASSERT_EQ(-1, hmm_pattern_check_as(h->copy, h->addr, half, 0));
+	ASSERT_EQ(-1, hmm_pattern_check(h->addr, half, 0));
 	ASSERT_EQ(0, USED());
 }
 
@@ -414,8 +415,8 @@ TEST_F(migrate_huge, mremap_unaligned)
 		return;
 	MAKE("dev_huge", 1);
 	ASSERT_EQ(to, mremap(h->addr, half, half, MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	ENTRIES(HUGE - 3, 256, W | DEV, 0);
-	ENTRIES(256, 253, W | DEV, 0);
+	ENTRIES(HUGE - 3, HUGE / 2, W | DEV, 0);
+	ENTRIES(HUGE / 2, HUGE / 2 - 3, W | DEV, 0);
 	ASSERT_EQ(-1, hmm_pattern_check_as(to, h->addr, half, 0));
 	ASSERT_EQ(-1, hmm_pattern_check(h->addr + half, half - 3 * h->page, 0));
 	ASSERT_EQ(0, USED());

@@ -16,7 +16,8 @@
 #include "core/pt.h"
 #include "core/walk.h"
 
-#define DEFAULT_TIMEOUT_MS	1000
+/* To copy a page that a PMD maps can take an emulated CPU 20 ms for each MiB. */
+#define DEFAULT_TIMEOUT_MS	max(1000U, (unsigned int)(PMD_SIZE >> 20) * 20)
 
 /*
  * The pfn of every entry before the args. No page has this number, so an entry that still

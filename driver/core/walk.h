@@ -20,7 +20,7 @@ struct hmmirror;
  * @requests: HMMIRROR_REQ_* of each page, or NULL
  * @default_flags: HMMIRROR_REQ_* of every page
  * @request_mask: the bits of @requests that count
- * @timeout_ms: how long to retry; 0 is one second
+ * @timeout_ms: how long to retry; 0 is one second, or what a page as large as a PMD's takes
  * @map: write the answers into the device page table
  * @unlocked: the kernel takes the mmap lock, and may drop it to fault
  * @no_limit: with @unlocked, the kernel's own retries have no time limit

@@ -227,8 +227,9 @@ struct hmmirror_query {
  *	EINVAL); (out) its HMMIRROR_PTE_* answer, also when @error is set
  * @default_flags: HMMIRROR_REQ_* for every page; 0 is a snapshot
  * @request_mask: HMMIRROR_REQ_* bits of the single requests that count
- * @timeout_ms: how long to try again when invalidated, 1 to 60000; 0 is 1000.
- *	Must be 0 with HMMIRROR_RANGE_NO_LIMIT
+ * @timeout_ms: how long to try again when invalidated, 1 to 60000; 0 is 1000, or
+ *	20 for each MiB that a PMD maps if that is more. Must be 0 with
+ *	HMMIRROR_RANGE_NO_LIMIT
  * @error: (out) the walker's answer: 0, -EFAULT, -EPERM, -ENOMEM, -EBUSY
  *	(invalidated again and again until the time was over), ...
  * @retries: (out) walks that had to start again

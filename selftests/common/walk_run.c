@@ -353,9 +353,6 @@ static int ask(struct walk *walk, unsigned int device, size_t first,
 		return fail(walk, "/proc/self/pagemap: %s", strerror(-ret));
 
 	range->flags = walk->flags;
-	/* the copy of a huge page can take longer than a walk is tried again by default */
-	if (!(walk->flags & HMMIRROR_RANGE_UNLOCKED))
-		range->timeout_ms = 1000 + (hmm_pmd_size() >> 20) * 20;
 	range->addr = (uintptr_t)addr;
 	range->length = pages * hmm_page_size();
 	range->entries = (uintptr_t)&walk->entries[first];
