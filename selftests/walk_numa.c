@@ -9,6 +9,8 @@
  * not report it.
  */
 #include <errno.h>
+#include <numa.h>
+#include <numaif.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,7 +27,6 @@ FIXTURE(walk_numa)
 {
 	struct hmm_area area;
 	__u64 *entries;
-	__u64 *before;			/* of pagemap */
 	struct hmm_call second;		/* a thread that exists and does nothing */
 	size_t length;
 	size_t pages;
@@ -54,8 +55,6 @@ FIXTURE_SETUP(walk_numa)
 	self->pages = self->length / hmm_page_size();
 	self->entries = hmm_map_anon(self->pages * sizeof(__u64), 0);
 	ASSERT_NE(NULL, self->entries);
-	self->before = hmm_map_anon(self->pages * sizeof(__u64), 0);
-	ASSERT_NE(NULL, self->before);
 	ASSERT_EQ(0, hmm_area_begin(&self->area, self->length, 0));
 	self->fd = hmm_area_device(&self->area, 0);
 	ASSERT_LE(0, self->fd);
@@ -67,7 +66,22 @@ FIXTURE_TEARDOWN(walk_numa)
 	hmm_call_end(&self->second);
 	hmm_area_end(&self->area);
 	hmm_unmap(self->entries, self->pages * sizeof(__u64));
-	hmm_unmap(self->before, self->pages * sizeof(__u64));
+}
+
+/*
+ * A fault tries to move a page that is on another node than its CPU, and leaves it read-only until
+ * a write (docs/findings/elsewhere.md).
+ */
+static int stay_with(struct hmm_area *area)
+{
+	void *page = area->addr;
+	int node = -1;
+
+	if (move_pages(0, 1, &page, NULL, &node, 0) || node < 0)
+		return hmm_fail(area, errno, "move_pages() does not tell the node");
+	if (numa_run_on_node(node))
+		return hmm_skip(area, "the page is on a node without a CPU");
+	return 0;
 }
 
 /*
@@ -83,6 +97,9 @@ static int enable_balancing(struct hmm_area *area)
 	if (access(balancing, F_OK) ||
 	    access("/sys/devices/system/node/node1", F_OK))
 		return hmm_skip(area, "no NUMA balancing, or one node only");
+	ret = stay_with(area);
+	if (ret)
+		return ret;
 	ret = hmm_area_scan_soon(area);
 	if (ret == -ENOENT)
 		return hmm_skip(area, "no NUMA scan knobs (CONFIG_SCHED_DEBUG)");
@@ -162,31 +179,15 @@ TEST_F(walk_numa, snapshot)
 	ASSERT_ENTRIES(self->entries, self->pages, snapshot_flags(variant->huge));
 }
 
-/*
- * The fault may move a page that is on another node than this CPU. What is left of a protnone entry
- * then does not tell that the page may be written, so it stays read-only until a write.
- */
 static void check_fault(struct __test_metadata *_metadata, struct _test_data_walk_numa *self,
 			__u64 request)
 {
 	long faults = expect_faults();
-	size_t i;
 
-	ASSERT_EQ(0, hmm_pagemap(self->area.addr, self->pages, self->before));
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, request, self->entries));
 	if (faults >= 0)
 		ASSERT_LT(faults, expect_faults());
-	if (request == HMMIRROR_REQ_ALL) {
-		ASSERT_ENTRIES(self->entries, self->pages, VALID | WRITE);
-		return;
-	}
-	for (i = 0; i < self->pages; i++) {
-		int moved = (self->before[i] & HMM_PM_PFN_MASK) != hmm_entry_pfn(self->entries[i]);
-		__u64 optional = moved ? WRITE : 0;
-
-		ASSERT_EQ(VALID | WRITE, hmm_entry_flags(self->entries[i]) | optional)
-			TH_LOG("page %zu", i);
-	}
+	ASSERT_ENTRIES(self->entries, self->pages, VALID | WRITE);
 }
 
 TEST_F(walk_numa, read_fault)
