@@ -72,7 +72,8 @@ static char *with_tag(char *addr, unsigned long tag)
 
 /*
  * A CPU keeps a tag for each granule. QEMU 7.2 looks for it without the part of the address that is
- * below 4 KiB, so that all granules of a block have one. Then tests give them the same.
+ * below 4 KiB, and so each second granule of such a block has the same. Then tests give one tag to
+ * all of a block.
  */
 static int find_unit(struct hmm_area *area)
 {
@@ -131,11 +132,17 @@ char *hmm_tag_pointer(char *addr, unsigned int seed)
 			(uintptr_t)tag_of((char *)granule, seed) << TAG_SHIFT);
 }
 
+/* What is behind the second granule of a unit has its tag, or that of the first. */
+static size_t next_granule(size_t i)
+{
+	return i % unit ? i - GRANULE + unit : i + GRANULE;
+}
+
 void hmm_tag_fill(char *addr, size_t length, unsigned int seed)
 {
 	size_t i;
 
-	for (i = 0; i < length; i += GRANULE)
+	for (i = 0; i < length; i = next_granule(i))
 		set_tag(hmm_tag_pointer(addr + i, seed));
 }
 
@@ -143,7 +150,7 @@ long hmm_tag_check(const char *addr, size_t length, unsigned int seed)
 {
 	size_t i;
 
-	for (i = 0; i < length; i += GRANULE)
+	for (i = 0; i < length; i = next_granule(i))
 		if (get_tag(addr + i) != tag_of(addr + i, seed))
 			return i;
 	return -1;
@@ -153,7 +160,7 @@ long hmm_tag_is_zero(const char *addr, size_t length)
 {
 	size_t i;
 
-	for (i = 0; i < length; i += GRANULE)
+	for (i = 0; i < length; i = next_granule(i))
 		if (get_tag(addr + i))
 			return i;
 	return -1;
