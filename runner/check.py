@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from runner import packages
-from runner.arch import native_arch
+from runner.arch import all_archs, native_arch
 from runner.build import prepare
 from runner.config import Config
 from runner.errors import Failure
@@ -300,6 +300,8 @@ async def check(host: Host, level: str) -> int:
         await done.run_tests("distribution", "-k", f"linux-image-{native_arch().debian}",
                              "--known", KNOWN)
         await done.run_tests("distro", "-c", "distro", "--known", KNOWN)
+        for name, words in foreign_cells(newest):
+            await done.run_tests(name, *words, "--known", KNOWN)
     await done.run_tests("stress", "--stress", "all", "--minutes", "0.3")
     await done.run_tests("soak", "--stress", "soak", "--minutes", "0.3")
     if level:
@@ -325,6 +327,12 @@ async def chosen_kernels(host: Host, level: str) -> Tuple[List[str], str]:
     if level == "all":
         return releases, releases[-1]
     return list(dict.fromkeys([releases[0], default, releases[-1]])), releases[-1]
+
+
+def foreign_cells(release: str) -> List[Tuple[str, List[str]]]:
+    """Names and words of the runs on other architectures than this machine's."""
+    return [(arch.name, ["-a", arch.name, "-k", release, "-c", arch.checked_config])
+            for arch in all_archs().values() if arch.checked_config and not arch.is_native]
 
 
 def close(done: Check) -> int:

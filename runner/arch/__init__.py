@@ -69,6 +69,8 @@ class Arch:
     kernel_words: Callable[[GuestHardware], List[str]]
     is_image: Callable[[Path], bool]
     image_release: Callable[[Path], str]
+    # the -c of the cell that --check=ci has on machines of another architecture; "": no such cell
+    checked_config: str = ""
     # does an emulated guest have the time stamp counter of this machine?
     has_tsc: bool = False
     # where modules are, if the kernel is not moved; None: an emulated guest of this architecture

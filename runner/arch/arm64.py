@@ -98,4 +98,5 @@ ARCH = Arch(
     kernel_words=kernel_words,
     is_image=is_image,
     image_release=banner_release,
+    checked_config="64k",
 )
