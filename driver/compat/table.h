@@ -92,12 +92,18 @@ static inline const char *compat_no_bad_pmd(void)
 #define COMPAT_PUD_HUGE		0UL
 #define COMPAT_PUD_ABSENT	0UL
 
+/*
+ * For an entry of the topmost table the kernel's own calls functions that modules do not have. With
+ * two levels of tables (arm64, 64 KiB and 42 bits) that is a PMD, and there are no huge pages.
+ */
 static inline void compat_set_pmd(pmd_t *pmdp, pmd_t entry)
 {
+#ifndef __PAGETABLE_PMD_FOLDED
 	set_pmd(pmdp, entry);
+#endif
 }
 
-/* Never called without huge PUDs. The kernel's own calls functions that modules do not have. */
+/* Never called without huge PUDs; see above. */
 static inline void compat_set_pud(pud_t *pudp, pud_t entry)
 {
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
-#include <linux/swapops.h>
 
 pmd_t probe(swp_entry_t entry);
 pmd_t probe(swp_entry_t entry)
