@@ -26,8 +26,10 @@ struct toucher {
 	int writes;	/* writes the pattern 2; else reads the pattern 1 */
 	int releases;	/* mirror whose device's memory it releases instead; 0: none */
 	long wrong;
+	int ends;	/* does nothing of that */
 	/* private */
 	int over;
+	int runs;	/* nobody has joined the thread */
 	pthread_t thread;
 	sem_t go;
 	pid_t tid;
@@ -98,6 +100,8 @@ static void *touch(void *data)
 	__atomic_store_n(&t->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	while (sem_wait(&t->go))
 		;
+	if (t->ends)
+		return NULL;
 	if (t->releases)
 		t->wrong = hmm_ioctl(t->releases, HMM_DMIRROR_RELEASE, &cmd);
 	else if (t->writes)
@@ -106,6 +110,15 @@ static void *touch(void *data)
 		t->wrong = hmm_pattern_check(t->addr, t->length, 1);
 	__atomic_store_n(&t->over, 1, __ATOMIC_SEQ_CST);
 	return NULL;
+}
+
+/* Return: 0, also if it was joined before; a positive errno */
+static int join_toucher(struct toucher *t)
+{
+	int ret = t->runs ? pthread_join(t->thread, NULL) : 0;
+
+	t->runs = 0;
+	return ret;
 }
 
 FIXTURE_SETUP(migrate_held)
@@ -131,6 +144,7 @@ FIXTURE_SETUP(migrate_held)
 	self->toucher.length = self->page;
 	sem_init(&self->toucher.go, 0, 0);
 	ASSERT_EQ(0, pthread_create(&self->toucher.thread, NULL, touch, &self->toucher));
+	self->toucher.runs = 1;
 }
 
 FIXTURE_TEARDOWN(migrate_held)
@@ -138,6 +152,10 @@ FIXTURE_TEARDOWN(migrate_held)
 	if (!self->setup_ret) {
 		hmm_hold_release(self->fd);
 		hmm_call_end(&self->call);
+		/* it uses what is gone when the test is over */
+		self->toucher.ends = 1;
+		sem_post(&self->toucher.go);
+		join_toucher(&self->toucher);
 	}
 	hmm_area_end(&self->area);
 }
@@ -169,7 +187,7 @@ FIXTURE_TEARDOWN(migrate_held)
 #define TOUCH()								\
 	do {								\
 		sem_post(&self->toucher.go);				\
-		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));	\
+		ASSERT_EQ(0, join_toucher(&self->toucher));	\
 	} while (0)
 
 /*
@@ -182,7 +200,7 @@ static void check_touch_waits(struct __test_metadata *_metadata,
 	sem_post(&self->toucher.go);
 	ASSERT_EQ(1, hmm_thread_blocks(&self->toucher.tid));
 	END();
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	ASSERT_EQ(0, join_toucher(&self->toucher));
 	check_outcomes(_metadata, self->outcomes, 0, PAGES, HMMIRROR_OUT_MIGRATED);
 }
 
@@ -269,7 +287,7 @@ TEST_F(migrate_held, released)
 	    variant->flags & HMMIRROR_MIGRATE_TO_SYSTEM)
 		ASSERT_EQ(0, __atomic_load_n(&self->toucher.over, __ATOMIC_SEQ_CST));
 	END();
-	ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+	ASSERT_EQ(0, join_toucher(&self->toucher));
 	ASSERT_EQ(0, self->toucher.wrong);
 	ASSERT_EQ(0, hmm_stats(self->fd, 0, &now));
 	/* a page that had no device memory yet may have got some since */
@@ -340,12 +358,12 @@ TEST_F(migrate_held, populated_by_cpu)
 	HOLD();
 	sem_post(&self->toucher.go);
 	if (variant->stage != HMMIRROR_STAGE_MOVED) {
-		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+		ASSERT_EQ(0, join_toucher(&self->toucher));
 		END();
 		check_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_REFUSED);
 	} else {
 		END();
-		ASSERT_EQ(0, pthread_join(self->toucher.thread, NULL));
+		ASSERT_EQ(0, join_toucher(&self->toucher));
 		check_outcomes(_metadata, self->outcomes, TOUCHED, 1, HMMIRROR_OUT_POPULATED);
 	}
 	check_outcomes(_metadata, self->outcomes, 0, TOUCHED, HMMIRROR_OUT_POPULATED);
