@@ -187,7 +187,7 @@ FIXTURE_TEARDOWN(migrate_held)
 #define TOUCH()								\
 	do {								\
 		sem_post(&self->toucher.go);				\
-		ASSERT_EQ(0, join_toucher(&self->toucher));	\
+		ASSERT_EQ(0, join_toucher(&self->toucher));		\
 	} while (0)
 
 /*

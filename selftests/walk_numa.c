@@ -69,8 +69,8 @@ FIXTURE_TEARDOWN(walk_numa)
 }
 
 /*
- * A fault tries to move a page that is on another node than its CPU, and leaves it read-only until
- * a write (docs/findings/elsewhere.md).
+ * A fault tries to move a page that is on another node than its CPU, and leaves it read-only
+ * whether or not that works (docs/findings/elsewhere.md).
  */
 static int stay_with(struct hmm_area *area)
 {

@@ -215,13 +215,29 @@ static int collapsible(struct hmm_area *area, size_t length)
 	return ret;
 }
 
+/* Does a fault find memory for a huge page? Keeps errno. */
+static int has_huge_page(void)
+{
+	size_t size = hmm_pmd_size();
+	int saved = errno, has = 0;
+	char *addr = hmm_map_anon(size, size);
+
+	if (addr && !madvise(addr, size, MADV_HUGEPAGE)) {
+		hmm_touch_write(addr, 1);
+		has = hmm_smaps(addr, "AnonHugePages") > 0;
+	}
+	hmm_unmap(addr, size);
+	errno = saved;
+	return has;
+}
+
 static int collapse(struct hmm_area *area, size_t length)
 {
 	(void)length;
 	if (!madvise(area->addr, hmm_pmd_size(), MADV_COLLAPSE))
 		return 0;
 	/* it needs a huge page beside the small ones, and one can have 512 MiB */
-	if (errno == ENOMEM)
+	if (errno == ENOMEM && !has_huge_page())
 		return hmm_skip(area, "no memory for one more huge page in one piece");
 	return hmm_fail(area, errno, "MADV_COLLAPSE");
 }
