@@ -151,7 +151,10 @@ static inline struct folio *compat_freed_folio(struct page *page)
 }
 #endif
 
-/* Where one can be split, a new folio takes over what the kernel leaves to us. */
+/*
+ * Where one can be split, a new folio takes over what the kernel leaves to us. The split ends with
+ * a call without a new one.
+ */
 #ifdef HAVE_DEVICE_THP
 #define COMPAT_SET_SPLIT(_folio_split)	.folio_split = _folio_split,
 static inline void compat_inherit(struct folio *head, struct folio *tail)
@@ -174,9 +177,8 @@ static void _folio_free##_freed(struct compat_freed *freed)		\
 									\
 static void __maybe_unused _folio_split##_tail(struct folio *head, struct folio *tail)	\
 {									\
-	if (!tail)							\
-		return;							\
-	compat_inherit(head, tail);					\
+	if (tail)							\
+		compat_inherit(head, tail);				\
 	_folio_split(head, tail);					\
 }									\
 									\

@@ -5,10 +5,10 @@
  *
  * The CPU can't reach device-private memory, and this device has none: the bytes of such a
  * page lie in a page of the system, to which its zone_device_data points. The bytes of a
- * huge page lie in as many system pages in a row. Each of those can be freed by
- * itself, because after a split each small device page owns its own. A device-coherent page
- * holds its bytes itself. While a small page is free, its zone_device_data links the free
- * list of the block.
+ * huge page lie in as many small pages, so that it needs no huge page of the system, and its
+ * zone_device_data points to an array of them; after a split each small device page owns its
+ * own. A device-coherent page holds its bytes itself. While a small page is free, its
+ * zone_device_data links the free list of the block.
  */
 #include <linux/migrate.h>
 
@@ -32,27 +32,63 @@ const char *hmmirror_no_huge(const struct hmmirror_device *device)
 	return hmmirror_no_device_memory(device);
 }
 
+/*
+ * The last piece has the first bytes. The pages of a huge page lie in a row, and so do pieces
+ * that were allocated together. If both went the same way, the TLB of an emulated CPU, which the
+ * address indexes, could have only one of the two pages of a copy at a time.
+ */
+static struct page **piece(struct page **pieces, unsigned long i)
+{
+	return &pieces[HMMIRROR_BATCH - 1 - i];
+}
+
 /**
  * hmmirror_devmem_data() - find the bytes of a page of a device
  * @page: the page
  *
- * Return: the page of the system that has them, or @page if it is coherent.
+ * Return: the page of the system that has them, or @page if it is coherent or the system's.
  */
 struct page *hmmirror_devmem_data(struct page *page)
 {
-	struct page *head = &page_folio(page)->page;
+	struct folio *folio = page_folio(page);
+	void *data;
 
 	if (!is_device_private_page(page))
 		return page;
-	return (struct page *)*compat_zone_device_data(head) + (page - head);
+	data = *compat_zone_device_data(&folio->page);
+	return folio_order(folio) ? *piece(data, page - &folio->page) : data;
 }
 
-static void free_data(struct page *data, unsigned int order)
+static void free_pieces(struct page **pieces)
 {
 	unsigned long i;
 
-	for (i = 0; i < 1UL << order; i++)
-		__free_page(data + i);
+	for (i = 0; i < HMMIRROR_BATCH; i++) {
+		if (pieces[i])
+			__free_page(pieces[i]);
+	}
+	free_page((unsigned long)pieces);
+}
+
+/* Not at the price of the OOM killer: small pages can take the place of a huge one. */
+static struct page **alloc_pieces(void)
+{
+	gfp_t gfp = HMMIRROR_GFP_DATA | __GFP_NORETRY | __GFP_NOWARN;
+	struct page **pieces = (struct page **)get_zeroed_page(GFP_KERNEL);
+	unsigned long i;
+
+	BUILD_BUG_ON(HMMIRROR_BATCH * sizeof(*pieces) > PAGE_SIZE);
+	if (!pieces)
+		return NULL;
+	i = compat_alloc_pages_bulk(gfp, HMMIRROR_BATCH, pieces);
+	for (; i < HMMIRROR_BATCH; i++) {
+		pieces[i] = alloc_page(gfp);
+		if (!pieces[i]) {
+			free_pieces(pieces);
+			return NULL;
+		}
+	}
+	return pieces;
 }
 
 static struct page *block_take_page(struct hmmirror_block *block)
@@ -101,8 +137,12 @@ void hmmirror_devmem_free(struct folio *folio)
 	struct hmmirror_block *block = &chunk->blocks[index / HMMIRROR_BATCH];
 	unsigned long flags;
 
-	if (is_device_private_page(page))
-		free_data(*compat_zone_device_data(page), order);
+	if (is_device_private_page(page)) {
+		if (order)
+			free_pieces(*compat_zone_device_data(page));
+		else
+			__free_page(*compat_zone_device_data(page));
+	}
 
 	spin_lock_irqsave(&device->free_lock, flags);
 	block_give(block, page, order);
@@ -116,11 +156,21 @@ void hmmirror_devmem_free(struct folio *folio)
 	spin_unlock_irqrestore(&device->free_lock, flags);
 }
 
-/* The kernel splits a huge page, and the tail becomes a page by itself. */
+/*
+ * The kernel splits a huge page into small ones: each tail becomes a page by itself, and then,
+ * with @tail being NULL, the head.
+ */
 void hmmirror_devmem_split(struct folio *head, struct folio *tail)
 {
-	*compat_zone_device_data(&tail->page) =
-		(struct page *)*compat_zone_device_data(&head->page) + (&tail->page - &head->page);
+	struct page **pieces = *compat_zone_device_data(&head->page);
+
+	if (tail) {
+		*compat_zone_device_data(&tail->page) =
+			*piece(pieces, &tail->page - &head->page);
+		return;
+	}
+	*compat_zone_device_data(&head->page) = *piece(pieces, 0);
+	free_page((unsigned long)pieces);
 }
 
 /* Make the pages of a new chunk available. */
@@ -194,11 +244,11 @@ void hmmirror_devmem_count(struct hmmirror_device *device, u64 *pages, u64 *free
  * hmmirror_devmem_alloc() - allocate a page of the device's memory
  * @device: the device
  * @data: where the bytes will be, freed with the page; NULL for coherent memory
- * @order: 0, or HMMIRROR_HUGE_ORDER with as many pages at @data
+ * @order: 0, or HMMIRROR_HUGE_ORDER with an array of as many pages at @data
  *
  * Return: the page, locked, with one reference; NULL if none is ready.
  */
-struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data,
+struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, void *data,
 				   unsigned int order)
 {
 	struct page *page = take_free(device, order);
@@ -221,18 +271,18 @@ struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *
  */
 struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device)
 {
-	struct page *data, *page;
+	struct page **pieces;
+	struct page *page;
 
 	if (hmmirror_fail_huge_alloc(device))
 		return NULL;
-	data = alloc_pages(GFP_TRANSHUGE & ~(__GFP_COMP | __GFP_MOVABLE), HMMIRROR_HUGE_ORDER);
-	if (!data)
+	pieces = alloc_pieces();
+	if (!pieces)
 		return NULL;
-	split_page(data, HMMIRROR_HUGE_ORDER);
 
-	page = hmmirror_devmem_alloc(device, data, HMMIRROR_HUGE_ORDER);
+	page = hmmirror_devmem_alloc(device, pieces, HMMIRROR_HUGE_ORDER);
 	if (!page)
-		free_data(data, HMMIRROR_HUGE_ORDER);
+		free_pieces(pieces);
 	return page;
 }
 

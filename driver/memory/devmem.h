@@ -10,6 +10,9 @@
 #include "compat/compat.h"
 #include "core/device.h"
 
+/* The bytes of a device page can't be moved: keep them out of hot-removable zones. */
+#define HMMIRROR_GFP_DATA	GFP_HIGHUSER
+
 /* A huge page, or as many small ones. All that is not constant: under free_lock. */
 struct hmmirror_block {
 	struct list_head list;	/* whole_blocks or broken_blocks; empty if no page is free */
@@ -52,7 +55,7 @@ static inline struct hmmirror_device *hmmirror_page_device(struct page *page)
 const char *hmmirror_no_device_memory(const struct hmmirror_device *device);
 const char *hmmirror_no_huge(const struct hmmirror_device *device);
 void hmmirror_devmem_init(struct hmmirror_device *device);
-struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, struct page *data,
+struct page *hmmirror_devmem_alloc(struct hmmirror_device *device, void *data,
 				   unsigned int order);
 struct page *hmmirror_devmem_alloc_huge(struct hmmirror_device *device);
 struct page *hmmirror_devmem_data(struct page *page);

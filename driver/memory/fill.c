@@ -6,9 +6,6 @@
 #include "memory/devmem.h"
 #include "memory/fill.h"
 
-/* The bytes of a device page can't be moved: keep them out of hot-removable zones. */
-#define GFP_DEVICE_DATA	GFP_HIGHUSER
-
 /*
  * Allocate all destination pages with one bulk call, which is much cheaper than one call a
  * page. What it could not allocate is tried again page by page.
@@ -48,7 +45,7 @@ static u8 fill_device_page(struct hmmirror_device *device, struct hmmirror_batch
 	if (from && !compat_kernel_readable(page_address(from)))
 		return HMMIRROR_OUT_NOCOPY;
 	if (device->memory == HMMIRROR_MEMORY_PRIVATE) {
-		data = pool_take(batch, GFP_DEVICE_DATA);
+		data = pool_take(batch, HMMIRROR_GFP_DATA);
 		if (!data)
 			return HMMIRROR_OUT_NOMEM;
 	}
@@ -105,17 +102,18 @@ u8 hmmirror_fill_system_page(struct page *page, unsigned long src, unsigned long
 	return HMMIRROR_OUT_MIGRATED;
 }
 
-/* @to: the pages with the bytes of the huge page @page; @from: NULL for zeroes */
-static void fill_huge(struct hmmirror_batch *batch, struct page *page, struct page *to,
-		      struct page *from)
+/* @page, @from: huge pages of the device or of the system; @from is NULL for zeroes */
+static void fill_huge(struct hmmirror_batch *batch, struct page *page, struct page *from)
 {
 	unsigned long i;
 
 	for (i = 0; i < HMMIRROR_BATCH; i++) {
+		struct page *to = hmmirror_devmem_data(page + i);
+
 		if (from)
-			copy_highpage(to + i, from + i);
+			copy_highpage(to, hmmirror_devmem_data(from + i));
 		else
-			clear_highpage(to + i);
+			clear_highpage(to);
 	}
 	batch->dst[0] = migrate_pfn(page_to_pfn(page)) | MIGRATE_PFN_COMPOUND |
 			(batch->src[0] & MIGRATE_PFN_WRITE);
@@ -129,8 +127,7 @@ static void fill_device_huge(struct hmmirror_device *device, struct hmmirror_bat
 
 	batch->no_huge = !page;
 	if (page)
-		fill_huge(batch, page, hmmirror_devmem_data(page),
-			  migrate_pfn_to_page(batch->src[0]));
+		fill_huge(batch, page, migrate_pfn_to_page(batch->src[0]));
 }
 
 /* Return: the @i-th small page of the huge page that fills the batch, as it would be offered. */
@@ -205,7 +202,7 @@ static void fill_system_huge(struct hmmirror_device *device, struct vm_area_stru
 	if (!page)
 		return;
 	lock_page(page);
-	fill_huge(batch, page, page, from ? hmmirror_devmem_data(from) : NULL);
+	fill_huge(batch, page, from);
 }
 
 /* Return: the outcome of a page that a test lets fail, else HMMIRROR_OUT_NONE. */
@@ -240,7 +237,7 @@ void hmmirror_fill_device(struct hmmirror_batch *batch, unsigned long nr,
 		return;
 	}
 	if (device->memory == HMMIRROR_MEMORY_PRIVATE)
-		pool_fill(batch, nr, GFP_DEVICE_DATA, hmmirror_is_offered);
+		pool_fill(batch, nr, HMMIRROR_GFP_DATA, hmmirror_is_offered);
 	for (i = 0; i < nr; i++) {
 		if (!hmmirror_is_offered(batch->src[i]))
 			continue;

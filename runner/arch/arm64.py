@@ -22,9 +22,9 @@ def qemu_options(hardware: GuestHardware) -> List[str]:
 
     A device that does DMA sits behind an IOMMU, and below one port with an NVMe controller whose
     memory it may reach. They are functions of one card: behind a bridge to PCI both would have
-    one requester, which the kernel's driver of the IOMMU does not support. There is no NVDIMM: QEMU describes one in ACPI tables only, for which the guest
-    would need firmware. The agent's line is a PCI card, since older QEMUs give the kernel only
-    one of the machine's UARTs.
+    one requester, which the kernel's driver of the IOMMU does not support. There is no NVDIMM:
+    QEMU describes one in ACPI tables only, for which the guest would need firmware. The agent's
+    line is a PCI card, since older QEMUs give the kernel only one of the machine's UARTs.
     """
     cpus = hardware.cpus
     first = f"0-{cpus // 2 - 1 if cpus > 1 else 0}"
