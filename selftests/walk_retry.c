@@ -191,6 +191,39 @@ FIXTURE_VARIANT_ADD(walk_retry, ksm)
 	.after = VALID,
 };
 
+/* Return: the node where a fault finds memory for a huge page; -1 if there is none. Keeps errno. */
+static int huge_page_node(void)
+{
+	size_t size = hmm_pmd_size();
+	int saved = errno, node = -1;
+	void *addr = hmm_map_anon(size, size);
+
+	if (addr && !madvise(addr, size, MADV_HUGEPAGE)) {
+		hmm_touch_write(addr, 1);
+		/* a kernel without NUMA does not know the call */
+		if (hmm_smaps(addr, "AnonHugePages") > 0 &&
+		    move_pages(0, 1, &addr, NULL, &node, 0))
+			node = 0;
+	}
+	hmm_unmap(addr, size);
+	errno = saved;
+	return node;
+}
+
+/* MADV_COLLAPSE wants a huge page of the node that has the small pages. */
+static int prefer_huge_page_node(struct hmm_area *area)
+{
+	int node = huge_page_node();
+	unsigned long mask;
+
+	if (node < 0)
+		return hmm_skip(area, "no memory for a huge page in one piece");
+	mask = 1UL << node;
+	if (set_mempolicy(MPOL_PREFERRED, &mask, 8 * sizeof(mask)) && errno != ENOSYS)
+		return hmm_fail(area, errno, "set_mempolicy");
+	return 0;
+}
+
 /*
  * MADV_COLLAPSE. MADV_HUGEPAGE wakes khugepaged, which could collapse the range first: with
  * max_ptes_none 0 it leaves a range with a hole alone, and MADV_COLLAPSE does not.
@@ -207,28 +240,14 @@ static int collapsible(struct hmm_area *area, size_t length)
 	ret = hmm_area_set_knob(area, MAX_PTES_NONE, "0");
 	if (ret)
 		return hmm_fail(area, ret, "%s", MAX_PTES_NONE);
-	ret = small_pages(area, size);
+	ret = prefer_huge_page_node(area);
+	if (!ret)
+		ret = small_pages(area, size);
 	if (!ret && madvise(area->addr + size - page, page, MADV_DONTNEED))
 		return hmm_fail(area, errno, "MADV_DONTNEED");
 	if (!ret && madvise(area->addr, size, MADV_HUGEPAGE))
 		return hmm_fail(area, errno, "MADV_HUGEPAGE");
 	return ret;
-}
-
-/* Does a fault find memory for a huge page? Keeps errno. */
-static int has_huge_page(void)
-{
-	size_t size = hmm_pmd_size();
-	int saved = errno, has = 0;
-	char *addr = hmm_map_anon(size, size);
-
-	if (addr && !madvise(addr, size, MADV_HUGEPAGE)) {
-		hmm_touch_write(addr, 1);
-		has = hmm_smaps(addr, "AnonHugePages") > 0;
-	}
-	hmm_unmap(addr, size);
-	errno = saved;
-	return has;
 }
 
 static int collapse(struct hmm_area *area, size_t length)
@@ -237,7 +256,7 @@ static int collapse(struct hmm_area *area, size_t length)
 	if (!madvise(area->addr, hmm_pmd_size(), MADV_COLLAPSE))
 		return 0;
 	/* it needs a huge page beside the small ones, and one can have 512 MiB */
-	if (errno == ENOMEM && !has_huge_page())
+	if (errno == ENOMEM && huge_page_node() < 0)
 		return hmm_skip(area, "no memory for one more huge page in one piece");
 	return hmm_fail(area, errno, "MADV_COLLAPSE");
 }
