@@ -9,6 +9,7 @@
  * stale pfn.
  */
 #include <errno.h>
+#include <numa.h>
 #include <numaif.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -219,7 +220,7 @@ static int prefer_huge_page_node(struct hmm_area *area)
 	if (node < 0)
 		return hmm_skip(area, "no memory for a huge page in one piece");
 	mask = 1UL << node;
-	if (set_mempolicy(MPOL_PREFERRED, &mask, 8 * sizeof(mask)) && errno != ENOSYS)
+	if (numa_available() >= 0 && set_mempolicy(MPOL_PREFERRED, &mask, 8 * sizeof(mask)))
 		return hmm_fail(area, errno, "set_mempolicy");
 	return 0;
 }
