@@ -29,7 +29,7 @@ async def choose_tests(host: Host, request: Request, run: Run, tree: Optional[Pa
     suite = await upstream.build_tests(host, found, kernel.arch)
     if found.abi:
         run.machine.module_words = (f"test_abi={found.abi}",)
-    run.machine.coherent_mb = upstream.COHERENT_MB
+    run.machine.coherent_mb = upstream.coherent_mb(kernel.arch)
     run.excuse = partial(upstream.excuse, run.machine.driver, found,
                          upstream.read_lacks(host.root))
     request.known.check_tests(list(suite.tests))

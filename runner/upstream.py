@@ -25,7 +25,7 @@ from runner.toolchain import toolchain
 NEEDS_TABLE = "guest/upstream/needs.txt"
 # what newer ones are linked with
 HELPERS = ("vm_util", "hugepage_settings", "thp_settings")
-# a benchmark of 7.x moves 256 MiB to a coherent device
+# a benchmark of 7.x moves 128 huge pages to a coherent device, or as many as are less than 2 GiB
 COHERENT_MB = 320
 # the tests have limits of their own, up to 120 s
 TIMEOUT = 180
@@ -47,6 +47,11 @@ class UpstreamTests:
         """
         text = read(self.tree / "lib/test_hmm_uapi.h")
         return "5.10" if re.search(r"HMM_DMIRROR_SNAPSHOT\s.*0x03", text) else ""
+
+
+def coherent_mb(arch: Arch) -> int:
+    """Memory that each coherent device needs for them."""
+    return max(COHERENT_MB, 3 * arch.coherent_mb)
 
 
 async def find_tests(host: Host, kernel: Kernel, tests_of: str) -> UpstreamTests:

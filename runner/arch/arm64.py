@@ -10,10 +10,10 @@ from runner.arch import Arch, GuestHardware, banner_release
 # QEMU's memory begins at 1G. The command line gives the kernel the first 8G of it: with pages of 64K a
 # huge page is 512M, and tests have up to six at a time. Only what the guest touches becomes
 # memory of the host. The coherent devices have what is behind: a region that the device tree
-# reserves has struct pages already. They lie apart by a section of the memory map, which is 512M
-# with pages of 64K.
+# reserves has struct pages already. They lie apart by whole sections of the memory map, which have
+# 512M with pages of 64K, and by more than hmm-tests ask of one.
 MEMORY_MB = 8192
-COHERENT_ADDRESSES = (0x240000000, 0x260000000)
+COHERENT_ADDRESSES = (0x240000000, 0x2c0000000)
 COHERENT_STEP_MB = (COHERENT_ADDRESSES[1] - COHERENT_ADDRESSES[0]) >> 20
 
 

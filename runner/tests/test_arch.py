@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+from runner import upstream
 from runner.arch import Arch, GuestHardware, all_archs, find_arch, native_arch
 from runner.config import base_fragments, read_config
 from runner.errors import Failure
@@ -83,20 +84,22 @@ class ArchTest(unittest.TestCase):
 
     def test_coherent_devices_are_behind_the_kernels_memory(self) -> None:
         for name, base in (("arm64", 1 << 30), ("ppc64le", 0)):
-            arch, hardware = find_arch(name), GuestHardware(2, "tcg", 320)
+            arch = find_arch(name)
+            most = upstream.coherent_mb(arch)
+            hardware = GuestHardware(2, "tcg", most)
             mem = re.search(r"mem=(\d+M)", " ".join(arch.kernel_words(hardware)))
             total = re.search(r"-m (\d+M)", " ".join(arch.qemu_options(hardware)))
             assert mem and total
             for address in arch.coherent_addresses:
                 with self.subTest(f"{name} {address:#x}"):
                     self.assertGreaterEqual(address, base + (megabytes(mem[1]) << 20))
-                    self.assertLessEqual(address + (320 << 20), base + (megabytes(total[1]) << 20))
+                    self.assertLessEqual(address + (most << 20), base + (megabytes(total[1]) << 20))
 
     def test_coherent_devices_do_not_overlap(self) -> None:
         for arch in all_archs().values():
             first, second = sorted(arch.coherent_addresses)
             with self.subTest(arch.name):
-                self.assertLessEqual(first + (320 << 20), second)
+                self.assertLessEqual(first + (upstream.coherent_mb(arch) << 20), second)
 
     def test_image(self) -> None:
         arch = find_arch("arm64")
