@@ -480,6 +480,8 @@ TEST_F(device_policy_collapse, khugepaged)
 		SKIP(return, "khugepaged does not run with " THP "enabled set to never");
 	ASSERT_EQ(0, madvise(c->area.addr, self->length, MADV_HUGEPAGE));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "pages_to_scan", "100000"));
+	/* or it sleeps for a minute when it finds no memory for a huge page */
+	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "alloc_sleep_millisecs", "1"));
 	ASSERT_EQ(0, hmm_area_set_knob(&c->area, KHUGEPAGED "scan_sleep_millisecs", "1"));
 	ASSERT_EQ(1, wait_for_counter(KHUGEPAGED "full_scans", 2));
 	ASSERT_EQ(0, hmm_write_text(KHUGEPAGED "scan_sleep_millisecs", "3600000"));
