@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from runner import packages
-from runner.arch import native_arch
 from runner.build import builds_that_fit
 from runner.cache import Logs
 from runner.config import read
@@ -66,6 +65,7 @@ class Session:
             config = str(Path(config).resolve())
         name = "\n".join([str(history.repository), history.good, history.bad, config,
                           str(request.timeout), str(request.repeat), *request.globs,
+                          *([] if request.arch.is_native else [f"-a {request.arch.name}"]),
                           *([request.mode, str(request.worse)] if request.mode != "bisect" else []),
                           *(read(file) for file in request.own_files),
                           *([f"--upstream={request.tests_of}"] if request.upstream else []),
@@ -529,7 +529,7 @@ async def bisect(host: Host, request: Request) -> int:
 def revisions_at_once(host: Host, request: Request) -> int:
     """--at-once, or as many as this machine can build and boot at a time."""
     return request.at_once or min(MOST_AT_ONCE, builds_that_fit(host), guests_that_fit(
-        host, Environment.read(), [native_arch()]))
+        host, Environment.read(), [request.arch]))
 
 
 async def search(host: Host, request: Request, history: History,

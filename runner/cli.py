@@ -158,8 +158,7 @@ SHORT = {"-k": "--kernel", "-a": "--arch", "-c": "--config", "-x": "--fail-fast"
          "-v": "--verbose", "-h": "--help"}
 MODES = ("upstream", "shell", "list", "open", "man", "regressions", "reintroduce", "bench", "check")
 # those that take only kernels of this machine's architecture
-NATIVE_MODES = ("reintroduce", "mutate", "bisect", "bisect-step", "bench", "bench-bisect", "count",
-                "check", "collection")
+NATIVE_MODES = ("mutate", "bench", "bench-bisect", "count", "check", "collection")
 # those of which results come
 TESTING = ("suite", "regressions", "upstream", "collection", "stress")
 # a bug that hangs is to be caught within a minute
@@ -408,6 +407,8 @@ def check(request: Request, raw: Raw) -> None:
                           "of regressions/")
     if mode in ("reintroduce", "mutate") and len(request.configs) > 1:
         raise Failure(f"--{mode} takes one -c")
+    if mode in ("reintroduce", "bisect", "bisect-step") and len(request.archs) > 1:
+        raise Failure(f"--{mode} takes one -a")
     if mode == "mutate" and request.own_files:
         raise Failure(f"--mutate takes tests of the suite; got {request.own_files[0]}")
     if request.upstream and request.own_files:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Sequence
 
-from runner.arch import find_arch
 from runner.build import prepare
 from runner.config import read_config
 from runner.errors import Failure
@@ -24,7 +23,7 @@ from runner.suite import GUEST_FOLDER, Machine, Place, add_commands, exact_of, k
 
 async def prepare_machine(host: Host, request: Request) -> Machine:
     """The one kernel that the request names."""
-    arch = find_arch(request.archs[0] if request.archs else "")
+    arch = request.arch
     kernel = await resolve(host, request.kernels[0] if request.kernels else "", arch)
     config = read_config(host.root, request.configs[0] if request.configs else "", arch)
     kernel = await prepare(host, kernel, config)

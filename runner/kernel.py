@@ -67,7 +67,7 @@ class Kernel:
     @property
     def label(self) -> str:
         """The release with the config, by which signatures of bugs are recorded: 6.1+debug."""
-        return f"{self.release}+{self.config.name}" if self.config.name else self.release
+        return "+".join(filter(None, [self.release, self.arch.mark, self.config.name]))
 
     def lacks(self, options: Iterable[str]) -> List[str]:
         """Which of these options, CONFIG_NAME, it was not built with, as far as that is known."""

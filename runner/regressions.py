@@ -410,7 +410,7 @@ async def reintroduce(host: Host, request: Request, kernels: Sequence[str]) -> i
     bugs = choose(host, request.globs)
     await packages.require(host, packages.REINTRODUCE)
     logs = host.cache.new_logs()
-    config = read_config(host.root, request.configs[0] if request.configs else "")
+    config = read_config(host.root, request.configs[0] if request.configs else "", request.arch)
     caught = missed = 0
     has_rows = False
     for name in kernels:
@@ -438,7 +438,7 @@ async def reintroduce(host: Host, request: Request, kernels: Sequence[str]) -> i
 async def reintroduce_on(host: Host, request: Request, logs: Logs, name: str, config: Config,
                          bugs: Sequence[Bug]) -> Optional[Reintroduction]:
     """On one kernel; nothing if no entry goes with it."""
-    kernel = await resolve(host, name)
+    kernel = await resolve(host, name, request.arch)
     if not kernel.is_ours:
         raise Failure("--reintroduce builds kernels; -k takes a source tree or a release, not "
                       f"{name}")
@@ -448,9 +448,9 @@ async def reintroduce_on(host: Host, request: Request, logs: Logs, name: str, co
         return None
     kernel = await prepare(host, kernel, config)
     driver = await build_driver(host, kernel)
-    agent = await build_agent(host)
+    agent = await build_agent(host, request.arch)
     await Machine(host, kernel, driver, agent).require()
-    suite = await build_suite(host, kernel.source)
+    suite = await build_suite(host, kernel.source, request.arch)
     work = Reintroduction(host, request, logs.path, kernel, driver, agent, suite)
     if request.confusion:
         work.record = Record(host.root / SEEN / f"{kernel.label}.json", kernel.label)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from runner.arch import Arch, find_arch
 from runner.known import KnownFailures
 from runner.mutantlist import Selection
 
@@ -100,6 +101,11 @@ class Request:
     formats: List[Tuple[str, str]] = field(default_factory=list)
     # entries of the catalogue, where --regressions or --reintroduce was given
     entries: List[str] = field(default_factory=list)
+
+    @property
+    def arch(self) -> Arch:
+        """The one architecture of what works on one: that of -a, or this machine's."""
+        return find_arch(self.archs[0] if self.archs else "")
 
     @property
     def by_seeds(self) -> bool:

@@ -30,6 +30,8 @@ ASSERTION_LINES = 3
 NUMBER = re.compile(r"(?<![\w.])-?(?:0x[0-9a-fA-F]+|\d+)(?![\w.]*[A-Za-z_])")
 # errors, flags, orders and counts of pages are as large; addresses and frames are larger
 LARGEST = 4095
+# pages of a huge page, where pages have 4 or 16 KiB; with 64 KiB they are more than LARGEST
+HUGE = ("512", "2048")
 ANY = "#"
 # functions that two reports of one bug must have in common, of the first three of each
 COMMON_FUNCTIONS = 2
@@ -81,12 +83,12 @@ def numbers_apart(text: str) -> List[str]:
 
 
 def same_text(one: str, other: str) -> bool:
-    """Equal, where "#" is any number."""
+    """Equal, where "#" is any number, and a huge page has as many pages as it has."""
     if one == other:
         return True
     ours, theirs = numbers_apart(one), numbers_apart(other)
     return len(ours) == len(theirs) and all(
-        a == b or (place % 2 == 1 and ANY in (a, b))
+        a == b or (place % 2 == 1 and (ANY in (a, b) or (a in HUGE and b in HUGE)))
         for place, (a, b) in enumerate(zip(ours, theirs)))
 
 

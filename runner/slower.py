@@ -33,7 +33,7 @@ class CountBisection(Bisection):
 
     async def examine(self, host: Host, tree: Path, folder: Path, laps: Laps) -> StepResult:
         """Counts the operation with what is checked out."""
-        refuse_unclean(host, tree)
+        refuse_unclean(host, tree, self.session.request.arch)
         try:
             machine = await build_machine(host, self.session.request, tree, laps)
             with host.cache.temporary("count") as work:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Dict, List, Sequence
 
 from runner import packages
+from runner.arch import Arch
 from runner.build import build_kernel, prepare
 from runner.config import read, read_config
 from runner.errors import Failure, UnfitDriver, UnfitKernel
@@ -75,8 +76,8 @@ async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -
     """
     if request.upstream:
         return []
-    suite = await build_suite(host, tree) if request.wants_suite else None
-    tests = await own_tests(host, request, suite, folder)
+    suite = await build_suite(host, tree, request.arch) if request.wants_suite else None
+    tests = await own_tests(host, request, suite, folder, request.arch)
     if suite:
         tests += suite_tests(suite, request)
     # any one of them shows that a guest comes up
@@ -86,7 +87,7 @@ async def chosen_tests(host: Host, request: Request, tree: Path, folder: Path) -
 async def test_revision(host: Host, request: Request, tree: Path, tests: Sequence[Test],
                         folder: Path, laps: Laps) -> StepResult:
     """Builds what is checked out, and runs these tests on it; their logs go into a folder."""
-    refuse_unclean(host, tree)
+    refuse_unclean(host, tree, request.arch)
     host = replace(host, log_folder=folder)
     ledger = Ledger(folder, host.terminal.out)
     try:
@@ -108,9 +109,9 @@ async def test_revision(host: Host, request: Request, tree: Path, tests: Sequenc
     return StepResult(word, laps.seconds, str(laps), why, results_of(ledger))
 
 
-def refuse_unclean(host: Host, tree: Path) -> None:
+def refuse_unclean(host: Host, tree: Path, arch: Arch) -> None:
     """What was built in a tree gets in the way of a build elsewhere."""
-    left = "" if host.testing.built else leftover(tree)
+    left = "" if host.testing.built else leftover(tree, arch)
     if left:
         raise Failure(f"{tree} is not clean, {left} is there; revisions are built in the cache, so "
                       "clean it (make mrproper)")
@@ -131,16 +132,18 @@ async def run_step(host: Host, request: Request, tree: Path, tests: Sequence[Tes
 async def build_machine(host: Host, request: Request, tree: Path, laps: Laps) -> Machine:
     """The kernel that is checked out, with all that it needs to be tested."""
     environment = Environment.read()
-    config = read_config(host.root, request.configs[0] if request.configs else "")
+    config = read_config(host.root, request.configs[0] if request.configs else "", request.arch)
     await packages.require(host, config.needs)
     if host.testing.built:
         words = read(tree / "word").split()
         environment = replace(environment, append=f"{environment.append} fake={words[0]}")
         if "broken" in words:
             raise UnfitKernel("the kernel does not build")
-        kernel = await prepare(host, await resolve(host, str(host.testing.built)), config)
+        kernel = await prepare(host, await resolve(host, str(host.testing.built), request.arch),
+                               config)
     else:
-        kernel = await build_kernel(host, replace(resolve_tree(tree), config=config), shared=True)
+        kernel = await build_kernel(host, replace(resolve_tree(tree, request.arch), config=config),
+                                    shared=True)
     laps.end("build")
     laps.doing = "driver"
     driver = await build_driver(host, kernel)
@@ -149,7 +152,8 @@ async def build_machine(host: Host, request: Request, tree: Path, laps: Laps) ->
     guests = None
     if request.at_once > 1:
         guests = max(1, guests_that_fit(host, environment, [kernel.arch]) // request.at_once)
-    machine = Machine(host, kernel, driver, await build_agent(host), environment, guests=guests)
+    machine = Machine(host, kernel, driver, await build_agent(host, request.arch), environment,
+                      guests=guests)
     await machine.require()
     return machine
 

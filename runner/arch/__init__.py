@@ -37,6 +37,8 @@ class Arch:
 
     # as -a and Debian's kernels of it call it
     name: str
+    # in the names of kernels on which bugs were recorded; empty for what most of them were
+    mark: str
     # as uname calls it
     machine: str
     # as kbuild calls it, and the folder in arch/ that it has

@@ -78,6 +78,7 @@ def is_image(path: Path) -> bool:
 
 ARCH = Arch(
     name="arm64",
+    mark="arm64",
     machine="aarch64",
     kbuild_name="arm64",
     srcarch="arm64",

@@ -68,6 +68,7 @@ def is_image(path: Path) -> bool:
 
 ARCH = Arch(
     name="ppc64le",
+    mark="ppc64le",
     machine="ppc64le",
     kbuild_name="powerpc",
     srcarch="powerpc",

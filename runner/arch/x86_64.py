@@ -112,6 +112,7 @@ def image_release(path: Path) -> str:
 
 ARCH = Arch(
     name="x86_64",
+    mark="",
     machine="x86_64",
     kbuild_name="x86_64",
     srcarch="x86",

@@ -83,6 +83,8 @@ class LikeTest(unittest.TestCase):
         self.assertFalse(self.like("x (1) == y (6)", "x (1) == y (7)"))
         self.assertFalse(self.like("x (1) == y (#)", "x (2) == y (7)"))
         self.assertFalse(self.like("x (1) == y (#)", "x (1) == z (7)"))
+        self.assertTrue(self.like("x (512) == y (0)", "x (2048) == y (0)"))
+        self.assertFalse(self.like("x (512) == y (0)", "x (511) == y (0)"))
 
     def test_another_kind(self) -> None:
         self.assertFalse(Symptom(HANG).is_like(Symptom(DEATH)))
