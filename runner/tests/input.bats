@@ -60,7 +60,8 @@ fake_tree() {
 	bad_input 'give a release or a tree with -a arm64' "$RUN" -k linux-image-amd64 -a arm64
 	bad_input '-c 64k is for arm64 and ppc64le only' "$RUN" -k 6.1 -c 64k abi
 	bad_input '-c la57 is for x86_64 only' "$RUN" -k 6.1 -a arm64 -c la57 abi
-	bad_input '--reintroduce works on this machine' "$RUN" --reintroduce all -a arm64
+	bad_input '--reintroduce takes one -a' "$RUN" --reintroduce all -a arm64 -a x86_64
+	bad_input '--bisect takes one -a' "$RUN" --bisect a b abi -a arm64 -a x86_64
 	bad_input '--mutate works on this machine' "$RUN" --mutate mm/hmm.c -a arm64
 	bad_input 'give one -k, one -a and one -c' "$RUN" --shell -a arm64 -a x86_64
 }
