@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import List, Sequence
 
+from runner.arch import find_arch
 from runner.catalogue import Bug
 from runner.errors import Failure
 from runner.names import matches
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     cells = json.loads(Path(results).read_text(encoding="utf-8"))["cells"]
     if len(cells) != 1:
         raise Failure(f"{results} has {len(cells)} kernels; record one at a time")
-    label = "+".join(filter(None, [kernel_of(cells[0]["label"]), cells[0].get("config", "")]))
+    mark = find_arch(cells[0].get("arch", "")).mark
+    label = "+".join(filter(None, [kernel_of(cells[0]["label"]), mark, cells[0].get("config", "")]))
     names = record(bug, label, [verdict_from_json(test) for test in cells[0]["tests"]], globs)
     print("\n".join(names) or f"none of the tests of {bug.name} failed")
     return 0 if names else 1
