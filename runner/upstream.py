@@ -25,7 +25,7 @@ from runner.toolchain import toolchain
 NEEDS_TABLE = "guest/upstream/needs.txt"
 # what newer ones are linked with
 HELPERS = ("vm_util", "hugepage_settings", "thp_settings")
-# a benchmark of 7.x moves 128 huge pages to a coherent device, or as many as are less than 2 GiB
+# a benchmark of 7.x moves up to 128 huge pages to a coherent device, and less than 2 GiB
 COHERENT_MB = 320
 # the tests have limits of their own, up to 120 s
 TIMEOUT = 180

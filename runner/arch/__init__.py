@@ -37,7 +37,7 @@ class Arch:
 
     # as -a and Debian's kernels of it call it
     name: str
-    # in the names of kernels on which bugs were recorded; empty for what most of them were
+    # a part of the names of its kernels in signatures of bugs; empty where most were recorded
     mark: str
     # as uname calls it
     machine: str

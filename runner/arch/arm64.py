@@ -58,8 +58,8 @@ def kernel_words(hardware: GuestHardware) -> List[str]:
     """The kernel's command line, as far as it is about the machine."""
     # rodata=full: secret memory needs a direct map of single pages
     # disable_acs_redir: QEMU's root port is to let its devices reach each other
-    # admin_timeout: in one boot of thirty QEMU's IOMMU refuses a controller what it is told to
-    # read; the guest came up a minute later
+    # admin_timeout: in one boot of thirty an NVMe controller did not answer, for which the guest
+    # waited a minute
     words = [f"mem={MEMORY_MB}M", "mitigations=off", "rodata=full",
              "pci=disable_acs_redir=pci:1b36:000c", "nvme_core.admin_timeout=10"]
     if hardware.accelerator != "kvm":
