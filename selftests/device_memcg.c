@@ -129,14 +129,18 @@ static int child_charge(struct hmm_area *area, const struct hmm_memcg *group,
 	ret = charge_changed(group, charged);
 	if (ret)
 		return ret;
-	rss = hmm_status("VmRSS:");
+	rss = hmm_status("RssAnon:");
 	if (hmm_pattern_check(area->addr, length / 2, 1) != -1)
 		return DATA_WRONG;
 	ret = charge_changed(group, charged);
 	if (ret)
 		return ret;
-	/* RSS counts them all the time */
-	home = hmm_status("VmRSS:");
+	/*
+	 * RSS counts them all the time. Up to 6.1 a task adds what it has mapped to that count
+	 * only after 64 faults, and a fault in the program maps 16 pages of it: the pages of
+	 * files are left out.
+	 */
+	home = hmm_status("RssAnon:");
 	if (home < rss - NOISE / 1024 || home > rss + NOISE / 1024)
 		return RSS_CHANGED;
 	if (hmm_to_system(hmm_area_device(area, device), area->addr, length, NULL, &migrated))
