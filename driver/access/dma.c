@@ -110,13 +110,12 @@ static void map_one(struct dma_walk *dw, unsigned long i, unsigned long hmm_pfn)
 	struct hmmirror_dma_map *dma = dw->dma;
 	unsigned long index = map_index(dma, dw->walk.start) + i;
 	struct hmmirror_dma_page *result = &dw->args->results[i];
-	struct pci_p2pdma_map_state p2p = {};
 	dma_addr_t address;
 
 	dma->map.pfn_list[index] = hmm_pfn;
 	if (!(hmm_pfn & HMM_PFN_VALID))
 		return;
-	address = hmm_dma_map_pfn(dma->dev, &dma->map, index, &p2p);
+	address = compat_dma_map_pfn(dma->dev, &dma->map, index);
 	if (dma_mapping_error(dma->dev, address)) {
 		dw->args->error = -EIO;
 		return;

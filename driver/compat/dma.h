@@ -60,6 +60,14 @@ static inline bool compat_dma_uses_iova(struct hmm_dma_map *map)
 	return dma_use_iova(&map->state);
 }
 
+/* One page of a map: what is known of the way between two devices is asked for anew each time. */
+static inline dma_addr_t compat_dma_map_pfn(struct device *dev, struct hmm_dma_map *map, size_t idx)
+{
+	struct pci_p2pdma_map_state p2p = {};
+
+	return hmm_dma_map_pfn(dev, map, idx, &p2p);
+}
+
 /* What the bounce buffers do when one is used; setting the mask undoes it. */
 static inline void compat_dma_bounced(struct device *dev)
 {
@@ -80,9 +88,6 @@ struct hmm_dma_map {
 	dma_addr_t *dma_list;
 };
 
-struct pci_p2pdma_map_state {
-};
-
 static inline bool compat_dma_uses_iova(struct hmm_dma_map *map)
 {
 	return false;
@@ -98,8 +103,7 @@ static inline void hmm_dma_map_free(struct device *dev, struct hmm_dma_map *map)
 {
 }
 
-static inline dma_addr_t hmm_dma_map_pfn(struct device *dev, struct hmm_dma_map *map, size_t idx,
-					 struct pci_p2pdma_map_state *p2p)
+static inline dma_addr_t compat_dma_map_pfn(struct device *dev, struct hmm_dma_map *map, size_t idx)
 {
 	return ~(dma_addr_t)0;
 }
