@@ -206,4 +206,24 @@ TEST_F(walk_numa, write_fault)
 	check_fault(_metadata, self, HMMIRROR_REQ_ALL);
 }
 
+/* An entry that NUMA balancing made inaccessible is present to a migration. */
+TEST_F(walk_numa, to_device)
+{
+	__u64 migrated = 0;
+
+	if (!REQUIRE(hmm_area_memory(&self->area, 0), self->area.why))
+		return;
+	if (!REQUIRE(make_protnone(&self->area, variant->huge, self->length, self->fd,
+				   self->entries), self->area.why))
+		return;
+	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length, NULL, &migrated));
+	ASSERT_EQ(self->pages, migrated);
+	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, 0, self->entries));
+	/* it has lost the right to write, which the next write asks for */
+	ASSERT_ENTRIES(self->entries, self->pages, VALID | HMMIRROR_PTE_PRIVATE);
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 0));
+	hmm_pattern_fill(self->area.addr, self->length, 1);
+	ASSERT_EQ(-1, hmm_pattern_check(self->area.addr, self->length, 1));
+}
+
 #include "hmm_main.h"
