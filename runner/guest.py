@@ -43,13 +43,19 @@ class GuestPlan:
     # another instruction in each run
     has_commands: bool = False
 
+    def late_cpus(self) -> List[str]:
+        """Words that leave the CPUs but the first to the guest's init."""
+        if self.hardware.accelerator == "kvm" or not self.kernel.arch.boots_on_one_cpu:
+            return []
+        return ["maxcpus=1"]
+
     def command(self) -> List[str]:
         """QEMU's command line, but for the serial lines."""
         arch = self.kernel.arch
         # secret memory is off by default before 6.5
         words = [f"console={arch.console}", "loglevel=5", "panic=-1", "oops=panic",
                  "random.trust_cpu=on", "printk.devkmsg=on", "secretmem.enable=1",
-                 *arch.kernel_words(self.hardware), *self.kernel.config.guest.append, self.append]
+                 *arch.kernel_words(self.hardware), *self.late_cpus(), *self.kernel.config.guest.append, self.append]
         return [arch.qemu, "-nodefaults", "-no-reboot", "-display", "none",
                 *arch.qemu_options(self.hardware), "-kernel", str(self.kernel.image),
                 "-initrd", str(self.image), "-append", " ".join(word for word in words if word)]

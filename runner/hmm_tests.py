@@ -30,6 +30,8 @@ async def choose_tests(host: Host, request: Request, run: Run, tree: Optional[Pa
     if found.abi:
         run.machine.module_words = (f"test_abi={found.abi}",)
     run.machine.coherent_mb = upstream.coherent_mb(kernel.arch)
+    # they need huge pages of the system to the end, and have none set aside
+    run.machine.movable = True
     run.excuse = partial(upstream.excuse, run.machine.driver, found,
                          upstream.read_lacks(host.root))
     request.known.check_tests(list(suite.tests))

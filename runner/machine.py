@@ -171,7 +171,8 @@ class Machine:
         await self.host.run_or_fail("making the machine's disk", [
             "mkfs.ext4", "-q", "-F", "-d", str(root), str(disk)], self.folder / "log")
         accelerator = known_accelerator(self.host) or "tcg"
-        hardware = GuestHardware(2, accelerator, COHERENT_MB, khz if accelerator == "tcg" else None)
+        hardware = GuestHardware(2, accelerator, COHERENT_MB,
+                                 tsc_khz=khz if accelerator == "tcg" else None)
         words = ["root=/dev/vda", "rw", f"console={self.arch.console}", "panic=-1", "oops=panic",
                  "random.trust_cpu=on", *self.arch.kernel_words(hardware)]
         self._command = [

@@ -116,6 +116,7 @@ class Machine:
     agent: Path
     environment: Environment = field(default_factory=Environment.read)
     coherent_mb: int = COHERENT_MB
+    movable: bool = False
     # of hmmirror.ko
     module_words: Tuple[str, ...] = ()
     # how many guests may run side by side; None: as many as fit
@@ -172,7 +173,8 @@ class Machine:
         await make_image(self.host, payload, folder, image)
         if self.exact:
             return await self.exact_plan(self.exact, image)
-        hardware = GuestHardware(self.kernel.config.guest.cpus, "tcg", self.coherent_size_mb)
+        hardware = GuestHardware(self.kernel.config.guest.cpus, "tcg", self.coherent_size_mb,
+                                 self.movable)
         plan = GuestPlan(self.kernel, image, hardware, self.environment.append)
         accelerator = await choose_accelerator(
             self.host, replace(plan, hardware=replace(hardware, accelerator="kvm")), folder)

@@ -23,6 +23,9 @@ class GuestHardware:
     accelerator: str
     # of each of the two coherent devices, which reserved memory is set aside for
     coherent_mb: int
+    # most of the memory holds only what the kernel can move, so that it can make large huge pages
+    # again
+    movable: bool = False
     # of this machine's time stamp counter; None if it is not known
     tsc_khz: Optional[int] = None
     # with the accelerator "icount": what the guest's random numbers are made from
@@ -73,6 +76,8 @@ class Arch:
     image_release: Callable[[Path], str]
     # the -c of the cell that --check=ci has on machines of another architecture; "": no such cell
     checked_config: str = ""
+    # under emulation the guest's init starts the other CPUs, when all devices are there
+    boots_on_one_cpu: bool = False
     # does an emulated guest have the time stamp counter of this machine?
     has_tsc: bool = False
     # where modules are, if the kernel is not moved; None: an emulated guest of this architecture

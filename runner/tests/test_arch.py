@@ -9,14 +9,16 @@ import tempfile
 import unittest
 from dataclasses import replace
 from pathlib import Path
+from typing import List
 from unittest import mock
 
 from runner import upstream
 from runner.arch import Arch, GuestHardware, all_archs, find_arch, native_arch
 from runner.config import base_fragments, read_config
 from runner.errors import Failure
+from runner.guest import GuestPlan
 from runner.host import is_static
-from runner.kernel import resolve_build
+from runner.kernel import Kernel, Kind, resolve_build
 from runner.toolchain import NEEDED, Toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +102,16 @@ class ArchTest(unittest.TestCase):
             first, second = sorted(arch.coherent_addresses)
             with self.subTest(arch.name):
                 self.assertLessEqual(first + (upstream.coherent_mb(arch) << 20), second)
+
+    def test_words_for_the_kernel(self) -> None:
+        def words(accelerator: str, movable: bool = False) -> List[str]:
+            hardware = GuestHardware(2, accelerator, 64, movable)
+            kernel = Kernel("6.12", Kind.TREE, find_arch("arm64"))
+            return GuestPlan(kernel, Path("image"), hardware).command()[-1].split()
+
+        self.assertIn("maxcpus=1", words("tcg"))
+        self.assertNotIn("maxcpus=1", words("kvm"))
+        self.assertEqual(set(words("tcg", movable=True)) - set(words("tcg")), {"movablecore=5120M"})
 
     def test_image(self) -> None:
         arch = find_arch("arm64")
