@@ -6,68 +6,29 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "cpu.h"
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_tag.h"
 
 #define GRANULE		16UL
 #define BLOCK		4096UL
-#define TAG_SHIFT	56
 
 #define RW	(PROT_READ | PROT_WRITE)
 
-#ifdef __aarch64__
-/* Older headers do not have them. */
-#ifndef PROT_MTE
-#define PROT_MTE		0x20
-#endif
-#define HAS_MTE			0x40000		/* HWCAP2_MTE */
-#define ADDR_ENABLE		0x1		/* PR_TAGGED_ADDR_ENABLE */
-#define CHECK_AT_ONCE		0x2		/* PR_MTE_TCF_SYNC */
+#define ADDR_ENABLE	0x1		/* PR_TAGGED_ADDR_ENABLE */
+#define CHECK_AT_ONCE	0x2		/* PR_MTE_TCF_SYNC */
 
 #ifndef PR_SET_TAGGED_ADDR_CTRL
 #define PR_SET_TAGGED_ADDR_CTRL	55
 #endif
 
-/* A compiler for older CPUs has these instructions, too. */
-#define WITH_TAGS	__attribute__((target("arch=armv8.5-a+memtag")))
-
-/* The tag of the pointer becomes that of the granule. */
-WITH_TAGS static void set_tag(char *pointer)
-{
-	asm volatile("stg %0, [%0]" : : "r" (pointer) : "memory");
-}
-
-WITH_TAGS static unsigned int get_tag(const char *granule)
-{
-	const char *tagged = granule;
-
-	asm volatile("ldg %0, [%1]" : "+r" (tagged) : "r" (granule) : "memory");
-	return (uintptr_t)tagged >> TAG_SHIFT & 15;
-}
-#else
-/* Machines of another architecture get no further than hmm_tag_supported(). */
-#define PROT_MTE	0
-
-static void set_tag(char *pointer)
-{
-	(void)pointer;
-}
-
-static unsigned int get_tag(const char *granule)
-{
-	(void)granule;
-	return 0;
-}
-#endif
-
 /* What has a tag of its own, bytes; set by hmm_tag_supported(). */
 static size_t unit = GRANULE;
 
-#ifdef HAS_MTE
 static char *with_tag(char *addr, unsigned long tag)
 {
-	return (char *)((uintptr_t)addr | tag << TAG_SHIFT);
+	return (char *)((uintptr_t)addr | tag << CPU_TAG_SHIFT);
 }
 
 /*
@@ -84,27 +45,24 @@ static int find_unit(struct hmm_area *area)
 	if (!addr || mprotect(addr, length, RW | PROT_MTE)) {
 		ret = hmm_fail(area, errno, "a mapping with tags");
 	} else {
-		set_tag(with_tag(addr, 1));
-		set_tag(with_tag(addr + BLOCK, 2));
-		if (get_tag(addr) != 1 || get_tag(addr + BLOCK) != 2)
+		cpu_set_tag(with_tag(addr, 1));
+		cpu_set_tag(with_tag(addr + BLOCK, 2));
+		if (cpu_get_tag(addr) != 1 || cpu_get_tag(addr + BLOCK) != 2)
 			ret = hmm_skip(area, "this CPU mixes tags of different pages up");
-		set_tag(with_tag(addr + 2 * GRANULE, 3));
-		unit = get_tag(addr) == 1 ? GRANULE : BLOCK;
+		cpu_set_tag(with_tag(addr + 2 * GRANULE, 3));
+		unit = cpu_get_tag(addr) == 1 ? GRANULE : BLOCK;
 	}
 	hmm_unmap(addr, length);
 	return ret;
 }
-#endif
 
 int hmm_tag_supported(struct hmm_area *area)
 {
-#ifdef HAS_MTE
-	if (getauxval(AT_HWCAP2) & HAS_MTE)
+	if (!PROT_MTE)
+		return hmm_skip(area, "the instruction set has no memory tags (PROT_MTE)");
+	if (getauxval(AT_HWCAP2) & CPU_HAS_TAGS)
 		return find_unit(area);
 	return hmm_skip(area, "the CPU has no memory tags (MTE), or the kernel no support of them");
-#else
-	return hmm_skip(area, "the instruction set has no memory tags (PROT_MTE)");
-#endif
 }
 
 int hmm_tag_enable(struct hmm_area *area, char *addr, size_t length)
@@ -129,7 +87,7 @@ char *hmm_tag_pointer(char *addr, unsigned int seed)
 	uintptr_t granule = (uintptr_t)addr & ~(GRANULE - 1);
 
 	return (char *)((uintptr_t)addr |
-			(uintptr_t)tag_of((char *)granule, seed) << TAG_SHIFT);
+			(uintptr_t)tag_of((char *)granule, seed) << CPU_TAG_SHIFT);
 }
 
 /* What is behind the second granule of a unit has its tag, or that of the first. */
@@ -143,7 +101,7 @@ void hmm_tag_fill(char *addr, size_t length, unsigned int seed)
 	size_t i;
 
 	for (i = 0; i < length; i = next_granule(i))
-		set_tag(hmm_tag_pointer(addr + i, seed));
+		cpu_set_tag(hmm_tag_pointer(addr + i, seed));
 }
 
 long hmm_tag_check(const char *addr, size_t length, unsigned int seed)
@@ -151,7 +109,7 @@ long hmm_tag_check(const char *addr, size_t length, unsigned int seed)
 	size_t i;
 
 	for (i = 0; i < length; i = next_granule(i))
-		if (get_tag(addr + i) != tag_of(addr + i, seed))
+		if (cpu_get_tag(addr + i) != tag_of(addr + i, seed))
 			return i;
 	return -1;
 }
@@ -161,16 +119,12 @@ long hmm_tag_is_zero(const char *addr, size_t length)
 	size_t i;
 
 	for (i = 0; i < length; i = next_granule(i))
-		if (get_tag(addr + i))
+		if (cpu_get_tag(addr + i))
 			return i;
 	return -1;
 }
 
 int hmm_tag_check_accesses(void)
 {
-#ifdef HAS_MTE
 	return prctl(PR_SET_TAGGED_ADDR_CTRL, ADDR_ENABLE | CHECK_AT_ONCE, 0, 0, 0) ? -errno : 0;
-#else
-	return -EOPNOTSUPP;
-#endif
 }
