@@ -110,6 +110,25 @@ static int make_softclean(struct hmm_area *area, const struct hmm_state *state,
 	return 0;
 }
 
+/*
+ * Clear the accessed bits of the process. A CPU that sets none by itself faults at the next
+ * access, and the walker makes none.
+ */
+static int make_old(struct hmm_area *area, const struct hmm_state *state, char *addr,
+		    size_t length)
+{
+	int ret = make_written(area, state, addr, length);
+
+	if (ret)
+		return ret;
+	/* keep it from merging with memory that is in use */
+	if (madvise(addr, length, MADV_DONTFORK))
+		return hmm_fail(area, errno, "MADV_DONTFORK");
+	if (hmm_write_text("/proc/self/clear_refs", "1"))
+		return hmm_skip(area, "no clear_refs (CONFIG_PROC_PAGE_MONITOR)");
+	return 0;
+}
+
 static const struct hmm_proof swapped_proof = {
 	.set = HMM_PM_SWAP,
 	.clear = HMM_PM_PRESENT,
@@ -212,6 +231,16 @@ static int prove_softclean(struct hmm_area *area, const struct hmm_state *state,
 	return hmm_prove_pages(area, addr, length, &proof);
 }
 
+static int prove_old(struct hmm_area *area, const struct hmm_state *state,
+		     char *addr, size_t length)
+{
+	long referenced = hmm_smaps(addr, "Referenced");
+
+	if (referenced)
+		return hmm_fail(area, 0, "%ld KiB are referenced", referenced);
+	return prove_present(area, state, addr, length);
+}
+
 static int prove_swapped(struct hmm_area *area, const struct hmm_state *state,
 			 char *addr, size_t length)
 {
@@ -287,6 +316,13 @@ const struct hmm_state hmm_states_anon[] = {
 		.prot = RW,
 		.make = make_softclean,
 		.prove = prove_softclean,
+	}, {
+		.name = "anon_old",
+		.what = "written, and not accessed since",
+		.flags = HMM_STATE_EARLY,
+		.prot = RW,
+		.make = make_old,
+		.prove = prove_old,
 	}, {
 		.name = "anon_swapped",
 		.what = "swapped out",

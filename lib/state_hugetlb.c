@@ -115,6 +115,8 @@ const struct hmm_state hmm_states_hugetlb[] = {
 		      "hugetlb page, private, read"),
 	HUGETLB_STATE("hugetlb_readonly", HMM_UNIT_PMD, PROT_READ, 0, 0,
 		      "hugetlb page, protected against writing"),
+	HUGETLB_STATE("hugetlb_noaccess", HMM_UNIT_PMD, PROT_NONE, 0, 0,
+		      "hugetlb page, protected against any access"),
 	HUGETLB_STATE("hugetlb_shared", HMM_UNIT_PMD, RW, 0, SHARED,
 		      "hugetlb page of a shared file, written"),
 	HUGETLB_STATE("hugetlb_shared_none", HMM_UNIT_PMD, RW, 0,

@@ -259,6 +259,8 @@ const struct hmm_state hmm_states_mthp[] = {
 		   "folio that contiguous PTEs map, written"),
 	MTHP_STATE("mthp_readonly", HMM_UNIT_ORDER4, PROT_READ, 0, 0,
 		   "folio of 16 pages, protected against writing"),
+	MTHP_STATE("mthp_noaccess", HMM_UNIT_ORDER4, PROT_NONE, 0, 0,
+		   "folio of 16 pages, protected against any access"),
 	MTHP_STATE("mthp_cow", HMM_UNIT_ORDER4, RW, HMM_STATE_EARLY, COW,
 		   "folio of 16 pages shared with a child"),
 	MTHP_STATE("mthp_swapped", SWAPPED_UNIT, RW, 0, SWAPPED,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Small pages of uncommon memory: memfd_secret(), sealed memfds, protection keys,
- * MADV_FREE, a stack.
+ * MADV_FREE, a stack, allocation tags, marked branch targets.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +13,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "hmm_buffer.h"
 #include "hmm_pagemap.h"
 #include "hmm_prove.h"
+#include "hmm_tag.h"
 #include "state_tables.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -42,6 +44,8 @@ enum kind {
 	KEY_WRITTEN,
 	STACK,
 	GIVEN_UP,
+	TAGGED,
+	MARKED_TARGETS,
 };
 
 /* Memory that is not in the kernel's direct map. */
@@ -218,13 +222,15 @@ static int make_key(struct hmm_area *area, const struct hmm_state *state,
 	struct hmm_undo *undo;
 
 	if (key < 0)
-		return hmm_skip(area, "no protection keys (the CPU's PKU)");
+		return hmm_skip(area, "no protection keys (pkey_alloc() fails)");
 	undo = hmm_area_undo(area, free_key);
 	if (!undo) {
 		pkey_free(key);
 		return hmm_fail(area, ENOSPC, "undo list");
 	}
 	undo->number = key;
+	if (pkey_set(key, PKEY_DISABLE_ACCESS))
+		return hmm_skip(area, "the C library cannot set a protection key's rights");
 	ret = hmm_area_map_small(area, addr, length, RW);
 	if (ret)
 		return ret;
@@ -291,6 +297,76 @@ static int prove_lazy(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? ret : hmm_prove_pages(area, addr, length, &proof);
 }
 
+static int prove_written(struct hmm_area *area, const char *addr, size_t length)
+{
+	static const struct hmm_proof proof = {
+		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+		.kpf_set = hmm_kpf(KPF_ANON),
+	};
+
+	return hmm_prove_pages(area, addr, length, &proof);
+}
+
+/* Memory with allocation tags, which the CPU keeps beside the data. */
+static int make_tagged(struct hmm_area *area, const struct hmm_state *state,
+		       char *addr, size_t length)
+{
+	int ret = hmm_tag_supported(area);
+
+	if (!ret)
+		ret = hmm_area_map_small(area, addr, length, state->prot);
+	if (!ret)
+		ret = hmm_tag_enable(area, addr, length);
+	if (ret)
+		return ret;
+	hmm_pattern_fill(addr, length, 0);
+	hmm_tag_fill(addr, length, 0);
+	return 0;
+}
+
+static int prove_tagged(struct hmm_area *area, const struct hmm_state *state,
+			char *addr, size_t length)
+{
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (!ret && hmm_smaps_flag(addr, "mt") != 1)
+		ret = hmm_fail(area, 0, "no mt among VmFlags");
+	if (!ret)
+		ret = prove_written(area, addr, length);
+	if (!ret && hmm_tag_check(addr, length, 0) != -1)
+		ret = hmm_fail(area, 0, "other tags than it was given");
+	return ret ? ret : hmm_prove_writable(area, addr, length);
+}
+
+/* Code to which a jump must find a mark: a bit of the PTE. */
+static int make_targets(struct hmm_area *area, const struct hmm_state *state,
+			char *addr, size_t length)
+{
+	int ret;
+
+	if (!PROT_BTI)
+		return hmm_skip(area, "the instruction set has no branch target marks (PROT_BTI)");
+	ret = hmm_area_map_small(area, addr, length, RW);
+	if (ret)
+		return ret;
+	hmm_pattern_fill(addr, length, 0);
+	if (!mprotect(addr, length, state->prot | PROT_BTI))
+		return 0;
+	if (errno == EINVAL)
+		return hmm_skip(area, "the CPU or the kernel has no branch target marks (BTI)");
+	return hmm_fail(area, errno, "PROT_BTI");
+}
+
+static int prove_targets(struct hmm_area *area, const struct hmm_state *state,
+			 char *addr, size_t length)
+{
+	int ret = hmm_prove_mapping(area, addr, length, state->prot);
+
+	if (!ret && hmm_smaps_flag(addr, "bt") != 1)
+		ret = hmm_fail(area, 0, "no bt among VmFlags");
+	return ret ? ret : prove_written(area, addr, length);
+}
+
 #define STATE(_name, _prot, _variant, _what, _maker)			\
 	STATE_ROW(_name, _what, HMM_UNIT_PAGE, 0, _prot, _variant,	\
 		  make_##_maker, prove_##_maker)
@@ -312,5 +388,8 @@ const struct hmm_state hmm_states_special[] = {
 	      "behind a protection key, written", key),
 	STATE("lazyfree", RW, GIVEN_UP, "written, then given up: MADV_FREE", lazy),
 	STATE("stack", RW, STACK, "grows downwards, written", stack),
+	STATE("tagged", RW, TAGGED, "with allocation tags, written", tagged),
+	STATE("marked_targets", PROT_READ | PROT_EXEC, MARKED_TARGETS,
+	      "code whose branch targets are marked", targets),
 	{ 0 }
 };

@@ -49,6 +49,12 @@ FIXTURE_VARIANT_ADD(migrate_kinds, anon_softclean)
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 
+FIXTURE_VARIANT_ADD(migrate_kinds, anon_old)
+{
+	.state = "anon_old",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
 FIXTURE_VARIANT_ADD(migrate_kinds, anon_cow_parent)
 {
 	.state = "anon_cow_parent",
@@ -187,6 +193,18 @@ FIXTURE_VARIANT_ADD(migrate_kinds, anon_uffd_missing)
 FIXTURE_VARIANT_ADD(migrate_kinds, lazyfree)
 {
 	.state = "lazyfree",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kinds, tagged)
+{
+	.state = "tagged",
+	.outcome = HMMIRROR_OUT_MIGRATED,
+};
+
+FIXTURE_VARIANT_ADD(migrate_kinds, marked_targets)
+{
+	.state = "marked_targets",
 	.outcome = HMMIRROR_OUT_MIGRATED,
 };
 

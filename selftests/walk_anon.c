@@ -76,6 +76,11 @@ FIXTURE_VARIANT_ADD(walk_anon, softclean)
 	.state = "anon_softclean",
 };
 
+FIXTURE_VARIANT_ADD(walk_anon, old)
+{
+	.state = "anon_old",
+};
+
 FIXTURE_VARIANT_ADD(walk_anon, cow_parent)
 {
 	.state = "anon_cow_parent",

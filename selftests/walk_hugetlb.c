@@ -43,6 +43,11 @@ FIXTURE_VARIANT_ADD(walk_hugetlb, readonly)
 	.state = "hugetlb_readonly",
 };
 
+FIXTURE_VARIANT_ADD(walk_hugetlb, noaccess)
+{
+	.state = "hugetlb_noaccess",
+};
+
 FIXTURE_VARIANT_ADD(walk_hugetlb, shared)
 {
 	.state = "hugetlb_shared",
@@ -193,6 +198,74 @@ TEST_F(walk_hugetlb, page_requests)
 	walk->page[9].request = 0;
 	if (!REQUIRE(walk_ask_pages(walk, 0, 2, 12, HMMIRROR_REQ_ALL), walk->why))
 		return;
+}
+
+/* Pages of all sizes that fit the guest, side by side, each in a callback of its own. */
+FIXTURE(walk_hugetlb_sizes)
+{
+	struct walk walk;
+	size_t first;	/* pages before the first huge one */
+	size_t end;	/* pages up to where the last one ends */
+};
+
+FIXTURE_SETUP(walk_hugetlb_sizes)
+{
+}
+
+FIXTURE_TEARDOWN(walk_hugetlb_sizes)
+{
+	walk_end(&self->walk);
+}
+
+/* Sizes grow with the address, so that each page begins where the one before it ends. */
+static int make_sizes(struct _test_data_walk_hugetlb_sizes *self)
+{
+	size_t cont = hmm_state_unit(hmm_state_find("hugetlb_cont_pte")) / hmm_page_size();
+	size_t more = hmm_state_unit(hmm_state_find("hugetlb_cont_pmd")) / hmm_page_size();
+	size_t pmd = hmm_pmd_size() / hmm_page_size();
+	struct walk *walk = &self->walk;
+	int ret;
+
+	/* at run time the kernel hardly finds a GiB in one piece */
+	if (more * hmm_page_size() >> 30)
+		more = 1;
+	self->first = (more > 1 ? more : 2 * pmd) - pmd - cont;
+	self->end = more > 1 ? 2 * more : 2 * pmd;
+	ret = walk_begin(walk, self->end, self->end / 2 * hmm_page_size());
+	if (!ret)
+		ret = walk_make(walk, "hugetlb_cont_pte", self->first, cont);
+	if (!ret)
+		ret = walk_make(walk, "hugetlb_writable", self->first + cont, pmd);
+	if (!ret && more > 1)
+		ret = walk_make(walk, "hugetlb_cont_pmd", more, more);
+	return ret;
+}
+
+static void walk_sizes(struct __test_metadata *_metadata,
+		       struct _test_data_walk_hugetlb_sizes *self, __u64 request)
+{
+	struct walk *walk = &self->walk;
+
+	if (!REQUIRE(make_sizes(self), walk->why))
+		return;
+	if (!REQUIRE(walk_ask(walk, 0, self->first + 3, self->end - self->first - 8, request),
+		     walk->why))
+		return;
+}
+
+TEST_F(walk_hugetlb_sizes, snapshot)
+{
+	walk_sizes(_metadata, self, 0);
+}
+
+TEST_F(walk_hugetlb_sizes, read_fault)
+{
+	walk_sizes(_metadata, self, HMMIRROR_REQ_FAULT);
+}
+
+TEST_F(walk_hugetlb_sizes, write_fault)
+{
+	walk_sizes(_metadata, self, HMMIRROR_REQ_ALL);
 }
 
 #include "hmm_main.h"

@@ -50,6 +50,11 @@ FIXTURE_VARIANT_ADD(walk_mthp, readonly)
 	.state = "mthp_readonly",
 };
 
+FIXTURE_VARIANT_ADD(walk_mthp, noaccess)
+{
+	.state = "mthp_noaccess",
+};
+
 FIXTURE_VARIANT_ADD(walk_mthp, cow)
 {
 	.state = "mthp_cow",

@@ -64,6 +64,16 @@ FIXTURE_VARIANT_ADD(walk_uncommon, lazyfree)
 	.state = "lazyfree",
 };
 
+FIXTURE_VARIANT_ADD(walk_uncommon, tagged)
+{
+	.state = "tagged",
+};
+
+FIXTURE_VARIANT_ADD(walk_uncommon, marked_targets)
+{
+	.state = "marked_targets",
+};
+
 FIXTURE_VARIANT_ADD(walk_uncommon, stack)
 {
 	.state = "stack",

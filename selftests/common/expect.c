@@ -75,6 +75,7 @@ static struct expect_row rows[] = {
 	SMALL("anon_readonly",		V,	V,	NO),
 	SMALL("anon_mlocked",		W,	W,	W),
 	SMALL("anon_softclean",		V,	V,	W),
+	SMALL("anon_old",		W,	W,	W),
 	SMALL("anon_cow_parent",	V,	V,	W),
 	SMALL("anon_cow_child",		V,	V,	W),
 	SMALL("anon_cow_left",		V,	V,	W),
@@ -124,6 +125,9 @@ static struct expect_row rows[] = {
 	EMPTY("key_none",			Z,	W),
 	SMALL("key_written",		W,	W,	W),
 	SMALL("lazyfree",		W,	W,	W),
+	/* bits of the PTE that the walker does not report */
+	SMALL("tagged",			W,	W,	W),
+	SMALL("marked_targets",		V,	V,	NO),
 
 	/* a fault would have to wait for userfaultfd, which is not allowed */
 	WATCHED("anon_uffd_missing",	1, EXPECT_PTE, NO,	FAULT,	FAULT),
@@ -143,6 +147,8 @@ static struct expect_row rows[] = {
 	HUGE("thp_writable",		W | PMD,	W | PMD, W | PMD),
 	HUGE("thp_readonly",		V | PMD,	V | PMD, NO),
 	REFUSED("thp_noaccess",		EXPECT_VMA),
+	REFUSED("mthp_noaccess",	EXPECT_VMA),
+	REFUSED("hugetlb_noaccess",	EXPECT_VMA),
 	HUGE("thp_cow_parent",		V | PMD,	V | PMD, W),
 	HUGE("thp_cow_child",		V | PMD,	V | PMD, W),
 	HUGE("thp_zero",		Z | PMD,	Z | PMD, W),
@@ -242,6 +248,8 @@ static struct {
 	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("anon_noaccess", EXPECT_VMA) },
 	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("anon_writeonly", EXPECT_VMA) },
 	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("thp_noaccess", EXPECT_VMA) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("mthp_noaccess", EXPECT_VMA) },
+	{ WHEN_REFUSED_EMPTY, 1, SKIPPED("hugetlb_noaccess", EXPECT_VMA) },
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_normal") },
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special") },
 	{ WHEN_MIXED_REFUSED, 1, DRIVERS("mixed_special_readonly") },
