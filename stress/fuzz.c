@@ -105,8 +105,10 @@ static __u64 own(struct fuzz *f)
 static __u64 strange(struct fuzz *f)
 {
 	static const __u64 addresses[] = {
-		0, 1, 0x1000, 0x7fffffffe000, 0x7ffffffff000, 0x800000000000,
-		0xfffffffffff000, 0xff00000000000000, 0xffff800000000000,
+		0, 1, 0x1000,
+		/* where programs end, and the kernel begins, on one CPU or another */
+		0x7fffffffe000, 0x7ffffffff000, 0x800000000000, 0xfffffffff000, 0x1000000000000,
+		0xffff000000000000, 0xfffffffffff000, 0xff00000000000000, 0xffff800000000000,
 		0xffff888000000000, 0xffffffff80000000, 0xffffffff81000000,
 		0xfffffffffffff000, 0xffffffffffffffff,
 	};
@@ -118,14 +120,15 @@ static __u64 address(struct fuzz *f)
 {
 	if (!below(f, 16))
 		return strange(f);
-	return own(f) + (below(f, 16) ? 0 : below(f, 4096));
+	return own(f) + (below(f, 16) ? 0 : below(f, hmm_page_size()));
 }
 
 static __u64 length(struct fuzz *f)
 {
-	static const __u64 lengths[] = {
-		0, 1, 8, 4095, 4096, 4097, 1 << 21, 1 << 30, 1ULL << 34, (1ULL << 34) + 4096,
-		1ULL << 47, 1ULL << 63, 0xfffffffffffff000, 0xffffffffffffffff,
+	const __u64 page = hmm_page_size();
+	const __u64 lengths[] = {
+		0, 1, 8, page - 1, page, page + 1, hmm_pmd_size(), 1 << 30, 1ULL << 34,
+		(1ULL << 34) + page, 1ULL << 47, 1ULL << 63, -page, -1,
 	};
 
 	if (!below(f, 16))
@@ -158,7 +161,7 @@ static void fill_copy(struct fuzz *f)
 	struct hmmirror_copy *copy = &f->arg.copy;
 
 	copy->flags = below(f, 4);
-	copy->addr = address(f) + (below(f, 2) ? below(f, 4096) : 0);
+	copy->addr = address(f) + (below(f, 2) ? below(f, hmm_page_size()) : 0);
 	copy->length = below(f, 2) ? length(f) : 1 + below(f, 10000);
 	copy->buffer = address(f);
 }
@@ -366,6 +369,7 @@ static void settle(struct fuzz *f)
 	mmap(f->place[6], AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
 	mmap(f->place[7], AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, f->fd[0],
 	     below(f, 4) * 0x40000000UL);
+	at = (at + hmm_pmd_size() - 1) & -hmm_pmd_size();
 	f->raced = memory_at(at, hmm_pmd_size());
 	f->plants = memory_at(PLANTS_AT, hmm_pmd_size());
 	if (below(f, 2))

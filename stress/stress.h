@@ -97,6 +97,7 @@ struct work {
 	int fd[HMM_DEVICES];
 	char *shared;
 	size_t page;
+	size_t own_size;	/* of each thread's own memory */
 	struct work_thread *thread[WORK_THREADS_MAX];
 };
 

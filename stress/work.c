@@ -19,10 +19,10 @@
 #define MADV_PAGEOUT	21
 #endif
 
-#define OWN_SIZE	(2UL << 20)
-#define SHARED_SIZE	(2UL << 20)
 /* Longest range of one operation, pages. */
 #define RANGE_PAGES	64
+/* A thread's own memory is one huge page, if it is not larger than this, bytes. */
+#define OWN_MAX		(32UL << 20)
 /* How long a hold lasts, which is in the way of the other threads. */
 #define HOLD_MS		20
 
@@ -31,7 +31,7 @@ struct work_thread {
 	pthread_t thread;
 	__u64 random;
 	char *own;
-	char *plants;		/* 2 MiB that no thread touches */
+	char *plants;		/* of PMD size, and no thread touches it */
 	char *buffer;
 	/* of the current operation */
 	int fd;
@@ -95,6 +95,7 @@ static void do_move(struct work_thread *t)
 
 	if (!below(t, 4)) {
 		flags |= HMMIRROR_MIGRATE_HUGE;
+		t->is_own = t->is_own && t->work->own_size == hmm_pmd_size();
 		t->addr = t->is_own ? t->own : t->work->shared;
 		t->length = hmm_pmd_size();
 	}
@@ -321,7 +322,7 @@ static void choose(struct work_thread *t)
 		t->fd = __atomic_load_n(&work->fd[t->device], __ATOMIC_RELAXED);
 	} while (t->fd < 0);
 	t->is_own = !!below(t, 3);
-	all = (t->is_own ? OWN_SIZE : SHARED_SIZE) / work->page;
+	all = (t->is_own ? work->own_size : hmm_pmd_size()) / work->page;
 	t->pages = 1 + below(t, RANGE_PAGES);
 	t->addr = (t->is_own ? t->own : work->shared) +
 		  below(t, all - t->pages + 1) * work->page;
@@ -354,14 +355,14 @@ static int start_thread(struct work *work, unsigned int i)
 	work->thread[i] = t;
 	t->work = work;
 	t->random = work->seed + i * 0x1234567;
-	t->own = hmm_map_anon(OWN_SIZE, hmm_pmd_size());
+	t->own = hmm_map_anon(work->own_size, hmm_pmd_size());
 	t->plants = hmm_map_anon(hmm_pmd_size(), hmm_pmd_size());
 	/* for a huge page there is one byte a small page */
 	t->buffer = hmm_map_anon(RANGE_PAGES * work->page, 0);
 	if (!t->own || !t->plants || !t->buffer)
 		return -ENOMEM;
-	madvise(t->own, OWN_SIZE, below(t, 2) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	hmm_pattern_fill(t->own, OWN_SIZE, 1);
+	madvise(t->own, work->own_size, below(t, 2) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	hmm_pattern_fill(t->own, work->own_size, 1);
 	return -pthread_create(&t->thread, NULL, run, t);
 }
 
@@ -377,10 +378,11 @@ int work_start(struct work *work)
 	}
 	if (!there)
 		return -ENOENT;
-	work->shared = hmm_map_anon(SHARED_SIZE, hmm_pmd_size());
+	work->own_size = hmm_pmd_size() <= OWN_MAX ? hmm_pmd_size() : 4 * RANGE_PAGES * work->page;
+	work->shared = hmm_map_anon(hmm_pmd_size(), hmm_pmd_size());
 	if (!work->shared)
 		return -ENOMEM;
-	madvise(work->shared, SHARED_SIZE, MADV_HUGEPAGE);
+	madvise(work->shared, hmm_pmd_size(), MADV_HUGEPAGE);
 	for (i = 0; i < work->threads; i++) {
 		ret = start_thread(work, i);
 		if (ret)
