@@ -603,7 +603,7 @@ enum hmmirror_stage {
 	 */
 	HMMIRROR_STAGE_FAULT	= 7,
 	/* an invalidation that may sleep, of memory in which the device page table has had
-	 * entries (by 2 MiB): they are gone, and the kernel waits for the driver, with the
+	 * entries (by PMDs): they are gone, and the kernel waits for the driver, with the
 	 * locks that are its own
 	 */
 	HMMIRROR_STAGE_INVALIDATE = 8,
@@ -679,17 +679,18 @@ enum hmmirror_planted {
  * struct hmmirror_plant - put an entry into the page table of the opener
  * @size: sizeof(struct hmmirror_plant)
  * @flags: HMMIRROR_PLANT_*
- * @addr: (in) PUT: multiple of 2 MiB, or 1 GiB for a PUD; these must lie in one
- *	private anonymous mapping of the opener's. TAKE: must be 0
+ * @addr: (in) PUT: multiple of what a PMD maps (2 MiB with pages of 4 KiB), or for
+ *	a PUD what that maps; all of it must lie in one private anonymous mapping of
+ *	the opener's. TAKE: must be 0
  * @kind: (in) PUT: enum hmmirror_planted; TAKE: must be 0
  * @reserved: must be 0
  *
  * One at a time for each open file. PUT: EBUSY if one is there; EINVAL for any
  * other mapping; ENXIO if there is a page table where none may be, if there is none,
  * or one with something in it, where there must be an empty one, or no PMD at all
- * because nothing in its GiB was ever touched (for a PUD, in its 512 GiB); ENOMEM;
- * EOPNOTSUPP if the kernel has no such entries, or is a PV guest of Xen. TAKE: ENOENT
- * if there is none, or not any more.
+ * because nothing in reach of its table was ever touched; ENOMEM; EOPNOTSUPP if the
+ * kernel has no such entries, or is a PV guest of Xen. TAKE: ENOENT if there is none,
+ * or not any more.
  *
  * It is taken back after 10 s, when the opener closes a descriptor of the file or
  * the file is closed for good, when the address space ends, and before the kernel
@@ -777,7 +778,7 @@ struct hmmirror_inject {
  * struct hmmirror_pmd_race_args - let a PMD change while the walker looks at it
  * @size: sizeof(struct hmmirror_pmd_race_args)
  * @flags: HMMIRROR_PMD_RACE_*
- * @addr: (in) ARM: multiple of 2 MiB; these 2 MiB must lie in one private
+ * @addr: (in) ARM: multiple of what a PMD maps; all of it must lie in one private
  *	anonymous mapping of the opener's. END: must be 0
  * @nth: (in) ARM: which of the walker's looks at the PMD finds nothing there, 1 to
  *	16; the others find what is there. END: must be 0
