@@ -121,6 +121,9 @@ async def foreign(host: Host, name: str) -> Apt:
     It has this machine's own archives, so libraries are those of the release whose compiler
     builds the programs. The machine's dpkg does not learn of the architecture.
     """
+    if not host.which("apt-get"):
+        raise Failure(f"no apt here to get libraries of {name} from; tests of another architecture "
+                      "than this machine's need Debian or a derivative")
     folder = host.cache.path / f"apt-{name}"
     text = await host.capture(["apt-get", "indextargets", "Created-By: Packages",
                                "--format", "$(LABEL) $(REPO_URI) $(CODENAME)"])

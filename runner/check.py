@@ -299,7 +299,8 @@ async def check(host: Host, level: str) -> int:
         await done.run_tests("newest", *names, f"--upstream={newest}")
         await done.run_tests("distribution", "-k", f"linux-image-{native_arch().debian}",
                              "--known", KNOWN)
-        await done.run_tests("distro", "-c", "distro", "--known", KNOWN)
+        if (host.root / "configs" / native_arch().name / "distro.config").is_file():
+            await done.run_tests("distro", "-c", "distro", "--known", KNOWN)
         for name, words in foreign_cells(newest):
             await done.run_tests(name, *words, "--known", KNOWN)
     await done.run_tests("stress", "--stress", "all", "--minutes", "0.3")
@@ -313,7 +314,8 @@ async def check(host: Host, level: str) -> int:
     await done.build(kernels)
     if level:
         await done.series(newest)
-    await done.bench()
+    if native_arch().module_addresses:
+        await done.bench()
     await done.runner()
     return close(done)
 

@@ -503,8 +503,9 @@ def check_cells(request: Request) -> None:
     if request.mode == "merge":
         if not request.merged:
             raise Failure("--merge wants the folders of runs; see --help")
-        if request.globs or request.kernels or request.configs:
-            raise Failure("--merge takes the folders of runs, and no tests, kernels or configs")
+        if request.globs or request.kernels or request.configs or request.archs:
+            raise Failure("--merge takes the folders of runs, and no tests, kernels, configs or "
+                          "architectures")
     for option, given in (("--cells", request.list_cells), ("--cell", request.cell)):
         if given and request.mode not in TESTING:
             raise Failure(f"{option} is for tests, and not for --{request.mode}")

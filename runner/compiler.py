@@ -107,7 +107,7 @@ async def older(host: Host, since: int, prefix: str = "") -> Optional[Compiler]:
 
 async def package_before(host: Host, since: int, prefix: str = "") -> str:
     """A package with a gcc before a release."""
-    suffix = f"-{prefix}".rstrip("-")
+    suffix = f"-{prefix}".rstrip("-").replace("_", "-")
     text = await host.capture(["apt-cache", "search", "--names-only", f"^gcc-[0-9]+{suffix}$"]) \
         if host.which("apt-cache") else ""
     numbers: List[int] = [int(number) for number in re.findall(rf"^gcc-(\d+){suffix} ", text, re.M)]

@@ -59,7 +59,8 @@ def cross(arch: Arch) -> List[Need]:
     """What compiles for another architecture than this machine's."""
     if arch.is_native:
         return []
-    return [Need(f"{arch.prefix}gcc", f"gcc-{arch.triplet}"),
+    # no name of a package has an underscore
+    return [Need(f"{arch.prefix}gcc", f"gcc-{arch.triplet.replace('_', '-')}"),
             Need(f"/usr/{arch.triplet}/include/stdio.h", f"libc6-dev-{arch.debian}-cross")]
 
 
