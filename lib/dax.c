@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* device-dax on an NVDIMM, with a given alignment. */
+/* device-dax on an NVDIMM or what the kernel takes for one, with a given alignment. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

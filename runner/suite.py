@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
 
-from runner import packages
+from runner import devicetree, packages
 from runner.arch import Arch, GuestHardware
 from runner.errors import Failure, UnfitKernel
 from runner.follow import TAIL, Follower, Listener, Outcome, Queue, Test
@@ -145,7 +145,8 @@ class Machine:
         else:
             arch = self.kernel.arch
             await packages.require(self.host,
-                                   [Need(arch.qemu, arch.qemu_package), *packages.GUEST])
+                                   [Need(arch.qemu, arch.qemu_package), *packages.GUEST,
+                                    *([devicetree.NEED] if arch.pmem else [])])
             await toolchain(self.host, arch)
 
     def all_module_words(self) -> Tuple[str, ...]:
@@ -180,7 +181,9 @@ class Machine:
             self.host, replace(plan, hardware=replace(hardware, accelerator="kvm")), folder)
         has_tsc = accelerator == "tcg" and self.kernel.arch.has_tsc
         khz = await tsc_khz(self.host, self.agent) if has_tsc else None
-        return replace(plan, hardware=replace(hardware, accelerator=accelerator, tsc_khz=khz))
+        hardware = replace(hardware, accelerator=accelerator, tsc_khz=khz)
+        return replace(plan, hardware=await devicetree.describe(
+            self.host, self.kernel.arch, hardware, folder))
 
     async def exact_plan(self, exact: Exact, image: Path) -> GuestPlan:
         """For a guest whose clock is the number of its instructions."""

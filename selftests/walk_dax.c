@@ -71,7 +71,7 @@ static int map_dax_at(struct hmm_area *area, char *addr, size_t length, size_t u
 		return hmm_skip(area, "without hugetlb this kernel's walker sees no huge PUD");
 	fd = hmm_dax_open(unit);
 	if (fd == -ENODEV || fd == -ENOENT)
-		return hmm_skip(area, "no NVDIMM for device-dax of %zu bytes",
+		return hmm_skip(area, "no unused NVDIMM for device-dax of %zu bytes",
 				unit);
 	if (fd < 0)
 		return hmm_fail(area, fd, "device-dax of %zu bytes", unit);

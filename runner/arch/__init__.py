@@ -30,6 +30,8 @@ class GuestHardware:
     tsc_khz: Optional[int] = None
     # with the accelerator "icount": what the guest's random numbers are made from
     seed: int = 0
+    # in the place of QEMU's own
+    device_tree: Optional[Path] = None
     # a plugin of QEMU, with its arguments
     plugin: str = ""
 
@@ -76,6 +78,8 @@ class Arch:
     image_release: Callable[[Path], str]
     # the -c of the cell that --check=ci has on machines of another architecture; "": no such cell
     checked_config: str = ""
+    # address and MiB of each region of persistent memory that an edited device tree describes
+    pmem: Tuple[Tuple[int, int], ...] = ()
     # under emulation the guest's init starts the other CPUs, when all devices are there
     boots_on_one_cpu: bool = False
     # does an emulated guest have the time stamp counter of this machine?

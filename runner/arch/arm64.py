@@ -19,7 +19,10 @@ COHERENT_ADDRESSES = (0x240000000, 0x2c0000000)
 # with pages of 64K, as much memory as one page has struct pages for. The kernel frees that page when
 # a controller goes whose memory lies nearer to the other one's (docs/findings/elsewhere.md).
 FAR_CMB_MB = 64
-COHERENT_STEP_MB = (COHERENT_ADDRESSES[1] - COHERENT_ADDRESSES[0]) >> 20
+# behind the coherent devices, for device-dax: the first has room for a header and a huge page
+PMEM = ((0x340000000, 1024), (0x380000000, 128))
+MEMORY_START, MEMORY_END = 0x40000000, 0x388000000
+ALL_MB = (MEMORY_END - MEMORY_START) >> 20
 
 
 def qemu_options(hardware: GuestHardware) -> List[str]:
@@ -27,28 +30,30 @@ def qemu_options(hardware: GuestHardware) -> List[str]:
 
     A device that does DMA sits behind an IOMMU, and below one port with an NVMe controller whose
     memory it may reach. They are functions of one card: behind a bridge to PCI both would have
-    one requester, which the kernel's driver of the IOMMU does not support. There is no NVDIMM:
-    QEMU describes one in ACPI tables only, for which the guest would need firmware. The agent's
-    line is a PCI card, since older QEMUs give the kernel only one of the machine's UARTs.
+    one requester, which the kernel's driver of the IOMMU does not support. QEMU describes NVDIMMs
+    in ACPI tables only, for which the guest would need firmware: memory that an edited device tree
+    describes takes their place. The agent's line is a PCI card, since older QEMUs give the kernel
+    only one of the machine's UARTs.
     """
     cpus = hardware.cpus
     first = f"0-{cpus // 2 - 1 if cpus > 1 else 0}"
     second = f"cpus={cpus // 2}-{cpus - 1}," if cpus > 1 else ""
     half = MEMORY_MB // 2
-    behind = COHERENT_STEP_MB + hardware.coherent_mb
     # KVM offers the interrupt controller of the machine; memory for tags is there only for CPUs that
     # QEMU emulates
     board = "gic-version=host" if hardware.accelerator == "kvm" else "gic-version=3,mte=on"
     options = [
         "-M", f"virt,{board},iommu=smmuv3", "-smp", f"{cpus},sockets={cpus}",
-        "-m", f"{MEMORY_MB + behind}M",
+        "-m", f"{ALL_MB}M",
         "-object", f"memory-backend-ram,id=m0,size={half}M",
-        "-object", f"memory-backend-ram,id=m1,size={half + behind}M",
+        "-object", f"memory-backend-ram,id=m1,size={ALL_MB - half}M",
         "-numa", f"node,cpus={first},memdev=m0", "-numa", f"node,{second}memdev=m1",
         "-device", "pcie-root-port,id=b0", "-device", "edu,bus=b0,addr=0.0,multifunction=on",
         "-device", "nvme,serial=near,cmb_size_mb=2,bus=b0,addr=0.1",
         "-device", f"nvme,serial=far,cmb_size_mb={FAR_CMB_MB}",
     ]
+    if hardware.device_tree:
+        options += ["-dtb", str(hardware.device_tree)]
     if hardware.accelerator == "kvm":
         return options + ["-accel", "kvm", "-cpu", "host"]
     # QEMU computes the architecture's own pointer authentication slowly, and kernels before 5.12
@@ -63,7 +68,9 @@ def kernel_words(hardware: GuestHardware) -> List[str]:
     # admin_timeout: in one boot of thirty an NVMe controller did not answer, for which the guest
     # waited a minute
     words = [f"mem={MEMORY_MB}M", "mitigations=off", "rodata=full",
-             "pci=disable_acs_redir=pci:1b36:000c", "nvme_core.admin_timeout=10"]
+             "pci=disable_acs_redir=pci:1b36:000c", "nvme_core.admin_timeout=10",
+             # it would map all of the memory for device-dax at each boot
+             "initcall_blacklist=nd_pmem_driver_init"]
     if hardware.movable:
         words.append(f"movablecore={MOVABLE_MB}M")
     if hardware.accelerator != "kvm":
@@ -103,6 +110,7 @@ ARCH = Arch(
     coherent_addresses=COHERENT_ADDRESSES,
     # with pages of 64K
     coherent_mb=512,
+    pmem=PMEM,
     memory_mb=MEMORY_MB,
     qemu_options=qemu_options,
     kernel_words=kernel_words,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import List
 from unittest import mock
 
-from runner import upstream
+from runner import devicetree, upstream
 from runner.arch import Arch, GuestHardware, all_archs, find_arch, native_arch
 from runner.config import base_fragments, read_config
 from runner.errors import Failure
@@ -108,6 +108,25 @@ class ArchTest(unittest.TestCase):
             first, second = sorted(arch.coherent_addresses)
             with self.subTest(arch.name):
                 self.assertLessEqual(first + (upstream.coherent_mb(arch) << 20), second)
+
+    def test_persistent_memory_is_behind_the_rest(self) -> None:
+        for arch in all_archs().values():
+            most = upstream.coherent_mb(arch)
+            used = [(address, most) for address in arch.coherent_addresses] + list(arch.pmem)
+            ends = [0, *(address + (size << 20) for address, size in sorted(used))]
+            total = re.search(r"-m (\d+M)", " ".join(arch.qemu_options(GuestHardware(2, "tcg", most))))
+            for (address, _), before in zip(sorted(used), ends):
+                with self.subTest(f"{arch.name} {address:#x}"):
+                    self.assertLessEqual(before, address)
+            if arch.pmem and total:
+                self.assertLessEqual(ends[-1], (1 << 30) + (megabytes(total[1]) << 20))
+
+    def test_device_tree(self) -> None:
+        self.assertEqual(devicetree.commands(Path("tree"), 0x340000000, 1024)[-1][-4:],
+                         ["0x3", "0x40000000", "0x0", "0x40000000"])
+        arch = find_arch("arm64")
+        hardware = GuestHardware(2, "tcg", 64, device_tree=Path("tree"))
+        self.assertIn("-dtb tree", " ".join(arch.qemu_options(hardware)))
 
     def test_words_for_the_kernel(self) -> None:
         def words(accelerator: str, movable: bool = False) -> List[str]:
