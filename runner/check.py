@@ -303,6 +303,11 @@ async def check(host: Host, level: str) -> int:
             await done.run_tests("distro", "-c", "distro", "--known", KNOWN)
         for name, words in foreign_cells(newest):
             await done.run_tests(name, *words, "--known", KNOWN)
+            if level == "all":
+                await done.run_tests(f"{name} hmm", *words, "--upstream")
+                for load in ("kill", "load", "fuzz"):
+                    await done.run_tests(f"{name} {load}", *words, "--stress", load,
+                                         "--minutes", "0.3")
     await done.run_tests("stress", "--stress", "all", "--minutes", "0.3")
     await done.run_tests("soak", "--stress", "soak", "--minutes", "0.3")
     if level:
