@@ -12,6 +12,9 @@
 /* A thread waits if it is seen asleep this often in a row, at intervals of 1 ms. */
 #define SAMPLES		5
 #define PATIENCE_MS	2000
+/* An emulated CPU of a busy machine takes seconds to copy a huge page of 512 MiB. */
+#define REACH_MS	20000
+#define LOOK_MS		100
 #define WALK_MS		30000
 
 static void pause_ms(void)
@@ -116,7 +119,7 @@ int hmm_call_end(struct hmm_call *call)
 int hmm_hold_migration(struct hmm_call *call, enum hmmirror_stage stage,
 		       unsigned int limit_ms)
 {
-	int ret = hmm_hold_arm(call->fd, stage, limit_ms);
+	int ret = hmm_hold_arm(call->fd, stage, limit_ms), over, ms;
 
 	if (ret)
 		return ret;
@@ -124,9 +127,14 @@ int hmm_hold_migration(struct hmm_call *call, enum hmmirror_stage stage,
 	ret = hmm_call_begin(call);
 	if (ret)
 		return ret;
-	ret = hmm_hold_wait(call->fd, PATIENCE_MS);
-	if (ret == HMMIRROR_HELD_NOW)
-		return 0;
+	for (ms = 0; ms < REACH_MS; ms += LOOK_MS) {
+		over = hmm_call_over(call);
+		ret = hmm_hold_wait(call->fd, LOOK_MS);
+		if (ret == HMMIRROR_HELD_NOW)
+			return 0;
+		if (ret < 0 || over)
+			break;
+	}
 	hmm_hold_release(call->fd);
 	hmm_call_end(call);
 	return ret < 0 ? ret : -ETIME;
