@@ -56,7 +56,7 @@ static int plant(struct hmm_area *area, int fd, enum hmmirror_planted kind)
 
 	if (ret == -EOPNOTSUPP)
 		return hmm_skip(area,
-				"no huge PUDs (CONFIG_TRANSPARENT_HUGEPAGE), or not split by a write (before 5.8)");
+				"no huge PUDs (CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD), or no write splits them (5.8)");
 	return ret ? hmm_fail(area, ret, "HMMIRROR_PLANT") : 0;
 }
 

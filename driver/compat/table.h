@@ -130,7 +130,7 @@ static inline const char *compat_no_huge_pud(void)
 	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? NULL :
 	       "the kernel was built without CONFIG_TRANSPARENT_HUGEPAGE";
 #else
-	return "no huge PUDs on this machine";
+	return "no huge PUDs (CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD)";
 #endif
 }
 
