@@ -77,7 +77,7 @@ static struct page **alloc_pieces(void)
 	struct page **pieces = (struct page **)get_zeroed_page(GFP_KERNEL);
 	unsigned long i;
 
-	BUILD_BUG_ON(HMMIRROR_BATCH * sizeof(*pieces) > PAGE_SIZE);
+	BUILD_BUG_ON(HMMIRROR_MAX_BATCH * sizeof(*pieces) > PAGE_SIZE);
 	if (!pieces)
 		return NULL;
 	i = compat_alloc_pages_bulk(gfp, HMMIRROR_BATCH, pieces);
