@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hmm_buffer.h"
+#include "hmm_system.h"
 #include "internal.h"
 
 size_t hmm_page_size(void)
@@ -24,10 +25,17 @@ size_t hmm_address_space(void)
 	return 1UL << (64 - __builtin_clzl((uintptr_t)&here));
 }
 
-/* A page table fills a page with 8-byte entries. */
+/* Without huge pages the kernel does not tell. On most CPUs 8-byte entries fill a page. */
 size_t hmm_pmd_size(void)
 {
-	return hmm_page_size() / 8 * hmm_page_size();
+	static size_t size;
+
+	if (!size) {
+		long told = hmm_read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+
+		size = told > 0 ? (size_t)told : hmm_page_size() / 8 * hmm_page_size();
+	}
+	return size;
 }
 
 size_t hmm_pud_size(void)

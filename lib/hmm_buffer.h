@@ -15,7 +15,7 @@ size_t hmm_page_size(void);
 /* hmm_address_space - where the addresses end that mmap() gives by itself, a power of two */
 size_t hmm_address_space(void);
 
-/* hmm_pmd_size - what one PMD entry maps, bytes: 2 MiB with pages of 4K, 512 MiB with 64K */
+/* hmm_pmd_size - what one PMD entry maps, bytes: with pages of 4K 2 MiB */
 size_t hmm_pmd_size(void);
 
 /* hmm_pud_size - what one PUD entry maps, bytes: 1 GiB with pages of 4K */
