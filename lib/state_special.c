@@ -48,6 +48,12 @@ enum kind {
 	MARKED_TARGETS,
 };
 
+/* Pages of this process alone. */
+static const struct hmm_proof written = {
+	.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
+	.kpf_set = hmm_kpf(KPF_ANON),
+};
+
 /* Memory that is not in the kernel's direct map. */
 static int make_secret(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
@@ -194,17 +200,13 @@ static int make_stack(struct hmm_area *area, const struct hmm_state *state,
 static int prove_stack(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
 {
-	static const struct hmm_proof proof = {
-		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
-		.kpf_set = hmm_kpf(KPF_ANON),
-	};
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);
 
 	if (ret)
 		return ret;
 	if (hmm_smaps_flag(addr, "gd") != 1)
 		return hmm_fail(area, 0, "no gd among VmFlags");
-	ret = hmm_prove_pages(area, addr, length, &proof);
+	ret = hmm_prove_pages(area, addr, length, &written);
 	return ret ? ret : hmm_prove_writable(area, addr, length);
 }
 
@@ -250,10 +252,6 @@ static int prove_key(struct hmm_area *area, const struct hmm_state *state,
 	static const struct hmm_proof none = {
 		.clear = HMM_PM_PRESENT | HMM_PM_SWAP,
 	};
-	static const struct hmm_proof there = {
-		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
-		.kpf_set = hmm_kpf(KPF_ANON),
-	};
 	long key = hmm_smaps(addr, "ProtectionKey");
 	int ret = hmm_prove_mapping(area, addr, length, state->prot);
 
@@ -262,7 +260,7 @@ static int prove_key(struct hmm_area *area, const struct hmm_state *state,
 	if (key < 1 || pkey_get(key) != PKEY_DISABLE_ACCESS)
 		return hmm_fail(area, 0, "protection key %ld", key);
 	return hmm_prove_pages(area, addr, length,
-			       state->variant == KEY_NONE ? &none : &there);
+			       state->variant == KEY_NONE ? &none : &written);
 }
 
 /* Marked by MADV_FREE: the kernel may drop the pages until they are written again. */
@@ -297,16 +295,6 @@ static int prove_lazy(struct hmm_area *area, const struct hmm_state *state,
 	return ret ? ret : hmm_prove_pages(area, addr, length, &proof);
 }
 
-static int prove_written(struct hmm_area *area, const char *addr, size_t length)
-{
-	static const struct hmm_proof proof = {
-		.set = HMM_PM_PRESENT | HMM_PM_EXCLUSIVE,
-		.kpf_set = hmm_kpf(KPF_ANON),
-	};
-
-	return hmm_prove_pages(area, addr, length, &proof);
-}
-
 /* Memory with allocation tags, which the CPU keeps beside the data. */
 static int make_tagged(struct hmm_area *area, const struct hmm_state *state,
 		       char *addr, size_t length)
@@ -332,13 +320,13 @@ static int prove_tagged(struct hmm_area *area, const struct hmm_state *state,
 	if (!ret && hmm_smaps_flag(addr, "mt") != 1)
 		ret = hmm_fail(area, 0, "no mt among VmFlags");
 	if (!ret)
-		ret = prove_written(area, addr, length);
+		ret = hmm_prove_pages(area, addr, length, &written);
 	if (!ret && hmm_tag_check(addr, length, 0) != -1)
 		ret = hmm_fail(area, 0, "other tags than it was given");
 	return ret ? ret : hmm_prove_writable(area, addr, length);
 }
 
-/* Code to which a jump must find a mark: a bit of the PTE. */
+/* Code in which an indirect jump may land on marked instructions only, by a bit of the PTE. */
 static int make_targets(struct hmm_area *area, const struct hmm_state *state,
 			char *addr, size_t length)
 {
@@ -364,7 +352,7 @@ static int prove_targets(struct hmm_area *area, const struct hmm_state *state,
 
 	if (!ret && hmm_smaps_flag(addr, "bt") != 1)
 		ret = hmm_fail(area, 0, "no bt among VmFlags");
-	return ret ? ret : prove_written(area, addr, length);
+	return ret ? ret : hmm_prove_pages(area, addr, length, &written);
 }
 
 #define STATE(_name, _prot, _variant, _what, _maker)			\

@@ -116,6 +116,7 @@ class Machine:
     agent: Path
     environment: Environment = field(default_factory=Environment.read)
     coherent_mb: int = COHERENT_MB
+    # does the kernel have to make huge pages again and again?
     movable: bool = False
     # of hmmirror.ko
     module_words: Tuple[str, ...] = ()

@@ -220,7 +220,7 @@ TEST_F(walk_numa, to_device)
 	ASSERT_EQ(0, hmm_to_device(self->fd, self->area.addr, self->length, NULL, &migrated));
 	ASSERT_EQ(self->pages, migrated);
 	ASSERT_EQ(0, hmm_walk(self->fd, self->area.addr, self->length, 0, self->entries));
-	/* 6.1 leaves it writable; later kernels let the next write ask for that */
+	/* both are right: 6.1 leaves it writable, later kernels let the next write ask for that */
 	for (i = 0; i < self->pages; i++)
 		self->entries[i] &= ~(__u64)WRITE;
 	ASSERT_ENTRIES(self->entries, self->pages, VALID | HMMIRROR_PTE_PRIVATE);

@@ -60,7 +60,7 @@ static inline bool compat_dma_uses_iova(struct hmm_dma_map *map)
 	return dma_use_iova(&map->state);
 }
 
-/* One page of a map: what is known of the way between two devices is asked for anew each time. */
+/* Map one page. The state would spare a lookup if the next page belongs to the same device. */
 static inline dma_addr_t compat_dma_map_pfn(struct device *dev, struct hmm_dma_map *map, size_t idx)
 {
 	struct pci_p2pdma_map_state p2p = {};
